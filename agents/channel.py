@@ -1,0 +1,136 @@
+"""Frames over a stream socket: a JSON object, then bytes nobody on the way needs to read."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+_LENGTH: Final = struct.Struct(">I")
+# From 128 KiB on each buffer is a mapping of its own, made and undone for every read.
+_READ: Final = 64 * 1024
+# Made once: json.dumps makes an encoder for each call that is not all defaults.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+#: A payload has at most 1 MiB and its JSON header little more; what claims to be longer is garbage.
+LONGEST: Final = 16 * 1024 * 1024
+
+
+class BrokenFrameError(Exception):
+    """The other side sent what is no frame."""
+
+
+class Frame(NamedTuple):
+    """One message."""
+
+    head: dict[str, Any]
+    body: bytes
+
+
+def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """A message as it goes over the wire."""
+    text = _encode(head).encode()
+    return b"".join((_LENGTH.pack(len(text) + 1 + len(body)), text, b"\n", body))
+
+
+def unpack(data: bytes) -> Frame:
+    """Read one message. Raises BrokenFrameError."""
+    head, _, body = data.partition(b"\n")
+    try:
+        found = json.loads(head)
+    except ValueError as error:
+        raise BrokenFrameError(str(error)) from error
+    if not isinstance(found, dict):
+        raise BrokenFrameError("it is no object")
+    return Frame(found, body)
+
+
+def send(to: socket.socket, head: dict[str, Any], body: bytes = b"") -> None:
+    """Send one message and wait until it is gone."""
+    to.sendall(pack(head, body))
+
+
+def receive(source: socket.socket) -> Frame | None:
+    """Wait for one message; None when the other side is gone. Raises BrokenFrameError."""
+    length = _exactly(source, _LENGTH.size)
+    if length is None:
+        return None
+    size = _LENGTH.unpack(length)[0]
+    if size > LONGEST:
+        raise BrokenFrameError(f"it claims {size} bytes")
+    data = _exactly(source, size)
+    return None if data is None else unpack(data)
+
+
+def _exactly(source: socket.socket, size: int) -> bytes | None:
+    data = source.recv(size)
+    while data and len(data) < size:
+        more = source.recv(size - len(data))
+        if not more:
+            return None
+        data += more
+    return data or None
+
+
+class Channel:
+    """One end of a stream, never waiting: for a loop that serves many."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._end = end
+        self._inbox = bytearray()
+        self._outbox = bytearray()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._end.fileno()
+
+    def close(self) -> None:
+        """Hang up; the other side sees the end of the stream."""
+        self._end.close()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether something waits until the other side has room."""
+        return bool(self._outbox)
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        """Send what fits now and keep the rest; a dead other side is noticed when reading."""
+        self._outbox += pack(head, body)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Send what waits, as far as the other side has room; whether something still waits."""
+        try:
+            while self._outbox:
+                del self._outbox[: self._end.send(self._outbox)]
+        except BlockingIOError:
+            return True
+        except OSError:
+            self._outbox.clear()
+        return False
+
+    def read(self) -> bool:
+        """Take in what has come; False when the other side is gone."""
+        try:
+            data = self._end.recv(_READ)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._inbox += data
+        return bool(data)
+
+    def frames(self) -> Iterator[Frame]:
+        """The complete messages that have come. Raises BrokenFrameError."""
+        while len(self._inbox) >= _LENGTH.size:
+            size = _LENGTH.unpack_from(self._inbox)[0]
+            if size > LONGEST:
+                raise BrokenFrameError(f"it claims {size} bytes")
+            end = _LENGTH.size + size
+            if len(self._inbox) < end:
+                return
+            data = bytes(self._inbox[_LENGTH.size : end])
+            del self._inbox[:end]
+            yield unpack(data)

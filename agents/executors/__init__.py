@@ -1,0 +1,1 @@
+"""How the two kinds of work run: callables in warm children, commands by exec."""

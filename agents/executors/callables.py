@@ -1,0 +1,267 @@
+"""Runs callables, one after the other, inside a warm child. Imports little: it is forked often."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final, TextIO
+
+from agents import channel
+from agents.facts import flush_c_streams
+from agents.limits import limit_address_space
+
+_SCRATCH_MODE: Final = stat.S_IFDIR | 0o700
+_TERMINATED: Final = 128 + signal.SIGTERM
+_WATCHED_SIGNALS: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGALRM,
+    signal.SIGCHLD,
+    signal.SIGHUP,
+)
+
+
+class NoSuchCallableError(Exception):
+    """The module or the function does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a callable ended, in the words of scheduler.protocol.report.EndReason."""
+
+    reason: str
+    exit_code: int
+    error: str = ""
+    result: str | None = None
+
+
+def serve(requests: socket.socket) -> None:
+    """Run what comes until the agent hangs up or something is left behind that cannot be undone."""
+    home, scratch = _Home.now(), _Scratch()
+    while frame := channel.receive(requests):
+        ended = _run(frame, scratch)
+        clean = home.restore() and scratch.is_usable
+        head = {
+            "reason": ended.reason,
+            "exit_code": ended.exit_code,
+            "error": ended.error,
+            "clean": clean,
+        }
+        if ended.result is not None:
+            head["result"] = True
+        channel.send(requests, head, (ended.result or "").encode())
+        if not clean:
+            return
+
+
+def _run(frame: channel.Frame, scratch: _Scratch) -> Ended:
+    head = frame.head
+    work = json.loads(frame.body)
+    try:
+        scratch.make_empty(head["scratch"])
+    except OSError as error:
+        return Ended("raised", 1, f"There is no room for its scratch directory: {error}.")
+    for name, value in head["env"].items():
+        os.environ[name] = value
+    if head["address_space"]:
+        limit_address_space(head["address_space"])
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        ended = _call(work, head)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _flush()
+    with contextlib.suppress(OSError):
+        scratch.make_empty(head["scratch"])
+    return ended
+
+
+def _terminate(_: int, __: FrameType | None) -> None:
+    """A stop begins: let finally clauses run, then be gone. The grace bounds how long."""
+    raise SystemExit(_TERMINATED)
+
+
+def _call(work: Mapping[str, Any], head: Mapping[str, Any]) -> Ended:
+    try:
+        function = find(work["callable"])
+        value = function(*work.get("args", ()), **work.get("kwargs", {}))
+        return _result(value, head["max_result"]) if head["wants_result"] else Ended("exited", 0)
+    except NoSuchCallableError as error:
+        return Ended("not_found", 1, str(error))
+    except SystemExit as leaving:
+        return Ended("exited", _exit_code(leaving.code))
+    except BaseException as error:  # noqa: BLE001 - whatever a user's code raises is its outcome
+        return Ended("raised", 1, _trace(error, head["max_error"]))
+
+
+def find(target: str) -> Callable[..., Any]:
+    """Import ``module:function``. Raises NoSuchCallableError, and whatever the module raises."""
+    module_name, _, path = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # A module that exists and itself imports a missing one is the module's error.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise NoSuchCallableError(
+            f"There is no module {module_name!r} on this agent's path."
+        ) from error
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            raise NoSuchCallableError(f"Module {module_name!r} has no {path!r}.") from error
+    if not callable(found):
+        raise NoSuchCallableError(f"{target} is a {type(found).__name__}, which cannot be called.")
+    called: Callable[..., Any] = found
+    return called
+
+
+def _result(value: object, most: int) -> Ended:
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        return Ended("bad_result", 1, f"The result is not JSON: {error}.")
+    if len(text) > most:
+        return Ended(
+            "bad_result", 1, f"The result takes {len(text)} bytes of JSON, the limit is {most}."
+        )
+    return Ended("exited", 0, result=text)
+
+
+def _exit_code(code: object) -> int:
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)  # noqa: T201 - as Python itself does it for sys.exit("text")
+    return 1
+
+
+def _trace(error: BaseException, most: int) -> str:
+    """The traceback without our own frames, its last bytes if it is long."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    return text.encode("utf-8", "replace")[-most:].decode("utf-8", "ignore")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    flush_c_streams()
+
+
+class _Scratch:
+    """The scratch directory, kept between kernels that did not touch it.
+
+    Making and removing one costs more than the rest of a short kernel on a disk with a journal.
+    """
+
+    def __init__(self) -> None:
+        self._inode = 0
+
+    def make_empty(self, path: str) -> None:
+        """See to it that the directory exists, is the one we made, and is empty. Raises OSError."""
+        if self._is_untouched(path):
+            return
+        self._inode = 0
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 - a kernel may have put a link in its place
+        os.mkdir(path, 0o700)  # noqa: PTH102 - a Path costs more than the call
+        self._inode = os.lstat(path).st_ino
+
+    def _is_untouched(self, path: str) -> bool:
+        # Not by its time of change, which is as coarse as 4 ms.
+        try:
+            found = os.lstat(path)
+            ours = (found.st_ino, found.st_mode) == (self._inode, _SCRATCH_MODE)
+            return ours and not os.listdir(path)  # noqa: PTH208 - a Path costs more than the call
+        except OSError:
+            return False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the next kernel can have it."""
+        return self._inode != 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """What the child looked like before any kernel ran in it."""
+
+    env: dict[str, str]
+    cwd: str
+    path: list[str]
+    streams: tuple[TextIO, TextIO]
+    handlers: tuple[Any, ...]
+    outputs: tuple[int, int]
+
+    @classmethod
+    def now(cls) -> _Home:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        handlers = tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS)
+        streams = (sys.stdout, sys.stderr)
+        return cls(dict(os.environ), os.getcwd(), list(sys.path), streams, handlers, _outputs())  # noqa: PTH109 - compared as text
+
+    def restore(self) -> bool:
+        """Undo what a kernel changed; False when it left something that cannot be undone."""
+        sys.stdout, sys.stderr = self.streams
+        if sys.path != self.path:
+            sys.path[:] = self.path
+        for name in os.environ.keys() - self.env.keys():
+            del os.environ[name]
+        for name, value in self.env.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+        os.umask(0o022)
+        limit_address_space(0)
+        try:
+            if os.getcwd() != self.cwd:  # noqa: PTH109 - compared as text
+                os.chdir(self.cwd)
+        except OSError:
+            return False
+        return self._left_nothing()
+
+    def _left_nothing(self) -> bool:
+        if sys.stdout.closed or sys.stderr.closed or _outputs() != self.outputs:
+            return False
+        if tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS) != self.handlers:
+            return False
+        if any(signal.getitimer(signal.ITIMER_REAL)):
+            return False
+        # Linux counts a directory per thread; threads of C libraries are among them.
+        if threading.active_count() > 1 or os.stat("/proc/self/task").st_nlink > 3:  # noqa: PLR2004, PTH116
+            return False
+        # The child is a subreaper: whatever its kernels started and left is its child now.
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return True
+        return False
+
+
+def _outputs() -> tuple[int, int]:
+    """Which pipes stdout and stderr are; (0, 0) when one was closed."""
+    try:
+        return os.fstat(1).st_ino, os.fstat(2).st_ino
+    except OSError:
+        return 0, 0

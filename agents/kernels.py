@@ -1,0 +1,153 @@
+"""What the supervisor knows of a kernel, and of the processes that hold it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import facts
+from agents.channel import Channel
+from agents.leash import Row
+from agents.limits import MIB, Cgroup
+from agents.logs import OutputLog
+from agents.reactor import Timer
+from scheduler.protocol.order import StartOrder
+from scheduler.protocol.report import EndReason
+
+_READ = 64 * 1024
+_PIPE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a kernel ended."""
+
+    reason: EndReason
+    exit_code: int | None = None
+    signal: int | None = None
+    error: str = ""
+    result: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Kernel:
+    """One kernel, from its claim to the report of its end."""
+
+    order: StartOrder
+    payload: bytes
+    work: dict[str, Any]
+    log: OutputLog
+    serial: int = 0
+    host: Host | None = None
+    stopping: EndReason | None = None  #: why it is being stopped
+    says: str = ""  #: the same as a sentence
+    timer: Timer | None = None  #: of its deadline
+    waits_since_ns: int = 0
+    over: bool = False
+
+    @property
+    def memory(self) -> int:
+        """Its memory slot in bytes; 0 when it asked for none."""
+        return min(self.order.slots.get("mem", 0) * MIB, 2**62)
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A shim, and through it a command or a warm child."""
+
+    number: int
+    index: int  #: of its row on the leash
+    row: Row
+    shim: Channel
+    child: Channel | None  #: of a warm child
+    outputs: dict[int, str]  #: our ends of the pipes, and which stream each is
+    cgroup: Cgroup | None
+    keypair: str | None = None  #: whose callables a warm child ran; None for nobody's
+    pid: int = 0  #: of the shim; 0 until it is born
+    kernel: Kernel | None = None
+    outcome: Outcome | None = (
+        None  #: what the child said of the kernel before its processes were gone
+    )
+    dying: bool = False
+    served: int = 0
+    idle_since_ns: int = 0
+    limited_to: int = field(default=0)  #: what its cgroup allows now
+
+    def drain(self) -> None:
+        """Hand all output that is in the pipes to the kernel's log."""
+        for fd, stream in list(self.outputs.items()):
+            # No pipe holds more than this; somebody else who writes to it must not keep us here.
+            for _ in range(_PIPE // _READ):
+                data = self.read(fd)
+                if not data:
+                    break
+                if self.kernel is not None:
+                    self.kernel.log.feed(stream, data, facts.boottime_ns())
+                if len(data) < _READ:
+                    break
+
+    def read(self, fd: int) -> bytes | None:
+        """What one pipe holds; b"" at its end, None when it is empty now."""
+        try:
+            return os.read(fd, _READ)
+        except BlockingIOError:
+            return None
+
+    def fds(self) -> Iterator[int]:
+        """All our ends."""
+        yield self.shim.fileno()
+        if self.child is not None:
+            yield self.child.fileno()
+        yield from self.outputs
+
+    def close(self) -> None:
+        """Hang up. A shim that still lives kills all it holds."""
+        self.shim.close()
+        if self.child is not None:
+            self.child.close()
+        for fd in self.outputs:
+            os.close(fd)
+        self.outputs.clear()
+
+
+def outcome_of(host: Host, kernel: Kernel, cause: str, code: int, serial: int) -> Outcome:
+    """Why a kernel is over, all its processes being dead: what we did to it, or it itself."""
+    ended = _by_itself(host, cause, code)
+    exit_code, number = ended.exit_code, ended.signal
+    if kernel.stopping is not None:
+        return Outcome(kernel.stopping, exit_code, number, kernel.says)
+    if cause == "lease":
+        return Outcome(EndReason.KILLED, exit_code, number, "The agent's lease ran out.")
+    if cause in ("out_of_memory", "timed_out") and serial not in (0, kernel.serial):
+        return Outcome(
+            EndReason.KILLED, exit_code, number, "Its process was stopped for the kernel before it."
+        )
+    if cause == "out_of_memory":
+        says = f"It used more than its {kernel.memory // MIB} MiB of memory."
+        return Outcome(EndReason.OUT_OF_MEMORY, exit_code, number, says)
+    if cause == "timed_out":
+        return Outcome(EndReason.TIMED_OUT, exit_code, number, timeout_sentence(kernel))
+    return ended
+
+
+def _by_itself(host: Host, cause: str, code: int) -> Outcome:
+    if host.outcome is not None:
+        return host.outcome
+    if code < 0:
+        says = _UNUSUAL.get(cause, "It was killed by signal {number}.").format(number=-code)
+        return Outcome(EndReason.KILLED, None, -code, says)
+    return Outcome(EndReason.EXITED, code)
+
+
+_UNUSUAL = {
+    "hung_up": "It closed all its files, so nobody could hear its result; it was killed.",
+    "not_forked": "This machine could not start another process.",
+    "shim_killed": "The process that watches over it was killed, and it with that.",
+}
+
+
+def timeout_sentence(kernel: Kernel) -> str:
+    """What people read of a kernel stopped at its deadline."""
+    return f"It ran longer than its timeout of {kernel.order.timeout_ms / 1000:g} s."

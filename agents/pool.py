@@ -1,0 +1,129 @@
+"""Warm children: who is idle, for whom, and for how long."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agents.kernels import Host, Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many warm children stay, and how long."""
+
+    idle: int  #: idle children kept for long, of all keypairs together
+    idle_ns: int  #: how long one waits for work
+    surplus_ns: int = 2_000_000_000  #: how long those beyond that number wait
+    kernels: int = 1000  #: how many one runs before it is replaced, which bounds what it leaks
+
+
+class Pool:
+    """Idle warm children, and callables that wait for one.
+
+    A child belongs to the keypair whose callables it ran, nobody's keypair being one of them; a
+    fresh child belongs to whoever comes first.
+    """
+
+    def __init__(self, limits: PoolLimits) -> None:
+        self._limits = limits
+        self._idle: dict[str | None, list[Host]] = {}
+        self._waiting: dict[str, deque[Kernel]] = {}
+
+    def take_idle(self, keypair: str) -> Host | None:
+        """A child that may run this keypair's callables; the last one used is the warmest."""
+        for whose in (keypair, None):
+            if hosts := self._idle.get(whose):
+                host = self._remove(hosts[-1])
+                host.keypair = keypair
+                return host
+        return None
+
+    def wait(self, kernel: Kernel, now_ns: int) -> None:
+        """A kernel waits until a child is free or born."""
+        kernel.waits_since_ns = now_ns
+        self._waiting.setdefault(kernel.order.keypair, deque()).append(kernel)
+
+    def next_for(self, host: Host) -> Kernel | None:
+        """The kernel that waited longest and may run in this child."""
+        if host.keypair is None:
+            # Any keypair: the first in line of a queue; insertion order makes it fair enough.
+            queues = [queue for queue in self._waiting.values() if queue]
+        else:
+            queues = [queue for queue in [self._waiting.get(host.keypair)] if queue]
+        if not queues:
+            return None
+        kernel = queues[0].popleft()
+        host.keypair = kernel.order.keypair
+        if not queues[0]:
+            del self._waiting[host.keypair]
+        return kernel
+
+    def forget(self, kernel: Kernel) -> bool:
+        """A kernel does not wait any more; whether it did."""
+        queue = self._waiting.get(kernel.order.keypair)
+        if not queue or kernel not in queue:
+            return False
+        queue.remove(kernel)
+        if not queue:
+            del self._waiting[kernel.order.keypair]
+        return True
+
+    def more_wait_than(self, number: int, since_ns: int) -> bool:
+        """Whether more kernels than this have waited since then, or longer."""
+        for queue in self._waiting.values():
+            for kernel in queue:  # the first has waited longest
+                if kernel.waits_since_ns > since_ns:
+                    break
+                number -= 1
+                if number < 0:
+                    return True
+        return False
+
+    def has_fresh(self) -> bool:
+        """Whether a child stands by that nobody has used."""
+        return bool(self._idle.get(None))
+
+    def park(self, host: Host, now_ns: int) -> None:
+        """A child is idle."""
+        host.idle_since_ns = now_ns
+        self._idle.setdefault(host.keypair, []).append(host)
+
+    def worn_out(self, host: Host) -> bool:
+        """Whether a child has run enough."""
+        return host.served >= self._limits.kernels
+
+    def expired(self, now_ns: int) -> list[Host]:
+        """Children that nobody needed for long, or that are too many; one fresh child may stay.
+
+        The latter wait a little, too: the next burst comes within milliseconds, and would fork
+        again what was ended after the last.
+        """
+        limits = self._limits
+        spare = max(self._idle.get(None, ()), key=lambda each: each.idle_since_ns, default=None)
+        idle = [host for host in self._all() if host is not spare]
+        oldest = sorted(idle, key=lambda each: each.idle_since_ns)
+        surplus = len(oldest) - limits.idle
+        gone = []
+        for index, host in enumerate(oldest):
+            allowed = limits.surplus_ns if index < surplus else limits.idle_ns
+            if now_ns - host.idle_since_ns > allowed:
+                gone.append(self._remove(host))
+        return gone
+
+    def drop(self, host: Host) -> None:
+        """A child died while it was idle."""
+        if host in self._idle.get(host.keypair, ()):
+            self._remove(host)
+
+    def _all(self) -> Iterator[Host]:
+        for hosts in self._idle.values():
+            yield from hosts
+
+    def _remove(self, host: Host) -> Host:
+        hosts = self._idle[host.keypair]
+        hosts.remove(host)
+        if not hosts:
+            del self._idle[host.keypair]
+        return host

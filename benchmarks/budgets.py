@@ -1,0 +1,154 @@
+"""The budgets of docs/architecture.md as data, and whether a run holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Comparison = Literal["at least", "at most"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One bound on one figure."""
+
+    what: str
+    key: str
+    comparison: Comparison
+    bound: float
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run stands to one budget."""
+
+    budget: Budget
+    measured: float | None
+    holds: bool | None  #: None: it was not measured
+    says: str
+
+
+_CEILING: Final = "of the ceiling"
+_RQ: Final = "times RQ's"
+
+BUDGETS: Final[Sequence[Budget]] = (
+    Budget(
+        "placements, 5,000 agents",
+        "place_to_ceiling",
+        *("at least", 0.10, _CEILING),
+        "with everything in a commit and nothing decided it is 0.20; later 0.15",
+    ),
+    Budget(
+        "placements, 10,000 agents to 1,000",
+        "place_10000_to_1000",
+        *("at least", 0.8, "times"),
+        "the cost of a decision must not grow with the cluster",
+    ),
+    Budget(
+        "submit, batched",
+        "submit_many_to_ceiling",
+        *("at least", 0.3, _CEILING),
+        "a bare one reaches 1.1",
+    ),
+    Budget(
+        "submit, single",
+        "submit_one_to_rq",
+        *("at least", 1.0, _RQ),
+        "RQ's enqueue, one by one",
+    ),
+    Budget(
+        "no-op callables, end to end",
+        "end_to_end_to_rq",
+        *("at least", 5.0, _RQ),
+        "two stock SimpleWorkers; later 1x Dramatiq",
+    ),
+    Budget(
+        "submit to running, p50",
+        "submit_to_running_p50_to_rq",
+        *("at most", 1.0, _RQ),
+        "stock RQ's fork worker, enqueue to start",
+    ),
+    Budget(
+        "submit to running, p99",
+        "submit_to_running_p99_ms",
+        *("at most", 50.0, "ms"),
+        "on an idle cluster",
+    ),
+    Budget(
+        "take-over after kill, p99",
+        "takeover_kill_p99_ms",
+        *("at most", 1_000.0, "ms"),
+        "15 s for the Kubernetes family",
+    ),
+    Budget(
+        "take-over after stop, p99",
+        "takeover_stop_p99_ms",
+        *("at most", 3_500.0, "ms"),
+        "the lock's TTL of 3 s, and 0.5 s",
+    ),
+    Budget(
+        "beats of 10,000 agents",
+        "beats_share_10000",
+        *("at most", 0.05, "of a core"),
+        "of Redis, by commandstats",
+    ),
+    Budget(
+        "memory per waiting session",
+        "bytes_per_waiting_session",
+        *("at most", 1_536.0, "bytes"),
+        "a bare record takes 0.85 KiB",
+    ),
+    Budget(
+        "one script, p99",
+        "script_p99_ms",
+        *("at most", 10.0, "ms"),
+        "Lua blocks Redis",
+    ),
+    Budget(
+        "idle replica",
+        "idle_replica_core_share",
+        *("at most", 0.01, "of a core"),
+        "a follower that only looks",
+    ),
+)
+
+#: name -> (numerator, denominator): both must come from the same run.
+RATIOS: Final[Mapping[str, tuple[str, str]]] = {
+    "place_to_ceiling": ("place_per_s_5000", "ceiling_scripts_per_s"),
+    "place_10000_to_1000": ("place_per_s_10000", "place_per_s_1000"),
+    "submit_many_to_ceiling": ("submit_many_per_s", "ceiling_scripts_per_s"),
+    "submit_one_to_rq": ("submit_one_per_s", "rq_enqueue_per_s"),
+    "end_to_end_to_rq": ("end_to_end_per_s", "rq_simple_per_s"),
+    "submit_to_running_p50_to_rq": ("submit_to_running_p50_ms", "rq_fork_pickup_p50_ms"),
+}
+
+
+def with_ratios(figures: Mapping[str, float]) -> dict[str, float]:
+    """The figures, and every ratio both of whose parts were measured."""
+    ratios = {
+        name: figures[above] / figures[below]
+        for name, (above, below) in RATIOS.items()
+        if above in figures and figures.get(below)
+    }
+    return {**figures, **ratios}
+
+
+def verdicts(figures: Mapping[str, float]) -> list[Verdict]:
+    """How a run stands to each budget."""
+    return [_judge(budget, figures.get(budget.key)) for budget in BUDGETS]
+
+
+def _judge(budget: Budget, measured: float | None) -> Verdict:
+    if measured is None:
+        return Verdict(budget, None, None, "not measured")
+    if budget.comparison == "at least":
+        holds = measured >= budget.bound
+        missing = 1 - measured / budget.bound
+    else:
+        holds = measured <= budget.bound
+        missing = measured / budget.bound - 1
+    says = "holds" if holds else f"misses by {100 * missing:.1f} %"
+    return Verdict(budget, measured, holds, says)

@@ -1,0 +1,1 @@
+"""Work for the scheduler to spread, on input that every machine has."""

@@ -1,0 +1,38 @@
+"""A scheduler for Python shops with Redis: sessions, scaling groups, agents; answers to "why not"."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scheduler.client import Client, Session
+    from scheduler.domain.errors import SchedulerError
+    from scheduler.domain.session import SessionData
+    from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType
+    from scheduler.domain.states import SessionState
+
+__all__ = [
+    "Client",
+    "ClusterMode",
+    "OnLost",
+    "SchedulerError",
+    "Session",
+    "SessionData",
+    "SessionSpec",
+    "SessionState",
+    "SessionType",
+]
+
+_HOMES = {
+    "Client": "scheduler.client",
+    "Session": "scheduler.client",
+    "SchedulerError": "scheduler.domain.errors",
+    "SessionData": "scheduler.domain.session",
+    "SessionState": "scheduler.domain.states",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: kernels of agents import this package, and need no Redis."""
+    if name not in __all__:
+        raise AttributeError(f"module 'scheduler' has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "scheduler.domain.spec")), name)

@@ -1,0 +1,96 @@
+"""The composition root: settings become a store and its repositories; the only place that chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+from scheduler.domain.clock import Clock, SystemClock
+from scheduler.settings import Settings
+from scheduler.store import schema
+from scheduler.store.agents import AgentRepository
+from scheduler.store.connection import connect
+from scheduler.store.events import EventRepository
+from scheduler.store.groups import GroupRepository
+from scheduler.store.keys import Keys
+from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.logs import LogRepository
+from scheduler.store.scopes import ScopeRepository
+from scheduler.store.sessions import SessionRepository
+
+if TYPE_CHECKING:
+    from scheduler.leader.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The repositories of one namespace, over one client."""
+
+    client: redis.Redis
+    keys: Keys
+    clock: Clock
+    sessions: SessionRepository
+    agents: AgentRepository
+    groups: GroupRepository
+    scopes: ScopeRepository
+    events: EventRepository
+    leadership: LeadershipRepository
+    logs: LogRepository
+
+
+def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
+    """The repositories over a Redis; nothing is read or written yet."""
+    client = client or connect(settings.redis_url)
+    keys, clock = Keys(settings.namespace), SystemClock()
+    return Store(
+        client=client,
+        keys=keys,
+        clock=clock,
+        sessions=SessionRepository(client, keys, clock),
+        agents=AgentRepository(client, keys),
+        groups=GroupRepository(client, keys),
+        scopes=ScopeRepository(client, keys),
+        events=EventRepository(client, keys),
+        leadership=LeadershipRepository(client, keys),
+        logs=LogRepository(client, keys),
+    )
+
+
+def open_for_app(settings: Settings) -> Store:
+    """A store for apps and operators: refuses a layout newer than this program. Raises SchemaTooNew."""
+    store = open_store(settings)
+    schema.check_version(store.client, store.keys)
+    return store
+
+
+def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replica:
+    """A replica that is not started yet. Raises InvalidSetting where the cluster's secret is missing."""
+    # Apps and every short command import this module; numpy and RQ would cost them half a second.
+    from scheduler.leader.elector import ElectorSettings  # noqa: PLC0415
+    from scheduler.leader.reign import ReignSettings  # noqa: PLC0415
+    from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415
+    from scheduler.leader.watch import WatchRules  # noqa: PLC0415
+
+    parts = ReplicaParts(
+        redis_url=settings.redis_url,
+        keys=Keys(settings.namespace),
+        clock=SystemClock(),
+        renew_s=settings.leader_renew / 1000,
+        poll_s=settings.follower_poll / 1000,
+        events_cap=settings.events_cap,
+        elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
+        reign=ReignSettings(
+            secret=settings.cluster_secret(),
+            namespace=settings.namespace,
+            watch=WatchRules(
+                settings.not_ready_after, settings.rescue_margin, settings.storm_pause
+            ),
+            retention_ms=settings.retention,
+            sweep_ms=settings.sweep,
+            retry_initial_ms=settings.retry_initial,
+        ),
+    )
+    return Replica(parts, groups)

@@ -1,0 +1,5 @@
+"""``python -m scheduler.cli``: the same without an installed script."""
+
+from scheduler.cli.app import main
+
+main()

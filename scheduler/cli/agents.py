@@ -1,0 +1,156 @@
+"""``scheduler agent``: machines that run kernels; the agents contribute ``run`` and ``key``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from scheduler.cli.context import App, checked_agent, pass_app
+from scheduler.cli.options import complete_agents, group_option
+from scheduler.cli.output import (
+    JSON,
+    age,
+    duration,
+    moment,
+    output_option,
+    print_facts,
+    print_json,
+    print_table,
+    slots_of,
+)
+from scheduler.domain.agent import AgentData
+from scheduler.operations.inspection import agent_details, placed_on
+
+_id = click.argument("agent_id", metavar="ID", shell_complete=complete_agents)
+
+
+@click.group()
+def agent() -> None:
+    """Look at agents, drain them, remove them; run one."""
+
+
+@agent.command("list")
+@group_option(help="Only this scaling group.")
+@output_option
+@pass_app
+def list_(app: App, group: str | None, output: str) -> None:
+    """List agents."""
+    ids = [each for name in app.groups(group) for each in app.store.agents.ids(name)]
+    beats = app.store.agents.beats(ids)
+    found = [(data, agent_details(data, beats.get(data.id))) for data in app.store.agents.many(ids)]
+    if output == JSON:
+        print_json([details for _, details in found])
+        return
+    now = app.audit.now_ms()
+    print_table(
+        ("AGENT", "GROUP", "STATUS", "FREE", "BEAT", "KERNELS", "LABELS", "ADMISSION"),
+        [
+            (
+                data.id,
+                data.group,
+                _status(data),
+                slots_of(data.free, data.capacity),
+                age(details["last_beat"], now),
+                len(details["running"]),
+                _pairs(data.labels),
+                _admission(details),
+            )
+            for data, details in found
+        ],
+        empty="There are no agents; `scheduler agent run` starts one.",
+    )
+
+
+@agent.command()
+@_id
+@output_option
+@pass_app
+def show(app: App, agent_id: str, output: str) -> None:
+    """Show an agent and what is placed on it."""
+    data = app.store.agents.get(checked_agent(agent_id))
+    details = agent_details(data, app.store.agents.beats([data.id]).get(data.id))
+    placed = placed_on(app.store.sessions, app.audit, data)
+    if output == JSON:
+        print_json(details | {"sessions": [session.id for session in placed]})
+        return
+    now = app.audit.now_ms()
+    print_facts(
+        {
+            "id": data.id,
+            "group": data.group,
+            "status": _status(data),
+            "admission": _admission(details),
+            "free": slots_of(data.free, data.capacity),
+            "models": _pairs(data.models),
+            "labels": _pairs(data.labels),
+            "architecture": data.architecture,
+            "address": data.address,
+            "boot": data.boot,
+            "admitted": moment(data.admitted_at or None),
+            "last beat": details["last_beat"] and f"{age(details['last_beat'], now)} ago",
+            "lease": duration(data.lease_ms),
+            "grace": duration(data.grace_ms),
+            "kernels at most": data.max_kernels or None,
+        }
+    )
+    if placed:
+        click.echo()
+        print_table(
+            ("SESSION", "KERNEL", "STATE"),
+            [(s.id, k.index, k.state) for s in placed for k in s.kernels if k.agent == data.id],
+        )
+
+
+@agent.command()
+@_id
+@pass_app
+def drain(app: App, agent_id: str) -> None:
+    """Give an agent nothing new; what runs there goes on."""
+    app.store.agents.drain(checked_agent(agent_id))
+    click.echo(f"{agent_id} gets nothing new")
+
+
+@agent.command()
+@_id
+@pass_app
+def undrain(app: App, agent_id: str) -> None:
+    """Give a drained agent work again."""
+    app.store.agents.undrain(checked_agent(agent_id))
+    click.echo(f"{agent_id} gets work again")
+
+
+@agent.command()
+@_id
+@pass_app
+def lost(app: App, agent_id: str) -> None:
+    """Say that an agent's machine is certainly dead.
+
+    Its sessions are then run elsewhere without waiting for its lease. If it still lives, they run
+    twice: you vouch for it.
+    """
+    app.store.agents.declare_lost(checked_agent(agent_id))
+    click.echo(f"{agent_id} counts as lost; the leader rescues its sessions")
+
+
+@agent.command()
+@_id
+@pass_app
+def remove(app: App, agent_id: str) -> None:
+    """Forget an agent that is gone and holds nothing."""
+    app.store.agents.remove(checked_agent(agent_id))
+    click.echo(f"{agent_id} is removed")
+
+
+def _status(data: AgentData) -> str:
+    return f"{data.status}, drained" if data.drained else str(data.status)
+
+
+def _admission(details: dict[str, Any]) -> str:
+    if details["candidate"]:
+        return f"waits: {details['candidate']}"
+    return f"refused: {details['refused']}" if details["refused"] else ""
+
+
+def _pairs(labels: Any) -> str:
+    return " ".join(f"{name}={value}" for name, value in labels.items())

@@ -1,0 +1,75 @@
+"""What every command is given: the settings and the store, opened when first used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from scheduler import bootstrap
+from scheduler.domain.errors import AgentNotFound, GroupNotFound, SessionNotFound
+from scheduler.domain.ids import is_name, is_session_id
+from scheduler.domain.session import SessionData
+from scheduler.settings import Settings, load
+from scheduler.store.audit import AuditRepository
+
+
+@dataclass
+class App:
+    """One run of the command line."""
+
+    redis_url: str | None = None
+    namespace: str | None = None
+    opened: bootstrap.Store | None = None
+
+    def settings(self, **overrides: Any) -> Settings:
+        """The settings in force. Raises InvalidSetting."""
+        return load(redis_url=self.redis_url, namespace=self.namespace, **overrides)
+
+    @property
+    def store(self) -> bootstrap.Store:
+        """The store. Raises InvalidSetting, SchemaTooNew, StoreUnavailable."""
+        if self.opened is None:
+            self.opened = bootstrap.open_for_app(self.settings())
+        return self.opened
+
+    @property
+    def audit(self) -> AuditRepository:
+        """Pages for the doctor, and Redis' clock."""
+        return AuditRepository(self.store.client, self.store.keys)
+
+    def session(self, session: str) -> SessionData:
+        """One session. Raises SessionNotFound."""
+        return self.store.sessions.get(checked_session(session))
+
+    def groups(self, group: str | None) -> list[str]:
+        """The one group that was named, or all. Raises GroupNotFound."""
+        known = self.store.groups.names()
+        if group is None:
+            return known
+        if group not in known:
+            raise GroupNotFound(group=group, known=", ".join(known) or "none")
+        return [group]
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self.opened is not None:
+            self.opened.client.close()
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def checked_session(session: str) -> str:
+    """An id that may become part of a key; other text is no session. Raises SessionNotFound."""
+    if not is_session_id(session):
+        raise SessionNotFound(session=session[:64])
+    return session
+
+
+def checked_agent(agent: str) -> str:
+    """The same for an agent. Raises AgentNotFound."""
+    if not is_name(agent):
+        raise AgentNotFound(agent=agent[:64])
+    return agent

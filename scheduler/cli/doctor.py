@@ -1,0 +1,32 @@
+"""``scheduler doctor``."""
+
+from __future__ import annotations
+
+import click
+
+from scheduler.cli.context import App, pass_app
+from scheduler.cli.errors import Exit
+from scheduler.cli.output import JSON, output_option, print_json
+from scheduler.operations.doctor import Check, examine
+
+
+@click.command()
+@output_option
+@pass_app
+def doctor(app: App, output: str) -> None:
+    """Check Redis, leaders and agents, and recount everything that is counted.
+
+    Reads only. Exits 0 when nothing needs to be done (warnings are allowed), else 1. A check that
+    meets something moving looks again, and tells only what stays wrong.
+    """
+    checks: list[Check] = []
+    silent_after_ms = app.settings().not_ready_after
+    for check in examine(app.store, app.audit, silent_after_ms=silent_after_ms):
+        checks.append(check)
+        if output != JSON:
+            click.echo(f"{check.level:<8} {check.name}: {check.says}")
+    well = all(check.ok for check in checks)
+    if output == JSON:
+        lines = [{"name": c.name, "ok": c.ok, "level": c.level, "says": c.says} for c in checks]
+        print_json({"ok": well, "checks": lines})
+    click.get_current_context().exit(Exit.DONE if well else Exit.FAILED)

@@ -1,0 +1,170 @@
+"""What people may type: durations, times, JSON, addresses; and completion of ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import click
+
+from scheduler.cli.context import App
+from scheduler.domain.errors import InvalidSlots, InvalidSpec, SchedulerError
+from scheduler.domain.slots import parse_pairs
+from scheduler.domain.spec import duration_ms
+from scheduler.domain.states import FINAL, SessionState
+
+#: Ids offered by the shell; more than that nobody reads.
+OFFERED = 50
+NONE = "none"
+LARGEST_PORT = 65_535
+
+
+def milliseconds(text: str) -> int:
+    """A duration such as 30s, 5m or 2 (seconds), as ms."""
+    try:
+        return duration_ms(text, "a duration")
+    except InvalidSpec as error:
+        raise click.BadParameter(str(error.facts["problem"])) from error
+
+
+def milliseconds_or_none(text: str) -> int | str:
+    """The same, or the word none, which stays a word: None is what nobody said."""
+    return NONE if text == NONE else milliseconds(text)
+
+
+def number_or_none(text: str) -> int | str:
+    """A number, or the word none."""
+    if text == NONE:
+        return NONE
+    try:
+        return int(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is neither a number nor {NONE!r}") from error
+
+
+def json_list(text: str) -> list[Any]:
+    """A JSON list."""
+    return cast("list[Any]", _json(text, list, "[1, 2]"))
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object."""
+    return cast("dict[str, Any]", _json(text, dict, '{"a": 1}'))
+
+
+def _json(text: str, kind: type, example: str) -> object:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{text!r} is not JSON ({error}); write {example}") from error
+    if not isinstance(found, kind):
+        raise click.BadParameter(f"{text!r} is not of the form {example}")
+    return found
+
+
+def start_time(text: str) -> datetime | timedelta:
+    """A moment with its zone, or +DURATION from now."""
+    if text.startswith("+"):
+        return timedelta(milliseconds=milliseconds(text[1:]))
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no time; write 2026-11-21T09:00:00+09:00,"
+            " or +10m for ten minutes from now"
+        ) from error
+
+
+def slot_pairs(text: str) -> dict[str, str]:
+    """cpu=1,mem=256MiB."""
+    try:
+        return parse_pairs(text)
+    except InvalidSlots as error:
+        raise click.BadParameter(str(error.facts["problem"])) from error
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def address(text: str) -> tuple[str, int]:
+    """HOST:PORT, or PORT on the loopback interface."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > LARGEST_PORT:
+        raise click.BadParameter(f"{text!r} is not of the form HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def session_state(text: str) -> SessionState:
+    """A session state, in any case."""
+    try:
+        return SessionState(text.upper().replace("-", "_"))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is none of {', '.join(SessionState)}") from error
+
+
+def starts_at(when: datetime | timedelta | None, now_ms: int) -> datetime | None:
+    """The start time that was meant."""
+    if isinstance(when, timedelta):
+        return datetime.fromtimestamp(now_ms / 1000, UTC) + when
+    return when
+
+
+def complete_states(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Session states."""
+    return [state for state in SessionState if state.startswith(incomplete.upper())]
+
+
+def complete_sessions(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of sessions that have not ended, some of them."""
+
+    def ids(app: App) -> list[str]:
+        live = [state for state in SessionState if state not in FINAL]
+        sessions = app.store.sessions
+        return [
+            session
+            for group in sessions.groups()
+            for state in live
+            for session in sessions.list_ids(group, state, limit=OFFERED)
+        ]
+
+    return _offered(ctx, ids, incomplete)
+
+
+def complete_agents(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Ids of agents."""
+
+    def ids(app: App) -> list[str]:
+        return [
+            agent for group in app.store.groups.names() for agent in app.store.agents.ids(group)
+        ]
+
+    return _offered(ctx, ids, incomplete)
+
+
+def complete_groups(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of scaling groups."""
+    return _offered(ctx, lambda app: app.store.groups.names(), incomplete)
+
+
+def _offered(ctx: click.Context, names: Callable[[App], list[str]], incomplete: str) -> list[str]:
+    """While the shell completes no command has run: the options are read from the root's words."""
+    asked = ctx.find_root().params
+    app = App(asked.get("redis_url"), asked.get("namespace"))
+    try:
+        return [name for name in names(app) if name.startswith(incomplete)][:OFFERED]
+    except SchedulerError:
+        return []
+    finally:
+        app.close()
+
+
+def group_option(**more: Any) -> Callable[[Any], Any]:
+    """``--group NAME``."""
+    return click.option("--group", metavar="NAME", shell_complete=complete_groups, **more)

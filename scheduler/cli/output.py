@@ -1,0 +1,158 @@
+"""Tables for people and JSON for programs; ids are never cut, and a pipe gets plain text."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scheduler.cli.errors import one_line
+from scheduler.domain.slots import Slots, render_amount
+from scheduler.domain.states import SessionState
+
+TABLE, JSON = "table", "json"
+
+#: Wider than any line: what is piped is never folded.
+ENDLESS = 100_000
+SECOND_MS, MINUTE_MS = 1_000, 60_000
+
+#: Columns that are folded where the terminal is narrow; words of ours never are.
+FREE_TEXT = frozenset(
+    {"NAME", "AGENTS", "REASON", "ERROR", "WHY", "CURED WHEN", "LABELS", "ADMISSION"}
+)
+
+_COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        SessionState.RUNNING: "cyan",
+        SessionState.SUCCEEDED: "green",
+        SessionState.FAILED: "red",
+        SessionState.TIMED_OUT: "red",
+        SessionState.CANCELLED: "yellow",
+        SessionState.RETRYING: "yellow",
+    }
+)
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+def output_option(command: Any) -> Any:
+    """``-o table|json``."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice([TABLE, JSON]),
+        default=TABLE,
+        show_default=True,
+        help="For people or for programs.",
+    )(command)
+
+
+def print_json(value: object) -> None:
+    """One JSON document."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: object) -> None:
+    """One JSON document on a line of its own, for streams."""
+    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Plain lines."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
+) -> None:
+    """Rows under headings; ``empty`` is said beside the output where there are none."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column not in FREE_TEXT, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    if not table.row_count and empty:
+        click.echo(empty, err=True)
+        return
+    _render(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Names and values, one per line; those that are empty are left out."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value not in ("", None):
+            table.add_row(name, _cell(value))
+    _render(table)
+
+
+def _cell(value: object) -> Text:
+    text = one_line("" if value is None else str(value))
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def _render(table: Table) -> None:
+    terminal = sys.stdout.isatty()
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        force_terminal=terminal,
+        no_color=not terminal or "NO_COLOR" in os.environ,
+        color_system="standard" if terminal else None,
+        width=shutil.get_terminal_size().columns if terminal else ENDLESS,
+    )
+    console.print(table)
+    for line in out.getvalue().splitlines():
+        click.echo(line.rstrip())
+
+
+def age(then_ms: int | None, now_ms: int) -> str:
+    """How long ago."""
+    return "" if then_ms is None else duration(max(0, now_ms - then_ms))
+
+
+def duration(ms: int) -> str:
+    """A time in its two largest units: ``350ms``, ``42s``, ``1h30m``, ``2d``."""
+    if ms < MINUTE_MS:
+        return f"{ms}ms" if ms < SECOND_MS else f"{ms // SECOND_MS}s"
+    found: list[str] = []
+    rest = ms // SECOND_MS
+    for size, unit in _UNITS:
+        count, rest = divmod(rest, size)
+        if count or found:
+            found.append(f"{count}{unit}" if count else "")
+    return "".join(found[:2])
+
+
+def moment(ms: int | None) -> str:
+    """A time of day, in UTC: what is stored is Redis' clock, not this machine's."""
+    if ms is None:
+        return ""
+    return (
+        datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
+
+
+def slots_of(free: Slots, total: Slots) -> str:
+    """Free and total of each slot; devices of a family together: ``cpu 1.5/2  cuda 3/4 free``."""
+    return "  ".join(
+        f"{name} {_amount(name, free.get(name, 0))}/{_amount(name, amount)}"
+        for name, amount in total.items()
+    )
+
+
+def _amount(name: str, value: int) -> str:
+    return f"{value / 1000:g}" if "." in name else render_amount(name, value)

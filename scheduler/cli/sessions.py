@@ -1,0 +1,303 @@
+"""``scheduler session``: what operators and apps do with sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from scheduler.cli.context import App, checked_session, pass_app
+from scheduler.cli.errors import Exit, exit_code, say, session_failed
+from scheduler.cli.options import (
+    complete_sessions,
+    complete_states,
+    group_option,
+    milliseconds,
+    session_state,
+)
+from scheduler.cli.output import (
+    JSON,
+    age,
+    duration,
+    moment,
+    output_option,
+    print_facts,
+    print_json,
+    print_json_line,
+    print_lines,
+    print_table,
+)
+from scheduler.domain.errors import SessionNotFound, WaitTimeout
+from scheduler.domain.session import SessionData
+from scheduler.domain.slots import render
+from scheduler.domain.states import SessionState
+from scheduler.operations.control import cancel_all
+from scheduler.operations.explaining import explain_session
+from scheduler.operations.following import follow_log
+from scheduler.operations.inspection import list_sessions, session_details
+from scheduler.store.logs import LogLine
+
+FOREVER = float("inf")
+
+_id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
+
+
+@click.group()
+def session() -> None:
+    """Submit sessions, look at them, cancel them, run them again."""
+
+
+@session.command("list")
+@click.option(
+    "--state",
+    "states",
+    type=session_state,
+    metavar="STATE",
+    shell_complete=complete_states,
+    multiple=True,
+    help="Only this state; may be repeated.",
+)
+@group_option(help="Only this scaling group.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@output_option
+@pass_app
+def list_(
+    app: App, states: Sequence[SessionState], group: str | None, limit: int, output: str
+) -> None:
+    """List sessions: those that live, then the newest that ended.
+
+    Newest first; with --state READY alone, in the order of the queue.
+    """
+    groups = app.groups(group)
+    wanted = states or tuple(SessionState)
+    found = list_sessions(app.store.sessions, groups, wanted, limit)
+    if output == JSON:
+        print_json([data.summary() for data in found])
+        return
+    now = app.audit.now_ms()
+    print_table(
+        ("ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "REASON"),
+        [_row(data, now) for data in found],
+        empty="There are no such sessions.",
+    )
+    counts = [app.store.sessions.counts(name) for name in groups]
+    there = sum(count[state] for count in counts for state in wanted)
+    if there > len(found):
+        say(f"{len(found)} of {there} are shown; --limit shows more.")
+
+
+def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
+    facts = data.summary()
+    waited = age(data.submitted_at, now_ms)
+    agents = " ".join(facts["agents"])
+    return data.id, data.name, data.state, data.group, data.priority, waited, agents, data.reason
+
+
+@session.command()
+@_id
+@output_option
+@pass_app
+def show(app: App, session: str, output: str) -> None:
+    """Show a session, its kernels, its attempts and its result."""
+    data = app.session(session)
+    result = app.store.sessions.result(data.id)
+    if output == JSON:
+        print_json(session_details(data, result))
+        return
+    print_facts(_facts(data, app.audit.now_ms()))
+    if data.kernels:
+        click.echo()
+        print_table(
+            ("KERNEL", "STATE", "AGENT", "SLOTS", "EXIT", "SIGNAL", "REASON"),
+            [
+                (k.index, k.state, k.agent, render(k.slots), k.exit_code, k.signal, k.reason)
+                for k in data.kernels
+            ],
+        )
+    if data.history:
+        click.echo()
+        print_table(
+            ("ATTEMPT", "AGENTS", "STARTED", "TOOK", "OUTCOME", "ERROR"),
+            [
+                (
+                    a.attempt,
+                    " ".join(a.agents),
+                    moment(a.started_at),
+                    duration(a.ended_at - a.started_at) if a.ended_at else "",
+                    a.outcome,
+                    a.error,
+                )
+                for a in data.history
+            ],
+        )
+    if data.error:
+        click.echo(f"\n{data.error.strip()}", err=False)
+    if result is not None:
+        click.echo()
+        print_json_line(result)
+
+
+def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
+    request = data.request
+    size = len(request.kernels)
+    return {
+        "id": data.id,
+        "name": data.name,
+        "state": data.state,
+        "reason": data.reason,
+        "group": data.group,
+        "priority": data.priority,
+        "asks for": render(request.kernels[0]) + (f", {size} kernels" if size > 1 else ""),
+        "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
+        "timeout": duration(request.timeout_ms),
+        "retries": request.retries,
+        "on lost": request.on_lost,
+        "waits for": f"{data.unmet} dependencies" if data.unmet else "",
+        "not before": moment(data.not_before),
+        "submitted": f"{moment(data.submitted_at)} ({age(data.submitted_at, now_ms)} ago)",
+        "running": moment(data.running_at),
+        "ended": moment(data.ended_at),
+        "attempt": data.attempt or None,
+        "rescues": data.rescues or None,
+        "cancel asked": data.cancel_requested,
+        "key": data.idempotency_key,
+    }
+
+
+@session.command()
+@_id
+@output_option
+@pass_app
+def explain(app: App, session: str, output: str) -> None:
+    """Say why a session does not run now, and what would change that."""
+    found = explain_session(app.store, checked_session(session))
+    if output == JSON:
+        print_json(found.as_dict())
+        return
+    print_facts(
+        {
+            "session": found.session,
+            "state": found.state,
+            "because": found.says,
+            "position": found.position,
+            "tries": found.tries or None,
+            "last tried": moment(found.last_tried_at),
+        }
+    )
+    if found.refusals:
+        click.echo()
+        print_table(
+            ("SAYS NO", "WHY", "CURED WHEN"),
+            [(r.by, r.reason, "; or ".join(r.cures)) for r in found.refusals],
+        )
+
+
+@session.command()
+@click.argument("sessions", metavar="[ID]...", nargs=-1, shell_complete=complete_sessions)
+@click.option("--all", "everything", is_flag=True, help="Every session that has not ended.")
+@group_option(help="With --all: only those of this scaling group.")
+@output_option
+@pass_app
+def cancel(
+    app: App, sessions: Sequence[str], *, everything: bool, group: str | None, output: str
+) -> None:
+    """Cancel sessions.
+
+    What runs is stopped by the leader; `accepted` says that it was asked to.
+    """
+    if everything == bool(sessions) or (group and not everything):
+        raise click.UsageError("Give ids, or --all with or without --group")
+    if everything:
+        _cancel_all(app, group, output)
+        return
+    worst, told = Exit.DONE, []
+    for each in sessions:
+        try:
+            told.append({"id": each, "answer": app.store.sessions.cancel(checked_session(each))})
+        except SessionNotFound as error:
+            say(str(error))
+            worst = exit_code(error)
+    if output == JSON:
+        print_json(told)
+    else:
+        print_lines(f"{one['id']}  {one['answer']}" for one in told)
+    click.get_current_context().exit(worst)
+
+
+def _cancel_all(app: App, group: str | None, output: str) -> None:
+    answers = cancel_all(app.store.sessions, app.audit, app.groups(group))
+    if output == JSON:
+        print_json(dict(answers))
+    else:
+        told = ", ".join(f"{count} {word}" for word, count in answers.items())
+        click.echo(told or "nothing to cancel")
+
+
+@session.command()
+@_id
+@click.option("-f", "--follow", is_flag=True, help="Go on until the session has ended.")
+@click.option("--attempt", type=click.IntRange(1), help="An earlier attempt.  [default: the last]")
+@click.option("--kernel", type=click.IntRange(0), default=0, show_default=True)
+@output_option
+@pass_app
+def logs(app: App, /, session: str, **asked: Any) -> None:
+    """Print what a session's kernel has printed."""
+    if asked["follow"] and asked["attempt"]:
+        raise click.UsageError("--follow is for the last attempt; leave --attempt out")
+    show = _show_line if asked["output"] != JSON else _show_json
+    data = app.session(session)
+    if asked["follow"]:
+        for line in follow_log(app.store, data.id, asked["kernel"]):
+            show(line)
+    else:
+        for line in app.store.logs.read(data, asked["attempt"], asked["kernel"]):
+            show(line)
+
+
+def _show_line(line: LogLine) -> None:
+    click.echo(line.text, nl=False)
+
+
+def _show_json(line: LogLine) -> None:
+    print_json_line(
+        {"id": line.id, "kernel": line.kernel, "stream": line.stream, "text": line.text}
+    )
+
+
+@session.command()
+@_id
+@click.option(
+    "--timeout",
+    type=milliseconds,
+    metavar="DURATION",
+    help="Give up after this long.  [default: never]",
+)
+@output_option
+@pass_app
+def wait(app: App, session: str, timeout: int | None, output: str) -> None:
+    """Wait until a session has ended: exit 0 if it succeeded, else 1."""
+    seconds = FOREVER if timeout is None else timeout / 1000
+    data = app.store.sessions.wait(checked_session(session), seconds)
+    if not data.ended:
+        raise WaitTimeout(session=data.id, seconds=f"{seconds:g}", state=data.state)
+    if output == JSON:
+        print_json(data.summary())
+    else:
+        click.echo(data.state)
+    if data.state is not SessionState.SUCCEEDED:
+        raise session_failed(data)
+
+
+@session.command()
+@_id
+@click.option("--with-dependents", is_flag=True, help="Also what was cancelled because it failed.")
+@output_option
+@pass_app
+def retry(app: App, session: str, *, with_dependents: bool, output: str) -> None:
+    """Run a session again that ended badly."""
+    again = app.store.sessions.retry(checked_session(session), with_dependents=int(with_dependents))
+    if output == JSON:
+        print_json([{"id": each} for each in again])
+    else:
+        print_lines(again)

@@ -1,0 +1,175 @@
+"""``scheduler session submit``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from scheduler.cli.context import App, pass_app
+from scheduler.cli.errors import session_failed
+from scheduler.cli.options import (
+    assignment,
+    complete_sessions,
+    group_option,
+    json_list,
+    json_object,
+    slot_pairs,
+    start_time,
+    starts_at,
+)
+from scheduler.cli.output import JSON, output_option, print_json, print_json_line
+from scheduler.domain.errors import LogsNotFound
+from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.domain.session import SessionData
+from scheduler.domain.spec import DEFAULT_PRIORITY, DEFAULT_TIMEOUT, OnLost, SessionSpec
+from scheduler.domain.states import SessionState
+from scheduler.operations.following import follow_log
+
+FOREVER = float("inf")
+
+
+_OPTIONS = (
+    group_option(default=DEFAULT_GROUP, show_default=True, help="Scaling group."),
+    click.option(
+        "--slots",
+        type=slot_pairs,
+        metavar="SLOTS",
+        help="Per kernel, as cpu=1,mem=256MiB.  [default: cpu=1]",
+    ),
+    click.option(
+        "--priority",
+        type=int,
+        default=DEFAULT_PRIORITY,
+        show_default=True,
+        help="0 to 100, higher first.",
+    ),
+    click.option("--name", default="", help="For people."),
+    click.option("--keypair", metavar="NAME", help="Whose limits it counts against."),
+    click.option(
+        "--depends-on",
+        multiple=True,
+        metavar="ID",
+        shell_complete=complete_sessions,
+        help="Wait until this session has succeeded; may be repeated.",
+    ),
+    click.option(
+        "--timeout",
+        default=DEFAULT_TIMEOUT,
+        show_default=True,
+        metavar="DURATION",
+        help="Stop it when it has run for this long.",
+    ),
+    click.option(
+        "--retries",
+        type=int,
+        default=0,
+        show_default=True,
+        help="Further attempts after a failure.",
+    ),
+    click.option(
+        "--not-before", type=start_time, metavar="TIME", help="ISO 8601 with a zone, or +10m."
+    ),
+    click.option(
+        "--idempotency-key", metavar="KEY", help="A repeat with this key answers the same session."
+    ),
+    click.option(
+        "--on-lost",
+        type=click.Choice([str(what) for what in OnLost]),
+        default=str(OnLost.RERUN),
+        show_default=True,
+        help="What becomes of it when its agent is lost.",
+    ),
+    click.option(
+        "--cluster-size", type=int, default=1, show_default=True, help="Kernels, started together."
+    ),
+    click.option(
+        "--env",
+        type=assignment,
+        multiple=True,
+        metavar="K=V",
+        help="For its environment; may be repeated.",
+    ),
+    click.option("--callable", metavar="PKG.MOD:FUNC", help="A callable, instead of a command."),
+    click.option("--args", type=json_list, metavar="JSON", help="Its arguments, a list."),
+    click.option("--kwargs", type=json_object, metavar="JSON", help="Its keyword arguments."),
+    click.option("--wait", is_flag=True, help="Follow it to its end; exit 1 if it fails."),
+)
+
+
+def _asked(command: Any) -> Any:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@_asked
+@output_option
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@pass_app
+def submit(app: App, /, **asked: Any) -> None:
+    r"""Enqueue a session: a COMMAND with its arguments, or --callable.
+
+    Prints the session's id. With --wait the id goes to stderr, and its output to stdout: what a
+    command prints, as it comes, or what a callable returns, as JSON.
+
+    \b
+    scheduler session submit --slots cpu=2,mem=1GiB -- python train.py --epochs 3
+    scheduler session submit --callable math:sqrt --args '[2]' --wait
+    """
+    wait, output = asked.pop("wait"), asked.pop("output")
+    session = app.store.sessions.submit([_spec(asked, app.store.clock.now_ms())])[0]
+    if wait:
+        if output != JSON:
+            click.echo(session, err=True)
+        _wait(app, session, output, follow=not asked["callable"])
+    elif output == JSON:
+        print_json({"id": session, "state": str(app.session(session).state)})
+    else:
+        click.echo(session)
+
+
+def _spec(asked: Mapping[str, Any], now_ms: int) -> SessionSpec:
+    """What was asked, without what was left out. Raises InvalidSpec."""
+    said = {name: value for name, value in asked.items() if value is not None}
+    said["command"] = list(asked["command"]) or None
+    said["env"] = dict(asked["env"])
+    said["not_before"] = starts_at(asked["not_before"], now_ms)
+    said["on_lost"] = OnLost(asked["on_lost"])
+    return SessionSpec(**said)
+
+
+def _wait(app: App, session: str, output: str, *, follow: bool) -> None:
+    """Follow it to its end. Raises SessionFailed."""
+    text = ""
+    if follow:
+        text = _follow(app, session, show=output != JSON)
+    data = app.store.sessions.wait(session, FOREVER)
+    result = app.store.sessions.result(session)
+    if output == JSON:
+        told = {"log": text} if follow else {"result": result}
+        print_json({"id": session, "state": str(data.state), "exit_code": _exit_code(data), **told})
+    elif not follow and data.state is SessionState.SUCCEEDED:
+        print_json_line(result)
+    if data.state is not SessionState.SUCCEEDED:
+        raise session_failed(data)
+
+
+def _follow(app: App, session: str, *, show: bool) -> str:
+    """What its main kernel prints, until it has ended."""
+    pieces: list[str] = []
+    try:
+        for line in follow_log(app.store, session):
+            if show:
+                click.echo(line.text, nl=False)
+            else:
+                pieces.append(line.text)
+    except LogsNotFound:
+        pass  # it ended without ever running: how, says the caller
+    return "".join(pieces)
+
+
+def _exit_code(data: SessionData) -> int | None:
+    return data.kernels[0].exit_code if data.kernels else None

@@ -1,0 +1,154 @@
+"""The Python client: what an app needs to enqueue sessions, wait for them, and read what they made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from scheduler import bootstrap
+from scheduler.domain.errors import SessionFailed, WaitTimeout
+from scheduler.domain.session import SessionData
+from scheduler.domain.spec import SessionSpec
+from scheduler.domain.states import SessionState
+from scheduler.operations.explain import Explanation
+from scheduler.operations.explaining import explain_session
+from scheduler.settings import load
+
+logging.getLogger("scheduler").addHandler(logging.NullHandler())
+
+FOREVER = float("inf")
+
+
+class Session:
+    """A handle on one session. Reading an attribute asks Redis, except ``id``."""
+
+    def __init__(self, client: Client, session_id: str) -> None:
+        self._client = client
+        self.id = session_id
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id}>"
+
+    @property
+    def data(self) -> SessionData:
+        """The whole record as it is now. Raises SessionNotFound."""
+        return self._client.store.sessions.get(self.id)
+
+    @property
+    def state(self) -> SessionState:
+        """Where it is in its life now. Raises SessionNotFound."""
+        return self.data.state
+
+    @property
+    def result(self) -> Any:
+        """What the callable returned, or None: not ended yet, not well, or a command.
+
+        Raises SessionNotFound.
+        """
+        return self._client.store.sessions.result(self.id)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the main kernel, or None while there is none."""
+        kernels = self.data.kernels
+        return kernels[0].exit_code if kernels else None
+
+    def wait(self, timeout: float = FOREVER) -> SessionData:
+        """Wait until it has ended, at most ``timeout`` seconds; the record as it is then.
+
+        Raises WaitTimeout, SessionNotFound. How it ended is in ``state``; see ``get`` for success only.
+        """
+        data = self._client.store.sessions.wait(self.id, timeout)
+        if not data.ended:
+            raise WaitTimeout(session=self.id, seconds=timeout, state=data.state)
+        return data
+
+    def get(self, timeout: float = FOREVER) -> Any:
+        """Wait for success and return the result. Raises SessionFailed, WaitTimeout, SessionNotFound."""
+        data = self.wait(timeout)
+        if data.state is not SessionState.SUCCEEDED:
+            raise SessionFailed(
+                session=self.id, state=data.state, reason=data.error.strip() or data.reason
+            )
+        return self.result
+
+    def logs(self, *, attempt: int | None = None, kernel: int = 0) -> str:
+        """What the kernel has printed so far, in the last attempt or the one named. Raises LogsNotFound."""
+        return "".join(
+            line.text for line in self._client.store.logs.read(self.data, attempt, kernel)
+        )
+
+    def cancel(self) -> str:
+        """Cancel it: ``cancelled`` now, ``accepted`` where it must be stopped first, or ``ended``."""
+        return self._client.store.sessions.cancel(self.id)
+
+    def retry(self, *, with_dependents: bool = False) -> None:
+        """Run it again after it ended badly. Raises WrongState."""
+        self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
+
+    def explain(self) -> Explanation:
+        """Why it does not run now, what would cure that, and its position in the queue."""
+        return explain_session(self._client.store, self.id)
+
+
+class Client:
+    """Enqueues sessions. Synchronous; one client may be used by many threads.
+
+    ``redis_url`` and ``namespace`` default to SCHEDULER_REDIS_URL and SCHEDULER_NAMESPACE. Every
+    method raises StoreUnavailable when Redis does not answer.
+    """
+
+    def __init__(self, redis_url: str | None = None, namespace: str | None = None) -> None:
+        self.store = bootstrap.open_for_app(load(redis_url=redis_url, namespace=namespace))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.store.client.close()
+
+    def enqueue(self, callable: str, /, *args: Any, **options: Any) -> Session:  # noqa: A002 - the word for it
+        """Enqueue ``"package.module:function"`` with JSON arguments.
+
+        ``options`` are the fields of SessionSpec (slots, priority, depends_on, timeout, retries,
+        idempotency_key, ...); keyword arguments of the callable go into ``kwargs={...}``.
+        Raises InvalidSpec, InvalidSlots and what ``enqueue_many`` raises.
+        """
+        return self.enqueue_many([SessionSpec(callable=callable, args=args, **_with_ids(options))])[
+            0
+        ]
+
+    def enqueue_command(self, command: Sequence[str], **options: Any) -> Session:
+        """Enqueue a program with its arguments; otherwise as ``enqueue``."""
+        return self.enqueue_many([SessionSpec(command=command, **_with_ids(options))])[0]
+
+    def enqueue_many(self, specs: Sequence[SessionSpec]) -> list[Session]:
+        """Enqueue sessions, one round trip per two hundred; each two hundred wholly or not at all.
+
+        Raises GroupNotFound, DependencyNotFound, IdempotencyConflict, Unsatisfiable, RedisFull.
+        """
+        return [Session(self, session) for session in self.store.sessions.submit(specs)]
+
+    def session(self, session_id: str) -> Session:
+        """A handle on a session that was enqueued before; nothing is asked yet."""
+        return Session(self, session_id)
+
+    def sessions(
+        self, state: SessionState, *, group: str = "default", limit: int = 100
+    ) -> Iterator[SessionData]:
+        """Sessions of a group in one state: READY in the order of the queue, others newest first."""
+        yield from self.store.sessions.many(self.store.sessions.list_ids(group, state, limit=limit))
+
+
+def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
+    """Sessions given as handles become ids."""
+    if "depends_on" not in options or isinstance(options["depends_on"], str):
+        return options
+    return options | {
+        "depends_on": [getattr(parent, "id", parent) for parent in options["depends_on"]]
+    }

@@ -1,0 +1,1 @@
+"""Deciding: which waiting session runs next, whether it may, and where."""

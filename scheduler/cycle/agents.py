@@ -1,0 +1,248 @@
+"""The agents of a group as the cycle sees them: integers in arrays, kept up to date by the leader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scheduler.domain import slots as slot_math
+from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.plugins.interfaces import Need
+
+#: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
+_REMEMBERED = 65_536
+
+
+@dataclass(slots=True)
+class AgentRow:
+    """One agent: its record and what is free of it in this snapshot."""
+
+    data: AgentData
+    free: dict[str, int]
+    kernels: int = 0
+    by_family: dict[str, int] = field(default_factory=dict)
+    avoided: bool = False  #: it let an order lie: for a while others come first
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether anything new may go there."""
+        return self.data.status is AgentStatus.READY and not self.data.drained and not self.avoided
+
+    @property
+    def takes_nothing_because(self) -> str:
+        """Why nothing goes there, whatever it asks."""
+        if self.data.drained:
+            return "drained"
+        if self.data.status is not AgentStatus.READY:
+            return str(self.data.status)
+        return "let an order lie" if self.avoided else "at the limit of kernels"
+
+    @property
+    def full_of_kernels(self) -> bool:
+        """Whether its limit on kernels is reached."""
+        return 0 < self.data.max_kernels <= self.kernels
+
+
+class AgentTable:
+    """Agents by index. An index stays an agent's own until the table is made anew."""
+
+    def __init__(self) -> None:
+        self.rows: list[AgentRow] = []
+        self._index: dict[str, int] = {}
+        self._columns: dict[str, int] = {}
+        #: What each agent could give now, by the words of a request; rows of agents that take nothing are -1.
+        self._room = np.full((0, 0), -1, dtype=np.int64)
+        self._changes: list[int] = []
+        self._changes_from = 0
+        self._shapes: list[dict[str, int]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def index_of(self, agent: str) -> int | None:
+        """The agent's index, or None."""
+        return self._index.get(agent)
+
+    def get(self, agent: str) -> AgentRow | None:
+        """The agent's row, or None."""
+        index = self._index.get(agent)
+        return None if index is None else self.rows[index]
+
+    def put(self, data: AgentData, kernels: int) -> None:
+        """Add an agent, or replace what is known of it."""
+        row = AgentRow(data, dict(data.free), kernels, slot_math.by_family(data.free))
+        index = self._index.get(data.id)
+        if index is None:
+            index = self._index[data.id] = len(self.rows)
+            self.rows.append(row)
+            if index >= self._room.shape[0]:
+                self._grow(rows=max(64, 2 * index))
+        else:
+            row.avoided = self.rows[index].avoided and self.rows[index].data.boot == data.boot
+            self.rows[index] = row
+        self._shapes = None
+        self._touch(index)
+
+    def avoid(self, agent: str, *, avoided: bool) -> None:
+        """Give an agent nothing new for a while, or give it work again."""
+        index = self._index.get(agent)
+        if index is not None:
+            self.rows[index].avoided = avoided
+            self._touch(index)
+
+    def drop(self, agent: str) -> None:
+        """Forget an agent; its index stays unused."""
+        index = self._index.pop(agent, None)
+        if index is not None:
+            gone = self.rows[index].data
+            self.rows[index] = AgentRow(
+                AgentData(
+                    gone.id, gone.group, "", AgentStatus.LEFT, drained=True, capacity={}, free={}
+                ),
+                {},
+            )
+            self._shapes = None
+            self._touch(index)
+
+    def take(self, agent: str, slots: Mapping[str, int], kernels: int = 1) -> None:
+        """Reserve slots in the snapshot."""
+        self._change(agent, slots, -1, kernels)
+
+    def give(self, agent: str, slots: Mapping[str, int], kernels: int = 1) -> None:
+        """Give slots back in the snapshot."""
+        self._change(agent, slots, 1, -kernels)
+
+    def _change(self, agent: str, slots: Mapping[str, int], sign: int, kernels: int) -> None:
+        index = self._index.get(agent)
+        if index is None:
+            return
+        row = self.rows[index]
+        for slot, amount in slots.items():
+            row.free[slot] = row.free.get(slot, 0) + sign * amount
+            family = slot.partition(".")[0]
+            row.by_family[family] = row.by_family.get(family, 0) + sign * amount
+        row.kernels += kernels
+        self._touch(index)
+
+    def fits(self, need: Need) -> Sequence[int]:
+        """Indices of agents that take work and have room, in no special order."""
+        if not need.slots.keys() <= self._columns.keys():
+            return []
+        columns = [self._columns[name] for name in need.slots]
+        room = self._room[: len(self.rows), columns]
+        mask = (room >= np.fromiter(need.slots.values(), dtype=np.int64)).all(axis=1)
+        found = np.flatnonzero(mask).tolist()
+        return (
+            found
+            if len(need.kernels) == 1
+            else [index for index in found if self.has_room(index, need)]
+        )
+
+    def has_room(self, index: int, need: Need) -> bool:
+        """Whether one agent takes work and has room now, device by device."""
+        row = self.rows[index]
+        if not row.takes_work or (
+            row.data.max_kernels and row.kernels + len(need.kernels) > row.data.max_kernels
+        ):
+            return False
+        if need.plain:
+            return all(row.free.get(name, 0) >= amount for name, amount in need.slots.items())
+        return self.bind(index, need) is not None
+
+    def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
+        """The device slots each kernel would get on one agent, or None where they do not all fit."""
+        free = self.rows[index].free
+        if len(need.kernels) > 1:
+            free = dict(free)
+        bound = []
+        for request in need.kernels:
+            slots = slot_math.allocate(request, free)
+            if slots is None:
+                return None
+            bound.append(slots)
+            if len(need.kernels) > 1:
+                for slot, amount in slots.items():
+                    free[slot] -= amount
+        return bound
+
+    def lacks(self, need: Need) -> dict[str, int]:
+        """How many agents lack what first: counted in arrays, as thousands may be asked."""
+        found: dict[str, int] = {}
+        room = self._room[: len(self.rows)]
+        left = room.max(axis=1, initial=-1) >= 0
+        for index in np.flatnonzero(~left).tolist():
+            if (row := self.rows[index]).data.boot:
+                why = row.takes_nothing_because
+                found[why] = found.get(why, 0) + 1
+        # Accelerators first: what is scarce says more than what happens to be short there, too.
+        for name, amount in sorted(need.slots.items(), key=lambda item: "." not in item[0]):
+            column = self._columns.get(name)
+            short = left if column is None else left & (room[:, column] < amount)
+            if count := int(short.sum()):
+                found[f"lack {name}"] = count
+            left = left & ~short
+        if count := int(left.sum()):
+            found["lack room for all kernels together"] = count
+        return found
+
+    def free(self, index: int) -> Mapping[str, int]:
+        """An agent's free device slots."""
+        return self.rows[index].free
+
+    def capacity(self, index: int) -> Mapping[str, int]:
+        """An agent's device slots in total."""
+        return self.rows[index].data.capacity
+
+    def free_by_family(self, index: int) -> Mapping[str, int]:
+        """An agent's free slots, devices summed by family."""
+        return self.rows[index].by_family
+
+    def agent_id(self, index: int) -> str:
+        """An agent's id, by which ties are broken."""
+        return self.rows[index].data.id
+
+    @property
+    def version(self) -> int:
+        """Counts changes."""
+        return self._changes_from + len(self._changes)
+
+    def changed_since(self, version: int) -> Sequence[int] | None:
+        """Indices that changed since a version, or None when that is too long ago to know."""
+        return (
+            None if version < self._changes_from else self._changes[version - self._changes_from :]
+        )
+
+    def shapes(self) -> list[dict[str, int]]:
+        """The largest idle agents, drained and silent ones included: what submits are measured against."""
+        # Kept: every refusal asks, and only a new or removed agent changes it.
+        if self._shapes is None:
+            capacities = (row.data.capacity for row in self.rows if row.data.capacity)
+            self._shapes = slot_math.pareto(map(slot_math.shape_of_free, capacities))
+        return self._shapes
+
+    def _touch(self, index: int) -> None:
+        row = self.rows[index]
+        self._changes.append(index)
+        if len(self._changes) > _REMEMBERED:
+            del self._changes[: _REMEMBERED // 2]
+            self._changes_from += _REMEMBERED // 2
+        if not row.takes_work or row.full_of_kernels:
+            self._room[index, :] = -1
+            return
+        room = slot_math.shape_of_free(row.free)
+        for name in room:
+            if name not in self._columns:
+                self._columns[name] = len(self._columns)
+                self._grow(columns=len(self._columns))
+        self._room[index, :] = -1
+        for name, amount in room.items():
+            self._room[index, self._columns[name]] = amount
+
+    def _grow(self, *, rows: int = 0, columns: int = 0) -> None:
+        old = self._room
+        self._room = np.full(
+            (max(rows, old.shape[0]), max(columns, old.shape[1])), -1, dtype=np.int64
+        )
+        self._room[: old.shape[0], : old.shape[1]] = old

@@ -1,0 +1,39 @@
+"""What a cycle proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scheduler.cycle.waiting import WaitingSession
+from scheduler.domain.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class KernelAgentBinding:
+    """One kernel of a session, the agent it goes to, and the device slots it gets there."""
+
+    kernel: int
+    agent: str
+    boot: str
+    slots: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One session and where all its kernels go."""
+
+    session: WaitingSession
+    bindings: tuple[KernelAgentBinding, ...]
+
+
+@dataclass(slots=True)
+class Plan:
+    """Placements to commit, refusals to remember, sessions that can never run."""
+
+    placements: list[Placement] = field(default_factory=list)
+    refusals: dict[str, Verdict] = field(
+        default_factory=dict
+    )  #: by request id, where the news is worth a note
+    impossible: list[tuple[WaitingSession, str]] = field(default_factory=list)
+    more: bool = False  #: the limit of one plan was reached

@@ -1,0 +1,1 @@
+"""Agent selectors: where a kernel goes."""

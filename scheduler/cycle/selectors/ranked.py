@@ -1,0 +1,95 @@
+"""The part that the ranking selectors share: best agent first, without looking at all of them each time.
+
+Each kind of need keeps a heap of agents by rank. An agent whose free slots changed is pushed again
+with its new rank, and entries that are out of date are dropped when they come up; so a placement
+costs a few heap steps, however many agents there are.
+"""
+
+from __future__ import annotations
+
+import heapq
+from abc import abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.domain.errors import InvalidSetting
+from scheduler.plugins.interfaces import AbstractAgentSelector, AgentView, Need
+
+#: Kinds of need whose ranking is kept; the one longest unused is dropped.
+_KEPT = 1024
+
+Rank = tuple[int, ...]
+
+
+class _Ranking:
+    """Agents by rank for one kind of need."""
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[Rank, str, int]] = []
+        self.current: dict[int, Rank | None] = {}
+        self.version = -1
+
+
+class RankedAgentSelector(AbstractAgentSelector):
+    """Chooses the agent with the lowest rank that has room; ties are broken by id."""
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:
+        if opts:
+            raise InvalidSetting(
+                name="agent_selector_opts", problem=f"{self.name} has no option {min(opts)!r}"
+            )
+        self._rankings: OrderedDict[tuple[object, ...], _Ranking] = OrderedDict()
+
+    @abstractmethod
+    def order(self, remaining: int) -> int:
+        """The wish about what remains free of one slot family: lower ranks first."""
+
+    def rank(self, view: AgentView, index: int, need: Need) -> Rank:
+        """Fewest slots that were not asked for, then what remains, accelerators before cpu before mem."""
+        free = view.free_by_family(index)
+        extras = sum(1 for family in free if family not in need.families)
+        return (extras, *[self.order(free.get(family, 0)) for family in need.families])
+
+    def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
+        ranking = self._ranking(view, need)
+        heap, current = ranking.heap, ranking.current
+        while heap:
+            rank, _, index = heap[0]
+            if current.get(index) == rank:
+                if view.has_room(index, need):
+                    return index
+                current[index] = None
+            heapq.heappop(heap)
+        return None
+
+    def _ranking(self, view: AgentView, need: Need) -> _Ranking:
+        key = need.key
+        ranking = self._rankings.get(key)
+        if ranking is None:
+            ranking = self._rankings[key] = _Ranking()
+            if len(self._rankings) > _KEPT:
+                self._rankings.popitem(last=False)
+        self._rankings.move_to_end(key)
+        changed = view.changed_since(ranking.version)
+        # Ranking anew costs one look at all that fit; following costs one per change, and leaves an
+        # entry behind each time, which comes up only when its rank does.
+        overgrown = len(ranking.heap) > 4 * len(view) + 64
+        if changed is None or ranking.version < 0 or len(changed) > len(view) or overgrown:
+            fitting = view.fits(need)
+            ranking.current = {index: self.rank(view, index, need) for index in fitting}
+            ranking.heap = [
+                (rank, view.agent_id(i), i)
+                for i, rank in ranking.current.items()
+                if rank is not None
+            ]
+            heapq.heapify(ranking.heap)
+        else:
+            for index in set(changed):
+                rank = self.rank(view, index, need) if view.has_room(index, need) else None
+                if ranking.current.get(index) != rank:
+                    ranking.current[index] = rank
+                    if rank is not None:
+                        heapq.heappush(ranking.heap, (rank, view.agent_id(index), index))
+        ranking.version = view.version
+        return ranking

@@ -1,0 +1,1 @@
+"""Schedulers: in which order waiting sessions are tried."""

@@ -1,0 +1,36 @@
+"""First in, first out, within priority bands."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from scheduler.domain.errors import InvalidSetting
+from scheduler.plugins.interfaces import AbstractScheduler, Candidate
+
+
+class FifoScheduler(AbstractScheduler):
+    """Higher priority first; within a band in the order of submission. All bands are served."""
+
+    name: ClassVar[str] = "fifo"
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:
+        if opts:
+            raise InvalidSetting(name="scheduler_opts", problem=f"fifo has no option {min(opts)!r}")
+        self._heap: list[tuple[int, int, Candidate]] = []
+
+    def rank(self, candidate: Candidate) -> tuple[int, ...]:
+        return (-candidate.priority, candidate.seq)
+
+    def prioritize(self, heads: Iterable[Candidate]) -> None:
+        # seq is unique, so two candidates are never compared themselves.
+        self._heap = [(-head.priority, head.seq, head) for head in heads]
+        heapq.heapify(self._heap)
+
+    def pick_session(self) -> Candidate | None:
+        return heapq.heappop(self._heap)[2] if self._heap else None
+
+    def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:  # noqa: ARG002 - FIFO keeps no shares
+        if successor is not None:
+            heapq.heappush(self._heap, (-successor.priority, successor.seq, successor))

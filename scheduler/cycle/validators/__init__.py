@@ -1,0 +1,1 @@
+"""Validators: one rule, one file."""

@@ -1,0 +1,194 @@
+"""The waiting sessions of a group: one line per kind of request, so that equal requests are decided once.
+
+A line that was refused sleeps until something happens that could cure it; a cycle looks only at the
+lines that are awake. So a hundred thousand refused sessions cost nothing until their cure comes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from scheduler.domain.spec import Request
+from scheduler.domain.verdict import Verdict
+from scheduler.plugins.interfaces import Candidate, Need
+
+Rank = Callable[[Candidate], tuple[int, ...]]
+
+#: Entries of sessions that left, below which a line is not worth tidying.
+_FEW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSession:
+    """One READY session, as little as the cycle needs of it."""
+
+    id: str
+    request: Request
+    priority: int
+    seq: int
+    attempt: int
+    digest: str
+    name: str
+    retries_from: int = 0
+    rescues: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """Sessions with equal requests, best rank first."""
+
+    request: Request
+    need: Need
+    heap: list[tuple[tuple[Any, ...], WaitingSession]] = field(default_factory=list)
+    waiting: int = 0  #: entries of the heap that still wait
+    verdict: Verdict | None = None
+    tries: int = 0
+    cures: frozenset[str] = frozenset()
+
+
+class WaitingRoom:
+    """All READY sessions that were loaded."""
+
+    def __init__(self, rank: Rank) -> None:
+        self._rank = rank
+        self._entries = count()
+        self._known: dict[str, WaitingSession] = {}
+        self._lines: dict[str, Line] = {}
+        self._awake: set[str] = set()
+        self._sleepers: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._known
+
+    def add(self, session: WaitingSession) -> None:
+        """Let a session wait; one that waits already is left where it is."""
+        if session.id in self._known:
+            return
+        self._known[session.id] = session
+        line = self._lines.get(session.request.id)
+        if line is None:
+            line = self._lines[session.request.id] = Line(
+                session.request, Need.of(session.request.kernels)
+            )
+        self._push(line, session)
+        line.waiting += 1
+        if line.verdict is None:
+            self._awake.add(session.request.id)
+
+    def discard(self, session: str) -> WaitingSession | None:
+        """A session waits no more, whatever became of it."""
+        found = self._known.pop(session, None)
+        if found is not None:
+            line = self._lines[found.request.id]
+            line.waiting -= 1
+            if self._head(line) is None:
+                self._close(line)
+            elif len(line.heap) > 2 * line.waiting + _FEW:
+                # A line that sleeps is never looked at from the top: who left it is dropped here.
+                line.heap = [entry for entry in line.heap if self._waits(entry[1])]
+                heapq.heapify(line.heap)
+        return found
+
+    def heads(self) -> list[WaitingSession]:
+        """The first session of every line that is awake."""
+        return [head for key in list(self._awake) if (head := self._head(self._lines[key]))]
+
+    def successor(self, placed: WaitingSession) -> WaitingSession | None:
+        """Take a session out; the next of its line."""
+        self.discard(placed.id)
+        line = self._lines.get(placed.request.id)
+        return None if line is None else self._head(line)
+
+    def put_to_sleep(self, request: str, verdict: Verdict) -> bool:
+        """A line was refused; whether what it was told is new."""
+        line = self._lines[request]
+        news = line.verdict != verdict
+        self._awake.discard(request)
+        line.verdict, line.tries = verdict, line.tries + 1
+        self._forget_cures(line)
+        line.cures = frozenset(cure.event for cure in verdict.cures)
+        for event in line.cures:
+            self._sleepers.setdefault(event, set()).add(request)
+        return news
+
+    def wake(self, event: str) -> None:
+        """Something happened that could cure refusals."""
+        for request in list(self._sleepers.get(event, ())):
+            self._wake_line(self._lines[request])
+
+    def wake_all(self) -> None:
+        """Look at everything again: the slow sweep, and whatever changes more than can be named."""
+        # Not by their cures: a rule of a plugin may have named none.
+        for line in self._lines.values():
+            if line.verdict is not None:
+                self._wake_line(line)
+
+    def rank_anew(self, rank: Rank) -> None:
+        """Another scheduler orders the lines from now on."""
+        self._rank = rank
+        for line in self._lines.values():
+            waiting, line.heap = [s for _, s in line.heap if self._waits(s)], []
+            for session in waiting:
+                self._push(line, session)
+
+    def need(self, session: WaitingSession) -> Need:
+        """What a waiting session asks of an agent, worked out once for all that ask the same."""
+        return self._lines[session.request.id].need
+
+    def line(self, request: str) -> Line | None:
+        """A line by its request."""
+        return self._lines.get(request)
+
+    def lines(self) -> Iterator[Line]:
+        """All lines."""
+        return iter(self._lines.values())
+
+    def of(self, request: str) -> list[WaitingSession]:
+        """All sessions of one line."""
+        line = self._lines.get(request)
+        return [s for _, s in line.heap if self._waits(s)] if line else []
+
+    def ids(self) -> set[str]:
+        """All that wait."""
+        return set(self._known)
+
+    def _push(self, line: Line, session: WaitingSession) -> None:
+        # The number ends the rank: a session that left and came back stands there twice, and two
+        # sessions are never compared themselves.
+        heapq.heappush(
+            line.heap, ((*self._rank(session), session.id, next(self._entries)), session)
+        )
+
+    def _waits(self, session: WaitingSession) -> bool:
+        return self._known.get(session.id) is session
+
+    def _wake_line(self, line: Line) -> None:
+        self._forget_cures(line)
+        line.verdict = None
+        self._awake.add(line.request.id)
+
+    def _head(self, line: Line) -> WaitingSession | None:
+        # Sessions that left are dropped when they come up.
+        while line.heap and not self._waits(line.heap[0][1]):
+            heapq.heappop(line.heap)
+        return line.heap[0][1] if line.heap else None
+
+    def _close(self, line: Line) -> None:
+        self._forget_cures(line)
+        self._awake.discard(line.request.id)
+        del self._lines[line.request.id]
+
+    def _forget_cures(self, line: Line) -> None:
+        for event in line.cures:
+            sleepers = self._sleepers[event]
+            sleepers.discard(line.request.id)
+            if not sleepers:
+                del self._sleepers[event]
+        line.cures = frozenset()

@@ -1,0 +1,1 @@
+"""The words of the system as plain values: no clock, no Redis, no logging inside."""

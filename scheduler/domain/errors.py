@@ -1,0 +1,144 @@
+"""Every error a user can meet, as one tree; a class is a sentence with its facts.
+
+SchedulerError
+|-- InvalidInput              exit 2   what was asked makes no sense as written
+|   |-- InvalidSpec           ...of a session
+|   |-- InvalidSlots          ...of a slot name, unit or amount
+|   |-- InvalidSetting        ...of a setting or option
+|   `-- UnknownPlugin         ...of a scheduler, selector or validator
+|-- NotFound                  exit 3
+|   |-- SessionNotFound
+|   |-- AgentNotFound
+|   |-- GroupNotFound
+|   |-- DependencyNotFound
+|   `-- LogsNotFound
+|-- Refused                   exit 4   understood, and not done
+|   |-- IdempotencyConflict
+|   |-- Unsatisfiable
+|   |-- WrongState
+|   |-- AgentInUse
+|   |-- RedisFull
+|   |-- RedisUnsuitable
+|   |-- SchemaTooNew
+|   |-- NoLeader
+|   `-- Deposed               the leader's own: its term is over
+|-- StoreUnavailable          exit 5   Redis did not answer
+|-- SessionFailed             exit 1   the session ended, and not well
+|-- WaitTimeout               exit 1   it did not end in the time given
+|-- BadMessage                a forged or broken order or report
+`-- ScriptError               a defect of ours: a script and its caller disagree
+"""
+
+from __future__ import annotations
+
+
+class SchedulerError(Exception):
+    """Something the scheduler refuses to do."""
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__((type(self).__doc__ or "").format(**facts))
+        self.facts = facts
+
+
+class InvalidInput(SchedulerError):
+    """Bad input: {problem}."""
+
+
+class InvalidSpec(InvalidInput):
+    """The session was not submitted: {problem}."""
+
+
+class InvalidSlots(InvalidInput):
+    """Bad slots: {problem}."""
+
+
+class InvalidSetting(InvalidInput):
+    """Bad setting {name}: {problem}."""
+
+
+class UnknownPlugin(InvalidInput):
+    """There is no {kind} named {name!r}; installed are: {known}."""
+
+
+class NotFound(SchedulerError):
+    """{what} was not found."""
+
+
+class SessionNotFound(NotFound):
+    """Session {session} is not known here; it may have been forgotten after its retention."""
+
+
+class AgentNotFound(NotFound):
+    """Agent {agent} is not known here; `scheduler agent list` shows those that are."""
+
+
+class GroupNotFound(NotFound):
+    """Scaling group {group!r} does not exist; known groups: {known}."""
+
+
+class DependencyNotFound(NotFound):
+    """The session was not submitted: it depends on {session}, which is not known here."""
+
+
+class LogsNotFound(NotFound):
+    """Session {session} has no logs: {why}."""
+
+
+class Refused(SchedulerError):
+    """Refused: {why}."""
+
+
+class IdempotencyConflict(Refused):
+    """Idempotency key {key!r} belongs to session {session}, which was asked with another spec."""
+
+
+class Unsatisfiable(Refused):
+    """The session was not submitted: it asks for {need}, and no agent of group {group!r} has that, even when idle."""
+
+
+class WrongState(Refused):
+    """Session {session} is {state}; {verb} works only in {allowed}."""
+
+
+class AgentInUse(Refused):
+    """Agent {agent} still beats or runs kernels ({kernels}); stop it, or say `scheduler agent lost {agent}` first."""
+
+
+class RedisFull(Refused):
+    """Redis has used {used_percent} % of its maxmemory, submits are refused from 80 % on; nothing was written."""
+
+
+class RedisUnsuitable(Refused):
+    """This Redis cannot be used: {why}."""
+
+
+class SchemaTooNew(Refused):
+    """The data in namespace {namespace!r} has layout {found}, this program knows up to {known}: update the program."""
+
+
+class NoLeader(Refused):
+    """Group {group!r} has no leader now; start a replica with `scheduler replica run`."""
+
+
+class Deposed(Refused):
+    """Term {term} of group {group!r} is over: another replica leads now."""
+
+
+class StoreUnavailable(SchedulerError):
+    """Redis at {url} does not answer: {why}."""
+
+
+class SessionFailed(SchedulerError):
+    """Session {session} ended {state}: {reason}."""
+
+
+class WaitTimeout(SchedulerError):
+    """Session {session} did not end within {seconds} s; it is {state}."""
+
+
+class BadMessage(SchedulerError):
+    """A message was dropped: {why}."""
+
+
+class ScriptError(SchedulerError):
+    """Script {script}: {problem}."""

@@ -1,0 +1,25 @@
+"""Scaling groups: a pool of agents with its scheduler, selector and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_GROUP = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingGroupOpts:
+    """How a group schedules; kept in Redis, changed while it runs."""
+
+    scheduler: str = "fifo"
+    scheduler_opts: dict[str, Any] = field(default_factory=dict)
+    agent_selector: str = "concentrated"
+    agent_selector_opts: dict[str, Any] = field(default_factory=dict)
+    #: Agents may be added by something outside: what fits none of today's waits, and is not refused.
+    grows: bool = False
+    #: How long a session may wait before it is cancelled; None is for ever.
+    pending_timeout_ms: int | None = None
+    barrier_timeout_ms: int = 60_000
+    claim_timeout_ms: int = 10_000
+    max_rescues: int = 3

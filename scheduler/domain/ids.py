@@ -1,0 +1,48 @@
+"""Ids: what they look like, how they are made, and what names people may give."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+AgentId = NewType("AgentId", str)
+BootId = NewType("BootId", str)
+PlacementId = NewType("PlacementId", str)
+GroupName = NewType("GroupName", str)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SESSION = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
+# No dash at the ends and no dots: agent and group names become parts of keys and RQ queue names.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Two base-32 digits at a time: ids are on the hot path of submit.
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
+
+
+def new_session_id(now_ms: int) -> SessionId:
+    """26 base-32 digits: 48 bits of ms, then 82 random bits; sorts by the time of submission."""
+    value = now_ms << 82 | int.from_bytes(os.urandom(11), "big") >> 6
+    return SessionId("".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)]))
+
+
+def new_nonce() -> str:
+    """128 random bits as 32 hex digits: boots, placements, terms."""
+    return secrets.token_hex(16)
+
+
+def is_session_id(text: str) -> bool:
+    """Whether the text has the shape of a session id."""
+    return _SESSION.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Whether the text may name an agent, a group, a namespace: letters, digits, _ and -."""
+    return _NAME.fullmatch(text) is not None
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether the text would break a terminal, a log line, or (half a surrogate) its own encoding."""
+    return _CONTROL.search(text) is not None

@@ -1,0 +1,218 @@
+"""The leader's moves: what it may write, one class per verb, as the scripts under lua/move read them.
+
+A move is built from a snapshot and checked again by its script; the word it answers says what became
+of it. Times are ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Something the leader wants written."""
+
+    verb: ClassVar[str]
+
+    def wire(self) -> dict[str, Any]:
+        """The move as its script reads it."""
+        return {"verb": self.verb} | {
+            name: getattr(self, name) for name in self.__dataclass_fields__
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Move):
+    """READY -> SCHEDULED."""
+
+    verb: ClassVar[str] = "place"
+    session: str
+    placement: str
+    agents: str  #: ids, space-separated, for people
+    kernels: Sequence[Mapping[str, Any]]  #: [{agent, boot, slots, order}]
+    scopes: Sequence[tuple[str, str]]
+    held: str  #: scopes as JSON text, kept until given back
+    timer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Move):
+    """A kernel's order was taken."""
+
+    verb: ClassVar[str] = "claim"
+    session: str
+    placement: str
+    kernel: int
+    agents: Sequence[str]
+    timer: int
+    timeout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Up(Move):
+    """A kernel's process runs."""
+
+    verb: ClassVar[str] = "up"
+    session: str
+    placement: str
+    kernel: int
+    last: int
+    timer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Over(Move):
+    """A kernel ended."""
+
+    verb: ClassVar[str] = "over"
+    session: str
+    placement: str
+    kernel: int
+    exit_code: str
+    signal: str
+    reason: str
+    error: str
+    result: str  #: what the main kernel returned, as JSON text, or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lose(Move):
+    """A kernel's agent is certainly dead."""
+
+    verb: ClassVar[str] = "lose"
+    session: str
+    placement: str
+    kernel: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Move):
+    """Stop a placed session, withdrawing what was not claimed."""
+
+    verb: ClassVar[str] = "stop"
+    session: str
+    placement: str
+    reason: str  #: a word of STOP_STRENGTH
+    says: str  #: a sentence for people
+    kernels: Sequence[
+        Mapping[str, Any]
+    ]  #: [{index, agent, stop}], the kernels that may still be alive
+    agents: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill(Move):
+    """Stop a kernel that no session knows of, such as one whose placement a failover lost."""
+
+    verb: ClassVar[str] = "kill"
+    agent: str
+    order: str
+    stop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(Move):
+    """All kernels of a placement are over."""
+
+    verb: ClassVar[str] = "finish"
+    session: str
+    placement: str
+    edge: str  #: end or rescue
+    target: str
+    reason: str
+    error: str
+    rescued: int  #: 1 if this costs a rescue
+    uncounted: int  #: 1 if the attempt does not count against the retries
+    delay: int  #: back-off of RETRYING
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(Move):
+    """A waiting session's time has come, or it can never run."""
+
+    verb: ClassVar[str] = "settle"
+    session: str
+    group: str
+    edge: str  #: release, requeue, expire or refuse
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve(Move):
+    """Tell dependents of an ended session."""
+
+    verb: ClassVar[str] = "resolve"
+    session: str
+    group: str
+    limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Admit(Move):
+    """A boot of an agent may take orders."""
+
+    verb: ClassVar[str] = "admit"
+    agent: str
+    boot: str
+    group: str
+    fields: Sequence[str]  #: name, value, name, value ... of the record
+    capacity: Mapping[str, int]
+    reachable: str  #: largest idle shapes of the group as JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Move):
+    """A boot waits, or is refused."""
+
+    verb: ClassVar[str] = "answer"
+    agent: str
+    group: str
+    boot: str
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Move):
+    """How the leader sees an agent."""
+
+    verb: ClassVar[str] = "mark"
+    agent: str
+    boot: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Move):
+    """Why a kind of request does not run now; an empty text forgets it."""
+
+    verb: ClassVar[str] = "note"
+    group: str
+    request: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach(Move):
+    """What the group's agents could hold when idle, after one was removed."""
+
+    verb: ClassVar[str] = "reach"
+    group: str
+    reachable: str
+    full: str  #: percent of maxmemory used when submits must be refused, else ""
+    server: str  #: run id and replication id of the Redis this is, by which a change is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Move):
+    """An event that changes no state."""
+
+    verb: ClassVar[str] = "tell"
+    group: str
+    event: str
+    reason: str

@@ -1,0 +1,98 @@
+"""What the store knows of a session: the session, its kernels, its attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.domain.ids import SessionId
+from scheduler.domain.spec import Request
+from scheduler.domain.states import FINAL, KernelState, SessionState
+
+#: Characters of an error that a list shows.
+_SHOWN = 120
+
+
+@dataclass(frozen=True, slots=True)
+class KernelData:
+    """One process of a session's current placement."""
+
+    index: int
+    state: KernelState
+    agent: str
+    boot: str
+    slots: dict[str, int]  #: device slots it holds, or held
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""  #: one word: exited, raised, timed_out, stopped, lost, ...
+    error: str = ""  #: a sentence or a traceback for people
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptData:
+    """One try to run a session, as its history keeps it. Times are ms of Redis' clock."""
+
+    attempt: int
+    agents: tuple[str, ...]
+    started_at: int
+    placement: str = ""
+    deadline: int | None = None
+    ended_at: int | None = None
+    outcome: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionData:
+    """One session as stored. Times are ms of Redis' clock."""
+
+    id: SessionId
+    group: str
+    name: str
+    state: SessionState
+    priority: int
+    seq: int  #: order of submission within the namespace
+    request: Request
+    payload_digest: str
+    submitted_at: int
+    attempt: int = 0
+    rescues: int = 0
+    placement: str = ""
+    reason: str = ""  #: why it ended, or is being stopped
+    error: str = ""
+    unmet: int = 0  #: dependencies still waited for
+    not_before: int | None = None
+    running_at: int | None = None
+    ended_at: int | None = None
+    cancel_requested: str | None = None  #: why, when somebody asked while it was placed
+    retries_from: int = 0  #: attempts before an operator asked for it again do not count
+    unsealed: bool = False  #: further dependencies are still being loaded
+    idempotency_key: str | None = None
+    kernels: tuple[KernelData, ...] = ()
+    history: tuple[AttemptData, ...] = field(default=())
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to it any more, unless somebody retries it."""
+        return self.state in FINAL
+
+    @property
+    def why(self) -> str:
+        """The reason with the last line of the error, which of a traceback is what was raised."""
+        told = self.error.strip().rpartition("\n")[2][:_SHOWN]
+        return ": ".join(filter(None, (self.reason, told)))
+
+    def summary(self) -> dict[str, Any]:
+        """The fields a list shows."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": str(self.state),
+            "group": self.group,
+            "priority": self.priority,
+            "attempt": self.attempt,
+            "agents": sorted({k.agent for k in self.kernels}),
+            "reason": self.why,
+            "submitted_at": self.submitted_at,
+            "ended_at": self.ended_at,
+        }

@@ -1,0 +1,239 @@
+"""Slots: integers inside, units only at the edge (cpu in milli, mem and disk in MiB, devices 1000 milli each)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from scheduler.domain.errors import InvalidSlots
+
+DEVICE = 1000
+MOST_DEVICES = 64
+#: Sums of slots stay exact in Lua's doubles below this.
+LARGEST = 2**53 - 1
+_BYTES = {
+    "": Decimal(1),
+    "MiB": Decimal(1),
+    "GiB": Decimal(1024),
+    "TiB": Decimal(1024**2),
+    "KiB": Decimal(1) / 1024,
+}
+_BYTES |= {"M": Decimal(10**6) / 2**20, "G": Decimal(10**9) / 2**20, "T": Decimal(10**12) / 2**20}
+_BYTES |= {"MB": _BYTES["M"], "GB": _BYTES["G"], "TB": _BYTES["T"]}
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_FAMILY = re.compile(r"[a-z][a-z0-9_]{0,30}")
+
+Slots = Mapping[str, int]
+
+
+@lru_cache(maxsize=4096)
+def _amount(name: str, text: str) -> int:
+    match = _AMOUNT.fullmatch(text.strip())
+    if not match:
+        raise InvalidSlots(
+            problem=f"{name}={text!r} is not a positive number with a unit, such as 2 or 256MiB"
+        )
+    try:
+        number = Decimal(match[1])
+    except InvalidOperation as error:  # pragma: no cover - the pattern admits numbers only
+        raise InvalidSlots(problem=f"{name}={text!r} is not a number") from error
+    value = number * _scale(name, match[2])
+    if value <= 0:
+        raise InvalidSlots(problem=f"{name}={text!r} must be more than zero")
+    if value > LARGEST:
+        raise InvalidSlots(problem=f"{name}={text!r} is more than any machine has")
+    # A request is rounded up: half a MiB asked for is one MiB held.
+    return int(value) if value == int(value) else int(value) + 1
+
+
+def _scale(name: str, unit: str) -> Decimal:
+    if name in ("mem", "disk"):
+        if unit not in _BYTES:
+            raise InvalidSlots(problem=f"unit {unit!r} of {name} is unknown; use MiB, GiB or TiB")
+        return _BYTES[unit]
+    if name == "cpu":
+        if unit not in ("", "m"):
+            raise InvalidSlots(
+                problem=f"unit {unit!r} of cpu is unknown; use a number of cores, or milli as 500m"
+            )
+        return Decimal(1 if unit == "m" else 1000)
+    family, _, kind = name.partition(".")
+    if (
+        kind not in ("shares", "device")
+        or not _FAMILY.fullmatch(family)
+        or family in ("cpu", "mem", "disk")
+    ):
+        raise InvalidSlots(
+            problem=f"slot {name!r} is unknown; there are cpu, mem, disk, and FAMILY.device or FAMILY.shares"
+        )
+    if unit:
+        raise InvalidSlots(problem=f"{name} takes no unit, got {unit!r}")
+    return Decimal(1)
+
+
+def parse_request(slots: Mapping[str, str | int]) -> dict[str, int]:
+    """Read what a kernel asks for, e.g. ``{"cpu": "1", "mem": "256MiB", "cuda.shares": 460}``.
+
+    Returns integers by name: cpu in milli, mem and disk in MiB, ``X.shares`` in milli of one
+    device, ``X.device`` in whole devices. Raises InvalidSlots.
+    """
+    parsed = {}
+    for name, value in slots.items():
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise InvalidSlots(problem=f"{name}={value!r} must be text or an integer")
+        parsed[name] = _amount(name, str(value))
+    if not parsed:
+        raise InvalidSlots(problem="a kernel must ask for at least one slot, such as cpu=1")
+    for name, value in parsed.items():
+        family, _, kind = name.partition(".")
+        if kind == "shares" and value > DEVICE:
+            raise InvalidSlots(
+                problem=f"{name}={value} is more than one device has ({DEVICE}); ask for {family}.device"
+            )
+        if kind == "shares" and f"{family}.device" in parsed:
+            raise InvalidSlots(problem=f"ask for {family}.shares or {family}.device, not both")
+    return parsed
+
+
+def parse_pairs(text: str) -> dict[str, str]:
+    """Read the command line's form, ``cpu=1,mem=256MiB``. Raises InvalidSlots."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name or not value:
+            raise InvalidSlots(problem=f"expected NAME=AMOUNT, got {part!r}")
+        if name in pairs:
+            raise InvalidSlots(problem=f"{name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def parse_capacity(text: str) -> tuple[dict[str, int], dict[str, str]]:
+    """Read what an agent has, e.g. ``cpu=4,mem=8GiB,cuda=8:V100``.
+
+    Returns device slots (``cuda.0`` ... each 1000 milli) and the model by family. Raises InvalidSlots.
+    """
+    capacity: dict[str, int] = {}
+    models: dict[str, str] = {}
+    for name, value in parse_pairs(text).items():
+        if name in ("cpu", "mem", "disk"):
+            capacity[name] = _amount(name, value)
+            continue
+        count, _, model = value.partition(":")
+        if (
+            not _FAMILY.fullmatch(name)
+            or not (count.isascii() and count.isdigit())
+            or not 1 <= int(count) <= MOST_DEVICES
+        ):
+            raise InvalidSlots(
+                problem=f"{name}={value!r} is no slot; accelerators are FAMILY=COUNT[:MODEL], at most {MOST_DEVICES}"
+            )
+        capacity |= {f"{name}.{index}": DEVICE for index in range(int(count))}
+        if model:
+            models[name] = model
+    if not capacity:
+        raise InvalidSlots(problem="an agent must offer at least one slot, such as cpu=4,mem=8GiB")
+    return capacity, models
+
+
+def allocate(request: Slots, free: Slots) -> dict[str, int] | None:
+    """Turn a request by family into device slots of one agent, or None where it does not fit.
+
+    A share goes to the device with the least room that still holds it, whole devices to the lowest
+    indices; so the same input gives the same answer.
+    """
+    taken: dict[str, int] = {}
+    for name, amount in request.items():
+        family, dot, kind = name.partition(".")
+        if not dot:
+            if free.get(name, 0) < amount:
+                return None
+            taken[name] = amount
+            continue
+        least = amount if kind == "shares" else DEVICE
+        fitting = sorted(
+            (room, _index(slot), slot) for slot, room in devices(free, family) if room >= least
+        )
+        wanted = 1 if kind == "shares" else amount
+        if len(fitting) < wanted:
+            return None
+        if kind == "device":
+            fitting.sort(key=lambda item: item[1])
+        taken |= {slot: least for _, _, slot in fitting[:wanted]}
+    return taken
+
+
+def devices(slots: Slots, family: str) -> Iterable[tuple[str, int]]:
+    """The device slots of one family, as (name, milli)."""
+    prefix = family + "."
+    return ((slot, value) for slot, value in slots.items() if slot.startswith(prefix))
+
+
+def _index(slot: str) -> int:
+    return int(slot.rpartition(".")[2])
+
+
+def shape_of_free(free: Slots) -> dict[str, int]:
+    """Free device slots in the words of a request: whole devices, and the largest share of one."""
+    room: dict[str, int] = {}
+    for slot, amount in free.items():
+        family, dot, _ = slot.partition(".")
+        if not dot:
+            room[slot] = amount
+            continue
+        whole, share = f"{family}.device", f"{family}.shares"
+        room[whole] = room.get(whole, 0) + (amount >= DEVICE)
+        room[share] = max(room.get(share, 0), amount)
+    return room
+
+
+def pareto(shapes: Iterable[Slots]) -> list[dict[str, int]]:
+    """The shapes that no other shape covers: few, however many agents there are."""
+    kept: list[dict[str, int]] = []
+    for candidate in map(dict, shapes):
+        if any(covers(other, candidate) for other in kept):
+            continue
+        kept = [other for other in kept if not covers(candidate, other)] + [candidate]
+    return sorted(kept, key=lambda s: sorted(s.items()))
+
+
+def covers(larger: Slots, smaller: Slots) -> bool:
+    """Whether each slot of the smaller is there in the larger."""
+    return all(larger.get(name, 0) >= value for name, value in smaller.items())
+
+
+def by_family(slots: Slots) -> dict[str, int]:
+    """Device slots summed by family (``cuda`` in milli), as scopes and shares of use count them."""
+    summed: dict[str, int] = {}
+    for slot, value in slots.items():
+        family = slot.partition(".")[0]
+        summed[family] = summed.get(family, 0) + value
+    return summed
+
+
+def total(requests: Iterable[Slots]) -> dict[str, int]:
+    """What several kernels need together on one agent: sums, but the largest share, which one device must hold."""
+    summed: dict[str, int] = {}
+    for request in requests:
+        for name, value in request.items():
+            if name.endswith(".shares"):
+                summed[name] = max(summed.get(name, 0), value)
+            else:
+                summed[name] = summed.get(name, 0) + value
+    return summed
+
+
+def render(slots: Slots) -> str:
+    """For people: ``cpu=1 mem=256MiB cuda.shares=460``."""
+    return " ".join(f"{name}={render_amount(name, value)}" for name, value in slots.items())
+
+
+def render_amount(name: str, value: int) -> str:
+    """One amount with its unit."""
+    if name == "cpu":
+        return f"{value / 1000:g}"
+    if name in ("mem", "disk"):
+        return f"{value // 1024}GiB" if value % 1024 == 0 and value else f"{value}MiB"
+    return str(value)

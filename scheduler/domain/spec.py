@@ -1,0 +1,319 @@
+"""What an app asks for: a SessionSpec, checked before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from scheduler.domain import slots as slot_math
+from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.domain.ids import has_control_characters, is_name, is_session_id
+from scheduler.domain.scope import GLOBAL, LONGEST_NAME, parse_scope
+
+MAX_ARGUMENTS = 1024 * 1024
+MAX_DEPENDENCIES = 20_000
+MAX_KERNELS = 1_000
+MAX_RETRIES = 1_000
+DEFAULT_PRIORITY = 10
+HIGHEST_PRIORITY = 100
+DEFAULT_TIMEOUT = "30m"
+DEFAULT_SLOTS: Mapping[str, str | int] = {"cpu": "1"}
+
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_YEARS = (1970, 9000)
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
+_UNIT_MS = {"ms": 1, "s": 1_000, None: 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class SessionType(StrEnum):
+    """What a session is for."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+    INFERENCE = "inference"
+    SYSTEM = "system"
+
+
+class ClusterMode(StrEnum):
+    """How the kernels of a session are spread."""
+
+    SINGLE_NODE = "single-node"
+    MULTI_NODE = "multi-node"
+
+
+class OnLost(StrEnum):
+    """What becomes of a session whose agent is lost."""
+
+    RERUN = "rerun"  #: run it again elsewhere, up to the group's max_rescues
+    FAIL = "fail"
+    KEEP = "keep"  #: no death by lease and no rescue: it waits for its agent, or for an operator
+
+
+def duration_ms(value: str | float | timedelta, what: str) -> int:
+    """Read ``"30m"``, ``"1.5h"``, seconds as a number, or a timedelta. Raises InvalidSpec."""
+    if isinstance(value, timedelta):
+        found = value.total_seconds() * 1_000
+    elif isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if not match:
+            raise InvalidSpec(
+                problem=f"{what} {value!r} is no duration; write 30s, 30m, 1.5h or 2d"
+            )
+        found = float(match[1]) * _UNIT_MS[match[2]]
+    elif isinstance(value, int | float):
+        found = value * 1_000
+    else:
+        raise InvalidSpec(problem=f"{what} {value!r} is no duration; write 30s, 30m, 1.5h or 2d")
+    if not 1 <= found < 2**52:
+        raise InvalidSpec(problem=f"{what} must be more than zero, got {value!r}")
+    return int(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSpec:
+    """One session as a person asks for it.
+
+    Either ``callable`` (``"package.module:function"`` with JSON ``args`` and ``kwargs``) or
+    ``command`` (a list of words). ``slots`` are per kernel, as in ``{"cpu": "1", "mem": "256MiB"}``.
+    Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
+    """
+
+    callable: str | None = None
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    command: Sequence[str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    slots: Mapping[str, str | int] = field(default_factory=lambda: DEFAULT_SLOTS)
+    cluster_size: int = 1
+    cluster_mode: ClusterMode = ClusterMode.SINGLE_NODE
+    session_type: SessionType = SessionType.BATCH
+    private: bool = False
+    group: str = DEFAULT_GROUP
+    name: str = ""
+    priority: int = DEFAULT_PRIORITY
+    keypair: str | None = None
+    depends_on: Sequence[str] = ()
+    timeout: str | float | timedelta = DEFAULT_TIMEOUT
+    retries: int = 0
+    not_before: datetime | None = None
+    idempotency_key: str | None = None
+    on_lost: OnLost = OnLost.RERUN
+
+    def __post_init__(self) -> None:
+        self._check_work()
+        self._check_numbers()
+        self._check_words()
+        self._check_names()
+        self._check_dependencies()
+
+    def _check_work(self) -> None:
+        if (self.callable is None) == (self.command is None):
+            raise InvalidSpec(problem="give either a callable or a command")
+        if self.callable is not None and not _CALLABLE.fullmatch(self.callable):
+            raise InvalidSpec(
+                problem=f"callable {self.callable!r} is not of the form package.module:function"
+            )
+        if self.command is not None:
+            if not _is_list_of_text(self.command):
+                raise InvalidSpec(
+                    problem='a command is a list of words, such as ["python", "job.py"]'
+                )
+            if (
+                not self.command
+                or not self.command[0]
+                or any("\0" in word for word in self.command)
+            ):
+                raise InvalidSpec(problem="a command needs a program to run, and no NUL characters")
+            if self.args or self.kwargs:
+                raise InvalidSpec(
+                    problem="args and kwargs are for callables; put them into the command"
+                )
+        if not isinstance(self.args, list | tuple) or not isinstance(self.kwargs, Mapping):
+            raise InvalidSpec(problem="args is a list and kwargs is a mapping")
+        for name, value in self.env.items():
+            if not _ENV_NAME.fullmatch(name) or not _is_list_of_text([value]) or "\0" in value:
+                raise InvalidSpec(
+                    problem=f"environment variable {name!r} needs a plain name and a text"
+                )
+
+    def _check_numbers(self) -> None:
+        if not _is_int(self.priority) or not 0 <= self.priority <= HIGHEST_PRIORITY:
+            raise InvalidSpec(problem=f"priority must be between 0 and 100, got {self.priority!r}")
+        if not _is_int(self.retries) or not 0 <= self.retries <= MAX_RETRIES:
+            raise InvalidSpec(
+                problem=f"retries must be between 0 and {MAX_RETRIES}, got {self.retries!r}"
+            )
+        if not _is_int(self.cluster_size) or not 1 <= self.cluster_size <= MAX_KERNELS:
+            raise InvalidSpec(
+                problem=f"cluster_size must be between 1 and {MAX_KERNELS}, got {self.cluster_size!r}"
+            )
+        if self.not_before is not None and self.not_before.tzinfo is None:
+            raise InvalidSpec(
+                problem="not_before needs a time zone, such as 2026-11-21T09:00:00+09:00"
+            )
+        if self.not_before is not None and not _YEARS[0] <= self.not_before.year <= _YEARS[1]:
+            raise InvalidSpec(problem=f"not_before is out of range: {self.not_before.isoformat()}")
+
+    def _check_words(self) -> None:
+        kinds: dict[str, type[StrEnum]] = {
+            "cluster_mode": ClusterMode,
+            "session_type": SessionType,
+            "on_lost": OnLost,
+        }
+        for name, kind in kinds.items():
+            if (word := getattr(self, name)) not in list(kind):
+                raise InvalidSpec(
+                    problem=f"{name} {word!r} is unknown; there are {', '.join(kind)}"
+                )
+        if self.cluster_mode != ClusterMode.SINGLE_NODE:
+            raise InvalidSpec(
+                problem="cluster_mode multi-node cannot be placed yet; use single-node"
+            )
+
+    def _check_names(self) -> None:
+        if not is_name(self.group):
+            raise InvalidSpec(
+                problem=f"group {self.group!r} is no name: letters, digits, _ and - only, at most 63"
+            )
+        if len(self.name) > LONGEST_NAME or has_control_characters(self.name):
+            raise InvalidSpec(problem="a name has at most 256 characters and no control characters")
+        if self.keypair is not None:
+            parse_scope("keypair", self.keypair)
+        key = self.idempotency_key
+        if key is not None and (not key or len(key) > LONGEST_NAME or has_control_characters(key)):
+            raise InvalidSpec(
+                problem="an idempotency key has 1 to 256 characters and no control characters"
+            )
+
+    def _check_dependencies(self) -> None:
+        if isinstance(self.depends_on, str):
+            raise InvalidSpec(problem="depends_on is a list of sessions or their ids")
+        if len(self.depends_on) > MAX_DEPENDENCIES:
+            raise InvalidSpec(
+                problem=f"{len(self.depends_on)} dependencies are too many, the limit is {MAX_DEPENDENCIES}"
+            )
+        for parent in self.depends_on:
+            if not is_session_id(str(parent)):
+                raise InvalidSpec(problem=f"dependency {str(parent)[:64]!r} is no session id")
+
+
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What scheduling needs to know of a session; equal requests share one id and are decided once."""
+
+    id: str
+    text: str  #: canonical JSON
+    kernels: tuple[Mapping[str, int], ...]  #: what each kernel asks for
+    scopes: tuple[tuple[str, str], ...]
+    cluster_mode: ClusterMode
+    session_type: SessionType
+    private: bool
+    timeout_ms: int
+    retries: int
+    on_lost: OnLost
+
+    @property
+    def need(self) -> dict[str, int]:
+        """What an idle agent must have at least to hold the session on one node."""
+        return slot_math.total(self.kernels)
+
+
+def request_of(spec: SessionSpec) -> Request:
+    """The scheduling part of a spec. Raises InvalidSlots or InvalidSpec."""
+    if not all(isinstance(value, str | int) for value in spec.slots.values()):
+        slot_math.parse_request(spec.slots)  # says which; the cache below could not even look it up
+    return _request(
+        tuple(spec.slots.items()),
+        spec.cluster_size,
+        str(spec.cluster_mode),
+        str(spec.session_type),
+        spec.private,
+        spec.keypair,
+        duration_ms(spec.timeout, "a timeout"),
+        spec.retries,
+        str(spec.on_lost),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its only caller's list
+    slots: tuple[tuple[str, str | int], ...],
+    size: int,
+    mode: str,
+    kind: str,
+    private: bool,  # noqa: FBT001 - a fact of the spec, not a switch
+    keypair: str | None,
+    timeout_ms: int,
+    retries: int,
+    on_lost: str,
+) -> Request:
+    asked = dict(sorted(slot_math.parse_request(dict(slots)).items()))
+    scopes = [list(GLOBAL)] + ([["keypair", keypair]] if keypair is not None else [])
+    text = json.dumps(
+        {
+            "kernels": [asked] * size,
+            "scopes": scopes,
+            "cluster_mode": ClusterMode(mode),
+            "session_type": SessionType(kind),
+            "private": private,
+            "timeout_ms": timeout_ms,
+            "retries": retries,
+            "on_lost": OnLost(on_lost),
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    return parse_request_text(text)
+
+
+@lru_cache(maxsize=65_536)
+def parse_request_text(text: str) -> Request:
+    """Read a stored request."""
+    found = json.loads(text)
+    return Request(
+        id=hashlib.sha256(text.encode()).hexdigest()[:32],
+        text=text,
+        kernels=tuple(found["kernels"]),
+        scopes=tuple((kind, name) for kind, name in found["scopes"]),
+        cluster_mode=ClusterMode(found["cluster_mode"]),
+        session_type=SessionType(found["session_type"]),
+        private=found["private"],
+        timeout_ms=found["timeout_ms"],
+        retries=found["retries"],
+        on_lost=OnLost(found["on_lost"]),
+    )
+
+
+def payload_of(spec: SessionSpec) -> str:
+    """The work as JSON text, opaque to everything between the app and the agent. Raises InvalidSpec."""
+    work: dict[str, Any] = {"env": dict(spec.env)} if spec.env else {}
+    if spec.command is not None:
+        work["command"] = list(spec.command)
+    else:
+        work |= {"callable": spec.callable, "args": list(spec.args), "kwargs": dict(spec.kwargs)}
+    try:
+        text = json.dumps(work, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidSpec(problem=f"its arguments are not JSON: {error}") from error
+    if len(text) > MAX_ARGUMENTS:
+        raise InvalidSpec(
+            problem=f"its arguments take {len(text)} bytes of JSON, the limit is {MAX_ARGUMENTS}"
+        )
+    return text

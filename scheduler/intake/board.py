@@ -1,0 +1,136 @@
+"""The placed sessions of a group as the leader knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from scheduler.domain.session import KernelData, SessionData
+from scheduler.domain.spec import Request
+from scheduler.domain.states import KERNEL_LIVE, KernelState, SessionState
+from scheduler.protocol.names import OrderId
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedKernel:
+    """One kernel of a placement."""
+
+    index: int
+    state: KernelState
+    agent: str
+    boot: str
+    slots: dict[str, int]
+    claim: int = 0  #: number of the agent's claim; 0 when not known
+    exit_code: int | None = None
+    reason: str = ""
+    error: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it may run, or still be started."""
+        return self.state in KERNEL_LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedSession:
+    """One session in SCHEDULED .. TERMINATING."""
+
+    id: str
+    state: SessionState
+    request: Request
+    placement: str
+    kernels: tuple[PlacedKernel, ...]
+    attempt: int = 0
+    retries_from: int = 0
+    rescues: int = 0
+    reason: str = ""  #: while TERMINATING, a word of STOP_STRENGTH
+    says: str = ""
+    cancel_requested: str | None = None
+
+    @property
+    def agents(self) -> list[str]:
+        """The agent of each kernel."""
+        return [kernel.agent for kernel in self.kernels]
+
+    def order(self, kernel: int) -> str:
+        """The id of a kernel's order."""
+        return str(OrderId(self.id, kernel, self.placement))
+
+    def with_kernel(self, kernel: PlacedKernel) -> PlacedSession:
+        """The session with one kernel changed."""
+        kernels = tuple(kernel if kernel.index == k.index else k for k in self.kernels)
+        return replace(self, kernels=kernels)
+
+
+def placed_from(data: SessionData) -> PlacedSession:
+    """What the board keeps of a stored session."""
+    return PlacedSession(
+        id=data.id,
+        state=data.state,
+        request=data.request,
+        placement=data.placement,
+        kernels=tuple(_kernel(kernel) for kernel in data.kernels),
+        attempt=data.attempt,
+        retries_from=data.retries_from,
+        rescues=data.rescues,
+        reason=data.reason if data.state is SessionState.TERMINATING else "",
+        says=data.error if data.state is SessionState.TERMINATING else "",
+        cancel_requested=data.cancel_requested,
+    )
+
+
+def _kernel(kernel: KernelData) -> PlacedKernel:
+    return PlacedKernel(
+        index=kernel.index,
+        state=kernel.state,
+        agent=kernel.agent,
+        boot=kernel.boot,
+        slots=kernel.slots,
+        exit_code=kernel.exit_code,
+        reason=kernel.reason,
+        error=kernel.error,
+    )
+
+
+class Board:
+    """Placed sessions, by id and by agent."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, PlacedSession] = {}
+        self._by_agent: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[PlacedSession]:
+        return iter(list(self._sessions.values()))
+
+    def get(self, session: str) -> PlacedSession | None:
+        """One session, or None when it is not placed."""
+        return self._sessions.get(session)
+
+    def put(self, session: PlacedSession) -> None:
+        """Add a session, or replace what is known of it."""
+        if session.id not in self._sessions:
+            for agent in session.agents:
+                self._by_agent.setdefault(agent, set()).add(session.id)
+        self._sessions[session.id] = session
+
+    def drop(self, session: str) -> None:
+        """A session is placed no more."""
+        found = self._sessions.pop(session, None)
+        for agent in found.agents if found else ():
+            ids = self._by_agent.get(agent)
+            if ids is not None:
+                ids.discard(session)
+                if not ids:
+                    del self._by_agent[agent]
+
+    def on(self, agents: Iterable[str]) -> list[PlacedSession]:
+        """Sessions with a kernel on any of the agents."""
+        ids = {session for agent in agents for session in self._by_agent.get(agent, ())}
+        return [self._sessions[session] for session in sorted(ids)]
+
+    def kernels_on(self, agent: str) -> int:
+        """How many live kernels an agent has."""
+        return sum(k.live and k.agent == agent for s in self.on([agent]) for k in s.kernels)

@@ -1,0 +1,1 @@
+"""Replicas: who leads a group, and what a leader does all day."""

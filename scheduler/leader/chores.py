@@ -1,0 +1,270 @@
+"""What a leader does by the clock: timers, beats, dependents, retention, a slow sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from scheduler.cycle.snapshot import AGENTS
+from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.clock import Clock
+from scheduler.domain.moves import Kill, Mark, Resolve, Settle, Tell
+from scheduler.domain.states import FINAL, SessionState
+from scheduler.intake import decide
+from scheduler.intake.decide import Rules
+from scheduler.leader.inbox import Inbox
+from scheduler.leader.orders import OrderBook
+from scheduler.leader.reports import ReportsIntake
+from scheduler.leader.state import (
+    LeaderState,
+    Repositories,
+    load_agents,
+    load_scopes,
+    reload_placed,
+)
+from scheduler.leader.watch import Watch
+from scheduler.leader.writer import Batch, Writer
+from scheduler.observability.logs import get_logger
+from scheduler.store.schema import ServerFacts
+
+#: Submits are refused from here on, so that what runs can still report (architecture 6).
+FULL_PERCENT = 80
+FORGOTTEN_PER_STEP = 100
+#: Ended sessions whose dependents are told in one script, and dependents of all of them together.
+_PARENTS, _DEPENDENTS = 10, 200
+#: Redis' clock and ours may differ by this much from one look to the next.
+CLOCK_STEP_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one term that chores work with."""
+
+    state: LeaderState
+    repositories: Repositories
+    writer: Writer
+    rules: Rules
+    orders: OrderBook
+    watch: Watch
+    reports: ReportsIntake
+    inbox: Inbox
+
+
+class Chores:
+    """The leader's clockwork; ``now_ms`` is Redis' time as last read."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        clock: Clock,
+        *,
+        retention_ms: int,
+        facts: Callable[[], ServerFacts],
+    ) -> None:
+        self._p = parts
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._facts = facts
+        self._full: str | None = None
+        self._avoided: dict[str, int] = {}
+        self._looked: tuple[int, float] | None = None
+        self._hold_since: int | None = None
+        self.now_ms = 0
+        self.next_timer_ms: int | None = None
+        term = parts.repositories.leader.term
+        self._group = term.group
+        self._log = get_logger(group=term.group, term=term.number)
+
+    @property
+    def holding(self) -> bool:
+        """Whether placing is held back until the agents were heard after a change of Redis."""
+        return self._hold_since is not None
+
+    def timers(self, *, caught_up: bool) -> bool:
+        """Look at sessions whose time has come; whether there are more.
+
+        Until all reports were read, placed sessions are left alone: that an order was claimed, or a
+        kernel came up, while no leader lived is still to be heard.
+        """
+        self.now_ms, due, self.next_timer_ms = self._p.repositories.leader.due()
+        if not due:
+            return False
+        batch, waiting = Batch(), []
+        for session in due:
+            placed = self._p.state.board.get(session)
+            if placed is None:
+                waiting.append(session)
+            elif caught_up:
+                if placed.state is SessionState.SCHEDULED:
+                    self._avoid(placed.agents)
+                self._p.writer.accept(batch, placed, decide.timer(placed, self._p.rules))
+        for data in self._p.repositories.sessions.many(waiting):
+            if data.state in (SessionState.READY, SessionState.PENDING, SessionState.RETRYING):
+                edge = self._edge_when_due(data.state, unmet=data.unmet)
+                batch.add(
+                    [
+                        Settle(
+                            data.id, self._group, edge, "it waited for longer than its group allows"
+                        )
+                    ],
+                    data.id,
+                )
+                if edge == "expire":
+                    self._p.state.waiting.discard(data.id)
+            elif data.state not in FINAL:
+                reload_placed(self._p.state, self._p.repositories, [data.id])
+        self._p.writer.write(batch)
+        return bool(batch.moves)
+
+    def _avoid(self, agents: Iterable[str]) -> None:
+        """It let an order lie although it beats: what is placed next goes elsewhere for a while."""
+        for agent in agents:
+            self._avoided[agent] = self.now_ms + 2 * self._p.state.options.claim_timeout_ms
+            self._p.state.agents.avoid(agent, avoided=True)
+
+    def _trust_again(self) -> None:
+        for agent in [agent for agent, until in self._avoided.items() if until <= self.now_ms]:
+            del self._avoided[agent]
+            self._p.state.agents.avoid(agent, avoided=False)
+            self._p.state.waiting.wake(AGENTS)
+
+    @staticmethod
+    def _edge_when_due(state: SessionState, *, unmet: int) -> str:
+        if state is SessionState.RETRYING:
+            return "requeue"
+        # A PENDING session without unmet dependencies waits for its start time, and only for that.
+        return "release" if state is SessionState.PENDING and not unmet else "expire"
+
+    def resolve(self) -> bool:
+        """Tell dependents of ended sessions, two hundred at a time; whether there are more."""
+        parents = self._p.repositories.leader.unresolved(limit=_PARENTS)
+        batch = Batch()
+        for parent in parents:
+            batch.add([Resolve(parent, self._group, _DEPENDENTS // len(parents))])
+        words = self._p.writer.write(batch)
+        self._p.inbox.unresolved = bool(parents) and ("more" in words or len(parents) == _PARENTS)
+        return self._p.inbox.unresolved
+
+    def beats(self, *, caught_up: bool) -> None:
+        """Look at the agents' beats."""
+        state, batch = self._p.state, Batch()
+        self._trust_again()
+        self._mind_the_clock()
+        agents = [row.data for row in state.agents.rows if row.data.boot]
+        beats = self._p.repositories.agents.beats([agent.id for agent in agents])
+        seen = self._p.watch.look(agents, beats, self.now_ms)
+        state.beats = beats
+        for agent in seen.silent:
+            batch.add([Mark(agent.id, agent.boot, AgentStatus.NOT_READY, "its beats stopped")])
+        for agent in seen.back:
+            batch.add([Mark(agent.id, agent.boot, AgentStatus.READY, "it beats again")])
+        if seen.storm:
+            says = f"{seen.storm} of {len(agents)} agents fell silent at once; nothing is rescued for now"
+            self._log.error("agents.storm", says=says)
+            batch.add([Tell(self._group, "agents.storm", says)])
+        for agent in seen.lost:
+            why = f"agent {agent.id} was silent past its lease"
+            self._log.warning("agent.lost", agent=agent.id)
+            self._p.reports.lose(batch, agent, why, kept=False)
+            batch.add([Mark(agent.id, agent.boot, AgentStatus.LOST, why)])
+        changed = [agent.id for agent in (*seen.silent, *seen.back, *seen.lost)]
+        if caught_up and not self.holding:
+            self._find_missing(batch, agents)
+        self._p.writer.write(batch)
+        if changed:
+            load_agents(state, self._p.repositories, changed)
+        self._p.reports.reconsider()
+
+    def _mind_the_clock(self) -> None:
+        """Where Redis' clock was put forward, beats look old that are not: silence counts from now on."""
+        now = self._clock.monotonic()
+        if self._looked is not None:
+            redis_ms, ours_s = self._looked
+            step = (self.now_ms - redis_ms) - (now - ours_s) * 1000
+            if abs(step) > CLOCK_STEP_MS:
+                self._log.warning("redis.clock_stepped", ms=round(step))
+                self._p.watch.redis_restarted(self.now_ms)
+        self._looked = (self.now_ms, now)
+
+    def _find_missing(self, batch: Batch, agents: list[AgentData]) -> None:
+        for agent in agents:
+            sessions = self._p.state.board.on([agent.id])
+            for session, kernel in self._p.watch.missing(agent, sessions):
+                why = f"agent {agent.id} runs it no more, and reported no end"
+                self._p.reports.confirm_missing(batch, session.id, kernel.index, why)
+            for order in self._p.watch.strays(agent, sessions):
+                stop = self._p.orders.stop_unknown(agent.id, agent.boot, order)
+                if stop is not None:
+                    self._log.warning("order.stray", agent=agent.id, order=order)
+                    batch.add([Kill(agent.id, order, stop)])
+
+    def server(self) -> None:
+        """Memory, and whether Redis was restarted or replaced."""
+        facts = self._facts()
+        percent = 100 * facts.used_memory // facts.max_memory if facts.max_memory else 0
+        full = str(percent) if percent >= FULL_PERCENT else ""
+        before, now = self._p.inbox.server, facts.run_id + facts.replication_id
+        if before and now != before:
+            self.redis_changed()
+        if full != self._full or now != before:
+            if full or self._full:
+                says = "refused" if full else "admitted"
+                self._log.warning("redis.memory", used_percent=percent, submits=says)
+            # At the beginning of a term, too: the last one may have left "full" behind.
+            self._full = self._p.inbox.full = full
+            self._p.inbox.server = now
+            self._p.writer.write(self._p.inbox.reach())
+
+    def redis_changed(self) -> None:
+        """Redis was restarted, or a replica took its place: hear every agent before placing again."""
+        self._log.warning(
+            "redis.changed",
+            then="placing is held until every agent has beaten or its lease is over",
+        )
+        self._p.watch.redis_restarted(self.now_ms)
+        self._hold_since = self.now_ms
+
+    def hold_over(self) -> bool:
+        """Whether placing may go on; looks only while it is held."""
+        if self._hold_since is None:
+            return True
+        agents = [row.data for row in self._p.state.agents.rows]
+        if self._p.watch.everyone_heard_since(agents, self._hold_since):
+            self._hold_since = None
+            self._log.info("redis.settled")
+        return self._hold_since is None
+
+    def forget(self) -> bool:
+        """Forget sessions that ended longer ago than the retention, with their logs; whether there are more."""
+        leader, more = self._p.repositories.leader, False
+        for state in FINAL:
+            before = self.now_ms - self._retention_ms
+            old = leader.ended_before(state, before, FORGOTTEN_PER_STEP)
+            if old:
+                leader.delete_logs(self._p.repositories.sessions.many(old))
+                forgotten = leader.forget(state, before, FORGOTTEN_PER_STEP)
+                more |= len(forgotten) >= FORGOTTEN_PER_STEP
+        return more
+
+    def sweep(self) -> bool:
+        """The safety net: look at everything that sleeps; whether the queue must be loaded anew."""
+        state, leader = self._p.state, self._p.repositories.leader
+        self._look_at_scopes()
+        state.waiting.wake_all()
+        self._p.inbox.unresolved = True
+        leader.trim_inbox(state.inbox_cursor)
+        return state.all_loaded and leader.ready_count() != len(state.waiting)
+
+    def _look_at_scopes(self) -> None:
+        """Scopes that are full may be held by sessions of other groups, whose ends nobody tells us."""
+        scopes = self._p.state.snapshot.scopes
+        full = [
+            scope
+            for scope, use in scopes.items()
+            if use.max_sessions is not None and use.used >= use.max_sessions
+        ]
+        load_scopes(self._p.state, self._p.repositories, sorted(full))
+        for idle in [
+            scope for scope, use in scopes.items() if use.max_sessions is None and not use.used
+        ]:
+            del scopes[idle]

@@ -1,0 +1,102 @@
+"""Writes orders: what is proposed becomes a move whose texts are signed for each agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from scheduler.cycle.plan import Placement
+from scheduler.domain.ids import new_nonce
+from scheduler.domain.moves import Place
+from scheduler.domain.states import KernelState, SessionState
+from scheduler.intake.board import PlacedKernel, PlacedSession
+from scheduler.protocol import order as wire
+from scheduler.protocol.names import parse_order_id
+from scheduler.protocol.order import StartOrder, StopOrder
+from scheduler.protocol.signing import agent_key
+
+
+class OrderBook:
+    """Signs orders with each agent's key, which it derives from the cluster's secret."""
+
+    def __init__(
+        self, secret: str, namespace: str, group: str, address_of: Callable[[str], str]
+    ) -> None:
+        self._secret = secret
+        self._namespace = namespace
+        self._group = group
+        self._address_of = address_of
+
+    def key(self, agent: str) -> str:
+        """The agent's key."""
+        return agent_key(self._secret, self._namespace, agent)
+
+    def place(self, placement: Placement, claim_timeout_ms: int) -> tuple[Place, PlacedSession]:
+        """The move that commits a placement under a fresh nonce, and the session once it is committed."""
+        session, nonce = placement.session, new_nonce()
+        hosts = [self._address_of(binding.agent) for binding in placement.bindings]
+        kernels, placed = [], []
+        for binding in placement.bindings:
+            order = StartOrder(
+                agent=binding.agent,
+                boot=binding.boot,
+                group=self._group,
+                session=session.id,
+                kernel=binding.kernel,
+                placement=nonce,
+                attempt=session.attempt + 1,
+                name=session.name,
+                keypair=next(
+                    (name for kind, name in session.request.scopes if kind == "keypair"), ""
+                ),
+                slots=dict(binding.slots),
+                timeout_ms=session.request.timeout_ms,
+                payload_sha256=session.digest,
+                on_lost=str(session.request.on_lost),
+                hosts=hosts,
+            )
+            text = wire.encode(order, self.key(binding.agent))
+            slots = dict(binding.slots)
+            kernels.append(
+                {"agent": binding.agent, "boot": binding.boot, "slots": slots, "order": text}
+            )
+            placed.append(
+                PlacedKernel(
+                    binding.kernel, KernelState.ORDERED, binding.agent, binding.boot, slots
+                )
+            )
+        scopes = list(session.request.scopes)
+        move = Place(
+            session=session.id,
+            placement=nonce,
+            agents=" ".join(dict.fromkeys(binding.agent for binding in placement.bindings)),
+            kernels=kernels,
+            scopes=scopes,
+            held=json.dumps(scopes, separators=(",", ":")),
+            timer=claim_timeout_ms,
+        )
+        return move, PlacedSession(
+            id=session.id,
+            state=SessionState.SCHEDULED,
+            request=session.request,
+            placement=nonce,
+            kernels=tuple(placed),
+            attempt=session.attempt,
+            retries_from=session.retries_from,
+            rescues=session.rescues,
+        )
+
+    def stop(self, session: PlacedSession, kernel: PlacedKernel, reason: str) -> str:
+        """A signed order to stop one kernel."""
+        order = StopOrder(
+            agent=kernel.agent, boot=kernel.boot, order=session.order(kernel.index), reason=reason
+        )
+        return wire.encode(order, self.key(kernel.agent))
+
+    def stop_unknown(self, agent: str, boot: str, order: str) -> str | None:
+        """A signed order to stop a kernel no session knows of; None if the id is none."""
+        if parse_order_id(order) is None:
+            return None
+        return wire.encode(
+            StopOrder(agent=agent, boot=boot, order=order, reason="lost"), self.key(agent)
+        )

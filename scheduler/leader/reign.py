@@ -1,0 +1,254 @@
+"""One term of one group: load, then listen, apply, look at the clock, place, until it is over."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+
+from scheduler.cycle.scheduler import Policy
+from scheduler.domain.clock import Clock
+from scheduler.domain.errors import Deposed, InvalidInput
+from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.term import Term
+from scheduler.intake.decide import Rules
+from scheduler.leader.chores import Chores, Parts
+from scheduler.leader.dispatcher import SchedulerDispatcher
+from scheduler.leader.inbox import Inbox
+from scheduler.leader.orders import OrderBook
+from scheduler.leader.reports import ReportsIntake
+from scheduler.leader.rq_job import template
+from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.watch import Watch, WatchRules
+from scheduler.leader.writer import Writer
+from scheduler.observability.logs import get_logger
+from scheduler.plugins.loading import load_agent_selector, load_scheduler, load_validators
+from scheduler.store.agents import AgentRepository
+from scheduler.store.groups import GroupRepository
+from scheduler.store.keys import Keys
+from scheduler.store.leadership import LeaderStore
+from scheduler.store.schema import ServerFacts, server_facts
+from scheduler.store.scopes import ScopeRepository
+from scheduler.store.sessions import SessionRepository
+
+_REPORTS_PER_BATCH = 200
+_TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S, _FORGET_EVERY_S = 0.1, 1.0, 1.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReignSettings:
+    """What a term is told. Times in ms."""
+
+    secret: str
+    namespace: str
+    watch: WatchRules
+    retention_ms: int
+    sweep_ms: int
+    retry_initial_ms: int
+
+
+class Every:
+    """Says when something that is done by the clock is due again."""
+
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is due now; if so, it is due again after the interval."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+class Reign:
+    """Leads one group while its term lasts. Not thread-safe: one thread runs it."""
+
+    def __init__(
+        self,
+        term: Term,
+        clients: tuple[redis.Redis, redis.Redis],
+        settings: ReignSettings,
+        clock: Clock,
+        trusted: Callable[[], bool],
+    ) -> None:
+        client, blocking = clients
+        keys = Keys(settings.namespace)
+        self.term = term
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._trusted = trusted
+        self._groups = GroupRepository(client, keys)
+        self._repositories = Repositories(
+            LeaderStore(client, blocking, keys, term),
+            SessionRepository(client, keys, clock),
+            AgentRepository(client, keys),
+            ScopeRepository(client, keys),
+        )
+        self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
+        self._timers = Every(_TIMERS_EVERY_S, clock)
+        self._beats = Every(_BEATS_EVERY_S, clock)
+        self._server = Every(_SERVER_EVERY_S, clock)
+        self._forget = Every(_FORGET_EVERY_S, clock)
+        self._sweep = Every(settings.sweep_ms / 1000, clock)
+        self._busy = True
+        self._caught_up = False
+        self._timers_known = False  #: whether nothing was written since timers were read
+        self._forgetting = False
+
+    def load(self) -> None:
+        """Read what the term begins with, or goes on with after Redis did not answer.
+
+        Raises StoreUnavailable, UnknownPlugin, InvalidSetting.
+        """
+        options = self._groups.get(self.term.group)
+        policy = load_policy(options)
+        self._state = load(self._repositories, options, policy.scheduler)
+        self._assemble(policy)
+        self._busy, self._caught_up = True, False
+        self._log.info(
+            "leader.loaded",
+            placed=len(self._state.board),
+            waiting=len(self._state.waiting),
+            agents=len(self._state.agents),
+        )
+
+    def _assemble(self, policy: Policy) -> None:
+        state, repositories = self._state, self._repositories
+        orders = OrderBook(
+            self._settings.secret, self._settings.namespace, self.term.group, self._address_of
+        )
+        self._rules = rules = Rules(
+            barrier_ms=state.options.barrier_timeout_ms,
+            max_rescues=state.options.max_rescues,
+            backoff=RetryPolicy(initial_ms=self._settings.retry_initial_ms),
+            spread=random.random,
+            stop_order=orders.stop,
+        )
+        writer = Writer(state, repositories, rules, template(self._settings.namespace))
+        watch = Watch(self._settings.watch, self.term.number)
+        self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
+        self.inbox = Inbox(state, repositories, writer, rules, self.reports, self._reload_group)
+        parts = Parts(state, repositories, writer, rules, orders, watch, self.reports, self.inbox)
+        self.chores = Chores(
+            parts,
+            self._clock,
+            retention_ms=self._settings.retention_ms,
+            facts=self._facts,
+        )
+        self.dispatcher = SchedulerDispatcher(
+            state,
+            repositories,
+            writer,
+            policy,
+            orders,
+            lambda: self.chores.now_ms,
+        )
+        # A term that ended between two scripts may have left sessions of which no report is to come.
+        writer.conclude(state.board)
+        for session in state.board:
+            if session.cancel_requested and session.reason != "cancelled":
+                self.inbox.cancel(session.id)
+
+    def run_once(self) -> None:
+        """One turn: hear, apply, look at the clock, place. Raises Deposed, StoreUnavailable, ResignationAsked."""
+        if not self._trusted():
+            raise Deposed(term=self.term.number, group=self.term.group)
+        # Each by itself: `self._busy |= ...` would read it before it is set anew.
+        busy = self._hear()
+        self._timers_known &= not busy
+        busy |= self._look_at_the_clock()
+        if self.chores.hold_over():
+            placed = self.dispatcher.counts.placed
+            busy |= self.dispatcher.run_once()
+            self._timers_known &= placed == self.dispatcher.counts.placed
+        self._busy = busy
+
+    def _hear(self) -> bool:
+        state = self._state
+        heard = self._repositories.leader.listen(
+            state.inbox_cursor,
+            state.reports_cursor,
+            timeout=self._patience(),
+            limit=_REPORTS_PER_BATCH,
+        )
+        self._caught_up = len(heard.reports) < _REPORTS_PER_BATCH
+        if heard.reports:
+            self.reports.handle(heard.reports)
+        if heard.inbox:
+            self.inbox.handle(heard.inbox)
+        return bool(heard.reports or heard.inbox)
+
+    def _patience(self) -> float:
+        """How long to wait for something to happen, s."""
+        if self._busy or self.inbox.unresolved or not self._state.all_loaded:
+            return 0.0
+        if not self._timers_known:
+            return _TIMERS_EVERY_S
+        next_timer = self.chores.next_timer_ms
+        if next_timer is None:
+            return _BEATS_EVERY_S
+        return min(_BEATS_EVERY_S, max(_TIMERS_EVERY_S, (next_timer - self.chores.now_ms) / 1000))
+
+    def _look_at_the_clock(self) -> bool:
+        more = False
+        if self._timers.due():
+            more = self.chores.timers(caught_up=self._caught_up)
+            self._timers_known = not more
+        if self._server.due():
+            self.chores.server()
+        if self._beats.due():
+            self.chores.beats(caught_up=self._caught_up)
+        if self.inbox.unresolved:
+            more |= self.chores.resolve()
+        if self._sweep.due():
+            self.dispatcher.forget_notes()
+            if self.chores.sweep():
+                load_ready_anew(self._state)
+        if not self._state.all_loaded:
+            load_ready_page(self._state, self._repositories)
+            more = True
+        if self._forgetting or self._forget.due():
+            self._forgetting = self.chores.forget()
+        return more or self._forgetting
+
+    def _reload_group(self) -> None:
+        options = self._groups.get(self.term.group)
+        try:
+            policy = load_policy(options)
+        except InvalidInput as error:
+            # What runs must still be looked after: go on as before until the options are put right.
+            self._log.error(
+                "group.unusable", says=str(error), then="the options before it stay in force"
+            )
+            return
+        self._state.options = options
+        self._rules.barrier_ms, self._rules.max_rescues = (
+            options.barrier_timeout_ms,
+            options.max_rescues,
+        )
+        self.dispatcher.change_policy(policy)
+
+    def _address_of(self, agent: str) -> str:
+        row = self._state.agents.get(agent)
+        return row.data.address if row else ""
+
+    def _facts(self) -> ServerFacts:
+        return server_facts(self._client)
+
+
+def load_policy(options: ScalingGroupOpts) -> Policy:
+    """The plugins a group's options name. Raises UnknownPlugin, InvalidSetting."""
+    return Policy(
+        scheduler=load_scheduler(options.scheduler, options, {}),
+        selector=load_agent_selector(options.agent_selector, options, {}),
+        validators=load_validators(),
+        grows=options.grows,
+    )

@@ -1,0 +1,212 @@
+"""A scheduler replica: stands in its groups, leads where it is elected."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.domain.clock import Clock
+from scheduler.domain.errors import Deposed, SchedulerError, StoreUnavailable
+from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.leader.elector import Elector, ElectorSettings, Tenure
+from scheduler.leader.inbox import ResignationAsked
+from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.observability.logs import get_logger
+from scheduler.service.loop import Service
+from scheduler.store import schema
+from scheduler.store.connection import connect, speaking_to
+from scheduler.store.groups import GroupRepository
+from scheduler.store.keys import Keys
+from scheduler.store.leadership import LeadershipRepository
+
+#: After it was asked to resign a replica lets the others go first.
+_ABSTAIN_S = 3.0
+_HAND_OVER_S = 5.0
+_READ_ANEW_S = 0.1
+_UNBLOCK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaParts:
+    """What a replica and its candidacies are told."""
+
+    redis_url: str
+    keys: Keys
+    clock: Clock
+    renew_s: float
+    poll_s: float
+    events_cap: int
+    elector: ElectorSettings
+    reign: ReignSettings
+
+
+class Candidacy:
+    """One replica in one group: a loop that stands, and a thread that leads while elected."""
+
+    def __init__(self, group: str, replica: ReplicaParts) -> None:
+        self._parts = replica
+        self._group = group
+        self._client = connect(replica.redis_url)
+        self._blocking = connect(replica.redis_url, retries=0)
+        self._elector = Elector(
+            group,
+            replica.elector,
+            LeadershipRepository(connect(replica.redis_url, retries=1), replica.keys),
+            replica.clock,
+        )
+        self._log = get_logger(group=group, replica=replica.elector.holder)
+        self._reign_thread: threading.Thread | None = None
+        self._abstain_until = 0.0
+        self._listener = 0
+        self._loop = Service(f"stand-{group}", self._run_once)
+        self.stopping = threading.Event()
+        self.heard_redis = True
+
+    def start(self) -> None:
+        """Begin to stand."""
+        self._loop.start()
+
+    @property
+    def leads(self) -> bool:
+        """Whether it leads now, beyond doubt."""
+        tenure = self._elector.tenure
+        return tenure is not None and tenure.trusted()
+
+    def _run_once(self) -> float:
+        try:
+            pause = self._follow_or_renew()
+        except StoreUnavailable:
+            self.heard_redis = False
+            raise
+        self.heard_redis = True
+        return pause
+
+    def _follow_or_renew(self) -> float:
+        if self.stopping.is_set():
+            return 0.05
+        if self._reign_thread is not None:
+            if self._reign_thread.is_alive():
+                self._elector.renew()
+                return self._parts.renew_s
+            self._reign_thread = None
+        clock = self._parts.clock
+        if (
+            clock.monotonic() >= self._abstain_until
+            and (tenure := self._elector.stand()) is not None
+        ):
+            self._reign_thread = threading.Thread(
+                target=self._lead, args=(tenure,), name=f"lead-{self._group}", daemon=True
+            )
+            self._reign_thread.start()
+            return self._parts.renew_s
+        # Jitter so that followers who all saw the same leader go do not bid at once.
+        return self._parts.poll_s * random.uniform(0.8, 1.2)  # noqa: S311
+
+    def _lead(self, tenure: Tenure) -> None:
+        why = "stopped"
+        try:
+            reign = Reign(
+                tenure.term,
+                (self._client, self._blocking),
+                self._parts.reign,
+                self._parts.clock,
+                tenure.trusted,
+            )
+            self._reign(reign, tenure)
+        except ResignationAsked:
+            why, self._abstain_until = "asked to", self._parts.clock.monotonic() + _ABSTAIN_S
+        except Deposed as error:
+            why = "deposed"
+            self._log.warning("leader.deposed", term=tenure.term.number, says=str(error))
+        except SchedulerError as error:
+            why = type(error).__name__
+            self._abstain_until = self._parts.clock.monotonic() + 1.0
+            self._log.error("leader.failed", term=tenure.term.number, says=str(error))
+        except Exception:  # noqa: BLE001 - see below
+            # A defect of ours: the term ends, the next one begins from what Redis holds.
+            why = "defect"
+            self._abstain_until = self._parts.clock.monotonic() + 1.0
+            self._log.exception("leader.failed", term=tenure.term.number)
+        finally:
+            self._elector.resign(why)
+            self._loop.wake()
+
+    def _reign(self, reign: Reign, tenure: Tenure) -> None:
+        """Lead until the term is over; where Redis did not answer for a moment, go on from what it holds."""
+        loaded = False
+        while not self.stopping.is_set() and not tenure.over:
+            try:
+                if not loaded:
+                    with speaking_to(self._blocking):
+                        self._listener = self._blocking.client_id()
+                    reign.load()
+                    loaded = True
+                reign.run_once()
+            except StoreUnavailable as error:
+                if not tenure.trusted():
+                    raise
+                # The picture may be ahead of what was written. Still ours is the lock: read it anew.
+                self._log.warning("leader.unheard", term=tenure.term.number, says=str(error))
+                loaded = False
+                self.stopping.wait(_READ_ANEW_S)
+
+    def stop(self) -> None:
+        """Hand over and end."""
+        self.stopping.set()
+        # The loop first: it may be about to begin a term, whose thread would be left alone.
+        self._loop.stop()
+        self._end_reign()
+        self._elector.resign("stopped")
+        self._client.close()
+        self._blocking.close()
+
+    def _end_reign(self) -> None:
+        """Wait for the thread that leads; it may be listening to a quiet Redis for a second."""
+        thread, deadline = self._reign_thread, self._parts.clock.monotonic() + _HAND_OVER_S
+        while thread is not None and thread.is_alive() and self._parts.clock.monotonic() < deadline:
+            with suppress(StoreUnavailable), speaking_to(self._client):
+                self._client.client_unblock(self._listener)
+            thread.join(_UNBLOCK_EVERY_S)
+
+
+class Replica:
+    """Stands for election in one or more groups."""
+
+    def __init__(self, parts: ReplicaParts, groups: Sequence[str] = (DEFAULT_GROUP,)) -> None:
+        self._parts = parts
+        self._groups = tuple(dict.fromkeys(groups)) or (DEFAULT_GROUP,)
+        self._candidacies: list[Candidacy] = []
+
+    def start(self) -> None:
+        """Check Redis, create the groups, begin to stand.
+
+        Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
+        """
+        client = connect(self._parts.redis_url)
+        schema.prepare(client, self._parts.keys, events_cap=self._parts.events_cap)
+        groups = GroupRepository(client, self._parts.keys)
+        for group in self._groups:
+            groups.configure(group, {})
+        client.close()
+        self._candidacies = [Candidacy(group, self._parts) for group in self._groups]
+        for candidacy in self._candidacies:
+            candidacy.start()
+
+    def stop(self) -> None:
+        """Hand over where it leads, and end; a few seconds at most."""
+        for candidacy in self._candidacies:
+            candidacy.stopping.set()
+        for candidacy in self._candidacies:
+            candidacy.stop()
+
+    def health(self) -> dict[str, Any]:
+        """``alive``, ``ready`` (Redis answers), ``leads`` (groups), ``redis``."""
+        heard = bool(self._candidacies) and all(c.heard_redis for c in self._candidacies)
+        leads = [
+            group for group, c in zip(self._groups, self._candidacies, strict=False) if c.leads
+        ]
+        return {"alive": True, "ready": heard, "leads": leads, "redis": heard}

@@ -1,0 +1,225 @@
+"""Applies what agents report: each exactly once, in order, with what follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scheduler.domain import slots as slot_math
+from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.errors import BadMessage, InvalidSetting
+from scheduler.domain.ids import is_name
+from scheduler.domain.moves import Admit, Answer, Mark
+from scheduler.domain.states import KernelState
+from scheduler.intake import decide
+from scheduler.intake.decide import Rules
+from scheduler.leader.checking import checked, claim_number
+from scheduler.leader.orders import OrderBook
+from scheduler.leader.state import LeaderState, Repositories, load_agents
+from scheduler.leader.watch import Watch
+from scheduler.leader.writer import Batch, Writer
+from scheduler.observability.logs import get_logger
+from scheduler.protocol import report as wire
+from scheduler.protocol.report import KernelReport, Leaving, Registration, Report, ReportKind
+from scheduler.store.streams import Entry
+
+
+class ReportsIntake:
+    """Reports of one group's agents become moves."""
+
+    def __init__(  # noqa: PLR0913 - the parts of one term
+        self,
+        state: LeaderState,
+        repositories: Repositories,
+        writer: Writer,
+        rules: Rules,
+        orders: OrderBook,
+        watch: Watch,
+    ) -> None:
+        self._state = state
+        self._repositories = repositories
+        self._writer = writer
+        self._rules = rules
+        self._orders = orders
+        self._watch = watch
+        self._group = repositories.leader.term.group
+        self._log = get_logger(group=self._group, term=repositories.leader.term.number)
+        self._candidates: dict[
+            str, Registration
+        ] = {}  #: boots that wait for their predecessor's lease
+        self.dropped = 0
+
+    def handle(self, entries: Sequence[Entry]) -> None:
+        """Apply a batch of reports and move the cursor with it."""
+        batch, registered = Batch(), []
+        for entry in entries:
+            try:
+                report = self._read(entry)
+            except BadMessage as error:
+                self.dropped += 1
+                self._log.warning("report.dropped", entry=entry.id, why=str(error))
+                continue
+            match report:
+                case Registration():
+                    self._register(batch, report)
+                    registered.append(report.agent)
+                case Leaving():
+                    self._leave(batch, report)
+                    registered.append(report.agent)
+                case _:
+                    self._kernel(batch, report, claim_number(entry.fields.get(wire.CLAIM, "")))
+        self._writer.write(batch, cursor=(self._state.reports_cursor, entries[-1].id))
+        if registered:
+            load_agents(self._state, self._repositories, registered)
+
+    def _read(self, entry: Entry) -> Report:
+        body, mac = entry.fields.get(wire.BODY, ""), entry.fields.get(wire.MAC, "")
+        try:
+            agent = wire.peek_agent(body)
+        except RecursionError as error:
+            raise BadMessage(why="it is nested too deeply") from error
+        if not is_name(agent):
+            raise BadMessage(why="it names no agent")
+        try:
+            return checked(wire.decode(body, mac, self._orders.key(agent)))
+        except (ValueError, InvalidSetting) as error:
+            raise BadMessage(why=str(error)) from error
+
+    def _kernel(self, batch: Batch, report: KernelReport, claim: int) -> None:
+        session = self._state.board.get(report.session)
+        if (
+            session is None
+            or session.placement != report.placement
+            or report.kernel >= len(session.kernels)
+        ):
+            self.dropped += 1
+            self._log.info(
+                "report.superseded", session=report.session, kind=report.kind, agent=report.agent
+            )
+            return
+        kernel = session.kernels[report.kernel]
+        if (kernel.agent, kernel.boot) != (report.agent, report.boot):
+            self.dropped += 1
+            self._log.warning(
+                "report.dropped", session=report.session, why="another boot holds this kernel"
+            )
+            return
+        match report.kind:
+            case ReportKind.CLAIMED:
+                decision = decide.claimed(session, kernel, claim, self._rules)
+            case ReportKind.UP:
+                decision = decide.up(session, kernel, self._rules)
+            case _:
+                decision = decide.ended(session, kernel, report, self._rules)
+        self._writer.accept(batch, session, decision)
+
+    def _leave(self, batch: Batch, report: Leaving) -> None:
+        row = self._state.agents.get(report.agent)
+        if row is None or row.data.boot != report.boot:
+            return
+        self.lose(batch, row.data, f"agent {report.agent} was stopped", kept=True)
+        batch.add([Mark(report.agent, report.boot, AgentStatus.LEFT, "it was stopped")])
+        # Its next boot may register in the same breath, and need not wait.
+        row.data = replace(row.data, status=AgentStatus.LEFT)
+
+    def lose(self, batch: Batch, agent: AgentData, why: str, *, kept: bool) -> None:
+        """All kernels of a boot are certainly dead; ``kept``: those that do not die by lease, too."""
+        for session in self._state.board.on([agent.id]):
+            if not kept and session.request.on_lost == "keep":
+                continue
+            gone = [
+                k
+                for k in session.kernels
+                if k.agent == agent.id and k.boot == agent.boot and k.live
+            ]
+            self._writer.accept(batch, session, decide.lost(session, gone, why, self._rules))
+
+    def _register(self, batch: Batch, report: Registration) -> None:
+        row = self._state.agents.get(report.agent)
+        known = row.data if row else None
+        if known is not None and known.boot == report.boot:
+            return
+        if refusal := self._refusal(report, known):
+            batch.add([Answer(report.agent, self._group, report.boot, "refused", refusal)])
+            return
+        if known is not None and known.boot:
+            dead = report.swept == known.boot or known.status in (
+                AgentStatus.LEFT,
+                AgentStatus.LOST,
+            )
+            left = 0 if dead else self._watch.ms_until_lost(known)
+            if left > 0:
+                self._candidates[report.agent] = report
+                says = f"boot {known.boot[:8]} of it may still run kernels for {left / 1000:.1f} s"
+                batch.add([Answer(report.agent, self._group, report.boot, "waiting", says)])
+                return
+            self.lose(batch, known, f"agent {report.agent} was restarted", kept=True)
+        self._candidates.pop(report.agent, None)
+        batch.add([self._admission(report)])
+        self._log.info("agent.admitted", agent=report.agent, boot=report.boot[:8])
+
+    def reconsider(self) -> None:
+        """Admit the boots whose predecessors are certainly dead by now; they do not ask twice."""
+        ripe, batch = [], Batch()
+        for agent, report in list(self._candidates.items()):
+            row = self._state.agents.get(agent)
+            if row is None or row.data.boot == report.boot:
+                del self._candidates[agent]
+            elif (
+                row.data.status in (AgentStatus.LEFT, AgentStatus.LOST)
+                or self._watch.ms_until_lost(row.data) <= 0
+            ):
+                self._register(batch, report)
+                ripe.append(agent)
+        self._writer.write(batch)
+        if ripe:
+            load_agents(self._state, self._repositories, ripe)
+
+    def _refusal(self, report: Registration, known: AgentData | None) -> str:
+        if report.group != self._group:
+            return f"it says it belongs to group {report.group}, and reported to {self._group}"
+        if not report.slots or any(amount <= 0 for amount in report.slots.values()):
+            return "it offers no slots, or one that is not more than zero"
+        if (
+            known is None
+            and (other := self._repositories.agents.many([report.agent]))
+            and other[0].group != self._group
+        ):
+            return f"an agent of that id belongs to group {other[0].group}; choose another id or remove that one"
+        return ""
+
+    def _admission(self, report: Registration) -> Admit:
+        fields = {
+            "models": json.dumps(report.models),
+            "labels": json.dumps(report.labels),
+            "architecture": report.architecture,
+            "address": report.address,
+            "lease_ms": report.lease_ms,
+            "grace_ms": report.grace_ms,
+            "max_kernels": report.max_kernels,
+        }
+        shapes = [
+            row.data.capacity for row in self._state.agents.rows if row.data.id != report.agent
+        ]
+        reachable = slot_math.pareto(
+            slot_math.shape_of_free(c) for c in [*shapes, report.slots] if c
+        )
+        return Admit(
+            agent=report.agent,
+            boot=report.boot,
+            group=self._group,
+            fields=[str(part) for pair in fields.items() for part in pair],
+            capacity=report.slots,
+            reachable=json.dumps(reachable, separators=(",", ":")),
+        )
+
+    def confirm_missing(self, batch: Batch, session: str, kernel: int, why: str) -> None:
+        """A kernel its agent does not run any more, though no report of its end came."""
+        placed = self._state.board.get(session)
+        if placed is None or not placed.kernels[kernel].live:
+            return
+        if placed.kernels[kernel].state is KernelState.ORDERED:
+            return
+        found = replace(placed.kernels[kernel])
+        self._writer.accept(batch, placed, decide.lost(placed, [found], why, self._rules))

@@ -1,0 +1,172 @@
+"""All a leader knows of its group, and how it is loaded from the store at the beginning of a term."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from scheduler.cycle.agents import AgentTable
+from scheduler.cycle.snapshot import AGENTS, Snapshot
+from scheduler.cycle.waiting import WaitingRoom, WaitingSession
+from scheduler.domain.agent import Beat
+from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.scope import Scope
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import PLACED
+from scheduler.intake.board import Board, PlacedSession, placed_from
+from scheduler.plugins.interfaces import AbstractScheduler, ScopeUse
+from scheduler.store.agents import AgentRepository
+from scheduler.store.leadership import LeaderStore
+from scheduler.store.scopes import ScopeRepository
+from scheduler.store.sessions import SessionRepository
+
+#: READY sessions loaded per step: 2,000 take about 60 ms, during which nothing else is done.
+READY_PAGE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Repositories:
+    """What a leader reads through."""
+
+    leader: LeaderStore
+    sessions: SessionRepository
+    agents: AgentRepository
+    scopes: ScopeRepository
+
+
+@dataclass(slots=True)
+class LeaderState:
+    """The picture of one group in one term."""
+
+    options: ScalingGroupOpts
+    board: Board
+    snapshot: Snapshot
+    reports_cursor: str = "0-0"
+    inbox_cursor: str = "0-0"
+    beats: dict[str, Beat] = field(default_factory=dict)
+    loaded_up_to: str | None = (
+        None  #: score of the last READY session loaded; None before the first
+    )
+    all_loaded: bool = False
+    suspects: set[str] = field(
+        default_factory=set
+    )  #: waited when a reload began, and were not met in it yet
+
+    @property
+    def agents(self) -> AgentTable:
+        """The agents of the snapshot."""
+        return self.snapshot.agents
+
+    @property
+    def waiting(self) -> WaitingRoom:
+        """The waiting sessions of the snapshot."""
+        return self.snapshot.waiting
+
+    def reachable(self) -> str:
+        """The largest idle agents as JSON text, against which submits are measured."""
+        return json.dumps(self.agents.shapes(), separators=(",", ":"))
+
+
+def load(
+    repositories: Repositories, options: ScalingGroupOpts, scheduler: AbstractScheduler
+) -> LeaderState:
+    """Read what a term begins with: cursors first, then all they might already be part of.
+
+    Waiting sessions come afterwards, page by page, best rank first, so that a new leader places at
+    once whatever waits.
+    """
+    leader = repositories.leader
+    state = LeaderState(options, Board(), Snapshot(AgentTable(), WaitingRoom(scheduler.rank)))
+    state.inbox_cursor = leader.inbox_cursor()
+    state.reports_cursor = leader.cursor()
+    for data in leader.sessions(repositories.sessions, leader.placed_ids()):
+        if data.kernels:
+            state.board.put(placed_from(data))
+    load_agents(state, repositories, repositories.agents.ids(leader.term.group))
+    held = {Scope(*scope) for session in state.board for scope in session.request.scopes}
+    load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
+    load_ready_page(state, repositories)
+    return state
+
+
+def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:
+    """Read agents anew; those that are gone are forgotten."""
+    found = {data.id: data for data in repositories.agents.many(ids)}
+    for agent in ids:
+        data = found.get(agent)
+        if data is None or data.group != repositories.leader.term.group:
+            state.agents.drop(agent)
+        else:
+            state.agents.put(data, state.board.kernels_on(agent))
+    state.waiting.wake(AGENTS)
+
+
+def load_scopes(state: LeaderState, repositories: Repositories, scopes: list[Scope]) -> None:
+    """Read limits and use of scopes anew, and wake whoever waits for them."""
+    for scope, (limits, used) in repositories.scopes.read(scopes).items():
+        state.snapshot.scopes[scope] = ScopeUse(limits.max_sessions, used)
+        state.waiting.wake(f"scope:{scope.kind}:{scope.name}")
+
+
+def load_ready_page(state: LeaderState, repositories: Repositories) -> None:
+    """Read the next page of the queue."""
+    page = repositories.leader.ready_page(state.loaded_up_to, READY_PAGE)
+    load_waiting(state, repositories, [session for session, _ in page])
+    state.suspects.difference_update(session for session, _ in page)
+    if page:
+        state.loaded_up_to = f"{page[-1][1]:.0f}"
+    state.all_loaded = len(page) < READY_PAGE
+    if state.all_loaded and state.suspects:
+        gone, state.suspects = sorted(state.suspects), set()
+        still = {w.id for w in repositories.leader.waiting(gone)}
+        for session in gone:
+            if session not in still:
+                state.waiting.discard(session)
+
+
+def load_ready_anew(state: LeaderState) -> None:
+    """Begin to read the queue anew; who is not met in it left without telling, as by an app's cancel."""
+    state.loaded_up_to, state.all_loaded = None, False
+    state.suspects = state.waiting.ids()
+
+
+def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:
+    """Read the given READY sessions and let them wait."""
+    unknown = [session for session in ids if session not in state.waiting]
+    found = repositories.leader.waiting(unknown)
+    requests = repositories.sessions.requests({w.request for w in found})
+    new_scopes = {
+        Scope(*scope) for request in requests.values() for scope in request.scopes
+    } - state.snapshot.scopes.keys()
+    if new_scopes:
+        load_scopes(state, repositories, sorted(new_scopes))
+    for w in found:
+        if w.request in requests:
+            state.waiting.add(
+                WaitingSession(
+                    id=w.id,
+                    request=requests[w.request],
+                    priority=w.priority,
+                    seq=w.seq,
+                    attempt=w.attempt,
+                    digest=w.digest,
+                    name=w.name,
+                    retries_from=w.retries_from,
+                    rescues=w.rescues,
+                )
+            )
+
+
+def reload_placed(
+    state: LeaderState, repositories: Repositories, ids: list[str]
+) -> list[PlacedSession]:
+    """Read placed sessions anew; the ones that still are placed."""
+    found: dict[str, SessionData] = {data.id: data for data in repositories.sessions.many(ids)}
+    placed = []
+    for session in ids:
+        state.board.drop(session)
+        data = found.get(session)
+        if data is not None and data.kernels and data.state in PLACED:
+            placed.append(placed_from(data))
+            state.board.put(placed[-1])
+    return placed

@@ -1,0 +1,130 @@
+"""Writes decisions and keeps the leader's picture equal to what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.cycle.snapshot import AGENTS
+from scheduler.domain.moves import Move, Stop
+from scheduler.intake.board import PlacedSession
+from scheduler.intake.decide import Decision, Rules, conclude
+from scheduler.leader.state import LeaderState, Repositories, load_agents, reload_placed
+from scheduler.observability.logs import get_logger
+from scheduler.store.leadership import Applying
+
+#: Moves per script; a hundred stay within the 10 ms a script may take on a busy machine.
+BATCH = 100
+_EXPECTED = frozenset({"done", "already", "stopping", "cancelled", "unplaced", "weaker", "more"})
+
+
+@dataclass(slots=True)
+class Batch:
+    """Moves collected for one write, and the sessions whose record must be read again after it."""
+
+    moves: list[Move] = field(default_factory=list)
+    owners: list[str] = field(default_factory=list)  #: session of each move, or ""
+    reread: set[str] = field(default_factory=set)
+
+    def add(self, moves: Iterable[Move], owner: str = "") -> None:
+        """Add moves that belong to a session, or to none."""
+        for move in moves:
+            self.moves.append(move)
+            self.owners.append(owner)
+            if isinstance(move, Stop):
+                self.reread.add(owner)
+
+
+class Writer:
+    """The only way by which a term writes."""
+
+    def __init__(
+        self, state: LeaderState, repositories: Repositories, rules: Rules, rq_job: Sequence[str]
+    ) -> None:
+        self._state = state
+        self._repositories = repositories
+        self._rules = rules
+        self._rq_job = rq_job
+        self._log = get_logger(
+            group=repositories.leader.term.group, term=repositories.leader.term.number
+        )
+
+    def accept(self, batch: Batch, before: PlacedSession, decision: Decision) -> None:
+        """Take a decision into the batch, and into the picture as if it were written already.
+
+        A batch that cannot be written ends the term, and the picture with it.
+        """
+        batch.add(decision.moves, before.id)
+        if decision.session is None:
+            self._state.board.drop(before.id)
+        else:
+            self._state.board.put(decision.session)
+        self._account(before, decision.session)
+
+    def write(self, batch: Batch, *, cursor: tuple[str, str] | None = None) -> list[str]:
+        """Write a batch; with a cursor, as the consequence of reports. The word of each move."""
+        if not batch.moves and cursor is None:
+            return []
+        words: list[str] = []
+        # Only the last part moves the cursor: what was applied before it is repeated without effect.
+        for start in range(0, max(len(batch.moves), 1), BATCH):
+            last = start + BATCH >= len(batch.moves)
+            part = batch.moves[start : start + BATCH]
+            words += self._repositories.leader.apply(
+                part, self._rq_job, cursor=cursor if last else None, inbox=self._state.inbox_cursor
+            )
+        if cursor is not None:
+            self._state.reports_cursor = cursor[1]
+        for move, owner, word in zip(batch.moves, batch.owners, words, strict=True):
+            if word not in _EXPECTED:
+                self._log.warning("move.refused", verb=move.verb, session=owner, answer=word)
+                batch.reread |= {owner} - {""}
+        if batch.reread:
+            self._read_again(batch.reread)
+        return words
+
+    def conclude(self, sessions: Iterable[PlacedSession]) -> None:
+        """End the sessions whose kernels are all over: nobody reports of them any more."""
+        batch = Batch()
+        for session in sessions:
+            if not any(kernel.live for kernel in session.kernels):
+                self.accept(batch, session, Decision((conclude(session, self._rules),), None))
+        self.write(batch)
+
+    def begin_place(self, moves: Sequence[Move]) -> Applying:
+        """Commit placements without waiting for what becomes of them."""
+        return self._repositories.leader.begin_apply(
+            moves, self._rq_job, inbox=self._state.inbox_cursor
+        )
+
+    def _read_again(self, sessions: set[str]) -> None:
+        before = {session: self._state.board.get(session) for session in sorted(sessions)}
+        now = {
+            session.id: session
+            for session in reload_placed(self._state, self._repositories, list(before))
+        }
+        for session, old in before.items():
+            new = now.get(session)
+            if old is not None:
+                self._account(old, new)
+            else:
+                # Dropped from the picture, yet refused: only its agents' records tell what is free.
+                load_agents(self._state, self._repositories, new.agents if new else [])
+        self.conclude(now.values())
+
+    def _account(self, before: PlacedSession, after: PlacedSession | None) -> None:
+        """Give back in the snapshot what a session does not hold any more."""
+        freed = False
+        for kernel in before.kernels:
+            now = (
+                after.kernels[kernel.index]
+                if after and after.placement == before.placement
+                else None
+            )
+            if kernel.live and not (now and now.live):
+                self._state.agents.give(kernel.agent, kernel.slots)
+                freed = True
+        if freed:
+            self._state.waiting.wake(AGENTS)
+        if after is None:
+            self._state.snapshot.hold(before.request.scopes, -1)

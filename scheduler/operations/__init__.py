@@ -1,0 +1,1 @@
+"""Verbs people ask for, over the repositories."""

@@ -1,0 +1,244 @@
+"""Looks at everything that can be wrong with a cluster, one line per check."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+import redis
+
+from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.operations import recount
+from scheduler.operations.recount import Recount
+from scheduler.store.audit import AuditRepository, pages
+from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
+
+#: Submits are refused from here on.
+MEMORY_LIMIT = 0.8
+#: An agent has three connections at most; replicas, apps and operators need some, too.
+CONNECTIONS_PER_AGENT = 3
+OTHER_CONNECTIONS = 64
+#: How often, and for how many seconds, an election is given time to come to its end.
+LOOKS = 5
+ELECTION_S = 1.0
+#: Findings named in one line.
+NAMED = 5
+
+
+class Level(StrEnum):
+    """How a check came out."""
+
+    OK = "OK"
+    WARNING = "WARNING"  #: works, and somebody should know
+    PROBLEM = "PROBLEM"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor."""
+
+    name: str
+    level: Level
+    says: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing needs to be done."""
+        return self.level is not Level.PROBLEM
+
+
+class Store(recount.Store, Protocol):
+    """What the doctor looks at."""
+
+    @property
+    def client(self) -> redis.Redis: ...
+    @property
+    def leadership(self) -> LeadershipRepository: ...
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def examine(
+    store: Store,
+    audit: AuditRepository,
+    *,
+    silent_after_ms: int,
+    pause: Callable[[float], object] = _pause,
+) -> Iterator[Check]:
+    """Every check, one after the other; the recounts at the end take their time.
+
+    Reads only, in pages of some hundred sessions. Raises StoreUnavailable.
+    """
+    facts = server_facts(store.client)
+    agents = sum(len(store.agents.ids(group)) for group in store.groups.names())
+    yield from check_server(facts, agents)
+    yield check_schema(audit.schema_version())
+    yield _found(
+        "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
+    )
+    for group in store.groups.names():
+        yield _settled(partial(_leader, store, group), pause)
+        yield _agents(store, group, audit.now_ms(), silent_after_ms)
+    yield from _recount(store, Recount(store, audit, pause))
+
+
+def check_server(facts: ServerFacts, agents: int) -> Iterator[Check]:
+    """What the server says of itself."""
+    if not facts.version:
+        yield Check(
+            "redis",
+            Level.WARNING,
+            "it tells nothing of itself: version, eviction, persistence and memory are not known",
+        )
+        return
+    yield _version(facts.version)
+    if facts.eviction == "noeviction":
+        yield Check("eviction", Level.OK, "maxmemory-policy is noeviction")
+    else:
+        yield Check(
+            "eviction",
+            Level.PROBLEM,
+            f"maxmemory-policy is {facts.eviction}, so Redis may throw sessions away;"
+            " `redis-cli config set maxmemory-policy noeviction` ends that",
+        )
+    yield _persistence(facts.persistence)
+    yield _memory(facts)
+    yield _connections(facts, agents)
+
+
+def _version(version: str) -> Check:
+    if tuple(map(int, version.split(".")[:2])) >= OLDEST_REDIS:
+        return Check("redis", Level.OK, f"version {version}")
+    return Check("redis", Level.PROBLEM, f"version {version} is too old, 6.2 or newer is needed")
+
+
+def _persistence(kind: str) -> Check:
+    if kind == "aof":
+        return Check("persistence", Level.OK, "append-only file")
+    if kind == "rdb":
+        says = "snapshots only: a crash loses what came after; `appendonly yes` keeps it"
+    elif kind == "none":
+        says = "nothing is kept on disk: a restart loses every session; `appendonly yes` keeps it"
+    else:
+        says = "Redis does not tell whether it keeps anything on disk"
+    return Check("persistence", Level.WARNING, says)
+
+
+def _memory(facts: ServerFacts) -> Check:
+    used = f"{facts.used_memory / 2**20:.0f} MiB used"
+    if not facts.max_memory:
+        return Check("memory", Level.OK, f"{used}, no maxmemory set")
+    share = facts.used_memory / facts.max_memory
+    says = f"{used}, {share:.0%} of maxmemory"
+    if share < MEMORY_LIMIT:
+        return Check("memory", Level.OK, says)
+    return Check("memory", Level.PROBLEM, f"{says}: submits are refused from {MEMORY_LIMIT:.0%} on")
+
+
+def _connections(facts: ServerFacts, agents: int) -> Check:
+    need = agents * CONNECTIONS_PER_AGENT + OTHER_CONNECTIONS
+    says = f"{facts.clients} of {facts.max_clients} connections in use"
+    if facts.max_clients >= need:
+        return Check("connections", Level.OK, says)
+    return Check(
+        "connections",
+        Level.PROBLEM,
+        f"{says}; {agents} agents may need {need}: raise Redis' maxclients",
+    )
+
+
+def check_schema(version: int | None) -> Check:
+    """Whether this program knows the layout."""
+    if version is None:
+        return Check("schema", Level.WARNING, "no replica has ever run in this namespace")
+    if version > VERSION:
+        says = (
+            f"the data has layout {version}, this program knows up to {VERSION}: update the program"
+        )
+        return Check("schema", Level.PROBLEM, says)
+    return Check("schema", Level.OK, f"layout {version}")
+
+
+def _leader(store: Store, group: str) -> Check:
+    return check_leader(group, store.leadership.show(group))
+
+
+def _settled(check: Callable[[], Check], pause: Callable[[float], object]) -> Check:
+    """A check that may fail for a moment, as while a leader is elected."""
+    for _ in range(LOOKS):
+        if (found := check()).ok:
+            return found
+        pause(ELECTION_S / LOOKS)
+    return check()
+
+
+def check_leader(group: str, facts: dict[str, str]) -> Check:
+    """Whether a group is led, and lock and term are of the same leader."""
+    name = f"leader of {group}"
+    if not facts["lock"]:
+        return Check(
+            name, Level.PROBLEM, "nobody leads: start a replica with `scheduler replica run`"
+        )
+    if facts["lock"] != facts.get("nonce"):
+        return Check(name, Level.PROBLEM, "the lock is held, and no term was begun by who holds it")
+    return Check(name, Level.OK, f"{facts['holder']} in term {facts['term']}")
+
+
+def _agents(store: Store, group: str, now_ms: int, silent_after_ms: int) -> Check:
+    problems: list[str] = []
+    known = store.agents.ids(group)
+    for page in pages(known):
+        beats = store.agents.beats(page)
+        for agent in store.agents.many(page):
+            problems += unwell(agent, beats.get(agent.id), now_ms, silent_after_ms)
+    return _found(
+        f"agents of {group}", f"{len(known)} known, none silent" if known else "none", problems
+    )
+
+
+def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: int) -> list[str]:
+    """What is wrong with an agent: [] or one sentence."""
+    if agent.status is AgentStatus.LEFT:
+        return []
+    if agent.status is AgentStatus.LOST:
+        return [f"{agent.id} is lost; `scheduler agent remove {agent.id}` forgets it"]
+    if agent.status is AgentStatus.WAITING:
+        why = (agent.candidate or agent.refused).partition(" ")[2]
+        return [f"{agent.id} was not admitted: {why}"]
+    if beat is None or beat.boot != agent.boot:
+        return [f"{agent.id} is {agent.status} and has not beaten for longer than Redis remembers"]
+    silent = now_ms - beat.at_ms
+    return (
+        [f"{agent.id} has been silent for {silent / 1000:.0f} s"]
+        if silent > silent_after_ms
+        else []
+    )
+
+
+def _recount(store: Store, counting: Recount) -> Iterator[Check]:
+    tally = counting.indexes()
+    yield _found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
+    yield _found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
+    for group in store.groups.names():
+        yield _found(
+            f"slots of {group}", "free slots agree with live kernels", counting.slots(group)
+        )
+    yield _found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
+
+
+def _found(name: str, good: str, problems: Sequence[str]) -> Check:
+    if not problems:
+        return Check(name, Level.OK, good)
+    more = len(problems) - NAMED
+    return Check(
+        name,
+        Level.PROBLEM,
+        "; ".join([*problems[:NAMED], *([f"and {more} more"] if more > 0 else [])]),
+    )

@@ -1,0 +1,119 @@
+"""Why a session does not run now, what would change that, and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import FINAL, PLACED, SessionState
+from scheduler.plugins.interfaces import (
+    AbstractValidator,
+    SchedulerValidationError,
+    ValidatorContext,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One rule's no: who, why, and what would cure it."""
+
+    by: str
+    reason: str
+    cures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer to "why is it not running"."""
+
+    session: str
+    state: SessionState
+    says: str
+    position: int | None
+    refusals: tuple[Refusal, ...]
+    tries: int
+    last_tried_at: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "session": self.session,
+            "state": str(self.state),
+            "says": self.says,
+            "position": self.position,
+            "refusals": [
+                {"by": r.by, "reason": r.reason, "cures": list(r.cures)} for r in self.refusals
+            ],
+            "tries": self.tries,
+            "last_tried_at": self.last_tried_at,
+        }
+
+
+class Facts(Protocol):
+    """What explaining reads."""
+
+    def get(self, session: str) -> SessionData: ...
+    def position(self, data: SessionData) -> int | None: ...
+    def verdict(self, group: str, request: str) -> dict[str, Any] | None: ...
+
+
+def explain(
+    session: str,
+    facts: Facts,
+    validators: tuple[AbstractValidator, ...],
+    context_of: Callable[[SessionData], ValidatorContext],
+    led: Callable[[str], bool],
+) -> Explanation:
+    """Explain one session. Raises SessionNotFound.
+
+    A waiting session is asked of the validators again, on what is true now; what only the leader can
+    know (that no agent has room) comes from the verdict it left.
+    """
+    data = facts.get(session)
+    if data.state not in (SessionState.PENDING, SessionState.READY):
+        return Explanation(data.id, data.state, _of_state(data), None, (), 0, None)
+    context = context_of(data)
+    refusals = [refusal for validator in validators if (refusal := _ask(validator, context))]
+    noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
+    # What a rule said then is not told beside what it says now.
+    if noted and not {v.name for v in validators}.issuperset(noted["by"].split(", ")):
+        refusals.append(Refusal(noted["by"], noted["reason"], tuple(noted["cures"])))
+    if not led(data.group):
+        refusals.append(
+            Refusal(
+                "leader",
+                f"group {data.group} has no leader now",
+                ("start a replica: `scheduler replica run`",),
+            )
+        )
+    says = "it waits for its turn" if not refusals else refusals[0].reason
+    if data.unsealed:
+        says = "its dependencies are still being loaded by the app that submitted it"
+    return Explanation(
+        session=data.id,
+        state=data.state,
+        says=says,
+        position=facts.position(data),
+        refusals=tuple(refusals),
+        tries=noted["tries"] if noted else 0,
+        last_tried_at=noted["last_at"] if noted else None,
+    )
+
+
+def _ask(validator: AbstractValidator, context: ValidatorContext) -> Refusal | None:
+    try:
+        validator.validate(context)
+    except SchedulerValidationError as error:
+        return Refusal(validator.name, str(error), tuple(cure.says for cure in error.cures))
+    return None
+
+
+def _of_state(data: SessionData) -> str:
+    if data.state in FINAL:
+        return f"it ended {data.state}" + (f" ({data.why})" if data.why else "")
+    if data.state in PLACED:
+        where = ", ".join(sorted({k.agent for k in data.kernels}))
+        return f"it is {data.state} on {where}" + (f" ({data.reason})" if data.reason else "")
+    return f"it failed ({data.reason}) and is tried again after its back-off"

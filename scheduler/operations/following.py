@@ -1,0 +1,105 @@
+"""Following what happens: events without a gap, and the output of a session to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from scheduler.domain.errors import LogsNotFound, Refused
+from scheduler.domain.events import EventData
+from scheduler.domain.session import SessionData
+from scheduler.store.events import BEGINNING, EventRepository
+from scheduler.store.logs import LogLine, LogRepository
+from scheduler.store.sessions import SessionRepository
+
+#: Seconds one look at the events waits for something new.
+LOOK_S = 2.0
+#: The same for a log; short, for what waits there does not hear that the session has ended.
+LOG_LOOK_S = 0.2
+
+
+class EventGap(Refused):
+    """Events after {since} are no longer kept, the oldest is {oldest}; use --from-oldest."""
+
+
+class EventReader:
+    """Reads events in order; what was trimmed away is told, never skipped in silence."""
+
+    def __init__(
+        self, events: EventRepository, since: str, on_gap: Callable[[EventGap], None]
+    ) -> None:
+        """Begin after an event; ``on_gap`` raises what it is given, or accepts the loss."""
+        self._events = events
+        self._on_gap = on_gap
+        self.after = since
+
+    def read(self, limit: int) -> list[EventData]:
+        """Events that are there. Raises InvalidSetting for an id that is none."""
+        self._look_for_gap()
+        return self._checked(lambda: self._events.since(self.after, limit=limit))
+
+    def wait(self, limit: int = 1000) -> list[EventData]:
+        """The next events; [] after some seconds without any."""
+        return self._checked(lambda: self._events.wait(self.after, timeout=LOOK_S, limit=limit))
+
+    def _look_for_gap(self) -> None:
+        if self._events.gap_after(self.after):
+            self._on_gap(EventGap(since=self.after, oldest=self._events.oldest_id()))
+            self.after = BEGINNING
+
+    def _checked(self, read: Callable[[], list[EventData]]) -> list[EventData]:
+        found = read()
+        if found and not _follows(self.after, found[0]):
+            # Trimmed between two looks, or a new epoch began.
+            self._look_for_gap()
+        if found:
+            self.after = found[-1].id
+        return found
+
+
+def _follows(event_id: str, event: EventData) -> bool:
+    if event_id == BEGINNING:
+        return True
+    epoch, seq = map(int, event_id.split("-"))
+    return (event.epoch, event.seq) == (epoch, seq + 1)
+
+
+class Store(Protocol):
+    """The repositories that are followed."""
+
+    @property
+    def sessions(self) -> SessionRepository: ...
+    @property
+    def logs(self) -> LogRepository: ...
+
+
+def follow_log(store: Store, session: str, kernel: int = 0) -> Iterator[LogLine]:
+    """Output of one kernel as it comes, over all further attempts, until the session has ended.
+
+    Raises SessionNotFound; LogsNotFound for a kernel it does not have.
+    """
+    data = store.sessions.get(session)
+    attempt, after = _attempt(data), BEGINNING
+    while True:
+        # Asked before reading: what an ended session printed is all there by then.
+        ended = data.ended
+        try:
+            lines = store.logs.follow(
+                data, after, timeout=0 if ended else LOG_LOOK_S, kernel=kernel
+            )
+        except LogsNotFound:
+            if ended or not 0 <= kernel < len(data.request.kernels):
+                raise
+            lines = []
+            store.sessions.wait(session, LOG_LOOK_S)
+        yield from lines
+        after = lines[-1].id if lines else after
+        if ended and not lines:
+            return
+        data = store.sessions.get(session)
+        if attempt != (attempt := _attempt(data)):
+            after = BEGINNING
+
+
+def _attempt(data: SessionData) -> str:
+    return data.placement or (data.history[-1].placement if data.history else "")

@@ -1,0 +1,182 @@
+"""What a plugin implements; the names are those of the seeds (000, 001)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from scheduler.domain.scope import Scope
+from scheduler.domain.slots import by_family, total
+from scheduler.domain.spec import Request
+from scheduler.domain.verdict import Cure
+
+
+class Candidate(Protocol):
+    """A waiting session, as little as deciding needs of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def request(self) -> Request: ...
+
+
+class AbstractScheduler(ABC):
+    """Decides in which order waiting sessions are tried.
+
+    The cycle keeps sessions with equal requests in one line and shows the scheduler the head of each
+    line; within a line the rank decides. So a cycle costs what is placed, not what waits.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:  # noqa: B027 - one without options needs none
+        """Take the group's options for this scheduler. Raises InvalidSetting for one it does not know."""
+
+    @abstractmethod
+    def rank(self, candidate: Candidate) -> tuple[int, ...]:
+        """The place of a session within its line: lower first. Must not change while it waits."""
+
+    @abstractmethod
+    def prioritize(self, heads: Iterable[Candidate]) -> None:
+        """Begin a cycle with the head of every line that is awake."""
+
+    @abstractmethod
+    def pick_session(self) -> Candidate | None:
+        """Take the session to try next; None ends the cycle."""
+
+    @abstractmethod
+    def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
+        """A session was placed; its line's next head may be picked from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What kernels that go to one agent together ask of it."""
+
+    kernels: tuple[Mapping[str, int], ...]
+    slots: Mapping[str, int]  #: summed over the kernels
+    key: tuple[object, ...]  #: equal for equal needs
+    families: tuple[str, ...]  #: what is asked for, accelerators before cpu before mem
+    plain: bool  #: one kernel without devices: where the numbers fit, it fits
+
+    @classmethod
+    def of(cls, kernels: Sequence[Mapping[str, int]]) -> Need:
+        """The need of some kernels."""
+        key = tuple(tuple(sorted(kernel.items())) for kernel in kernels)
+        slots = total(kernels)
+        families = tuple(sorted(by_family(slots), key=_priority))
+        plain = len(kernels) == 1 and not any("." in name for name in slots)
+        return cls(tuple(kernels), slots, key, families, plain)
+
+
+def _priority(family: str) -> tuple[int, str]:
+    return ({"cpu": 1, "mem": 2, "disk": 3}.get(family, 0), family)
+
+
+class AgentView(Protocol):
+    """The agents of a group as a selector sees them, by index."""
+
+    def __len__(self) -> int: ...
+
+    def fits(self, need: Need) -> Sequence[int]:
+        """Indices of agents that take work and have room, in no special order."""
+        ...
+
+    def has_room(self, index: int, need: Need) -> bool:
+        """Whether one agent takes work and has room now."""
+        ...
+
+    def free(self, index: int) -> Mapping[str, int]:
+        """An agent's free device slots."""
+        ...
+
+    def capacity(self, index: int) -> Mapping[str, int]:
+        """An agent's device slots in total."""
+        ...
+
+    def free_by_family(self, index: int) -> Mapping[str, int]:
+        """An agent's free slots, devices summed by family; what it does not have is missing."""
+        ...
+
+    def agent_id(self, index: int) -> str:
+        """An agent's id, by which ties are broken."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Counts changes of the view."""
+        ...
+
+    def changed_since(self, version: int) -> Sequence[int] | None:
+        """Indices that changed since a version, or None when that is too long ago to know."""
+        ...
+
+
+class AbstractAgentSelector(ABC):
+    """Decides which agent gets a kernel."""
+
+    name: ClassVar[str]
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:  # noqa: B027 - one without options needs none
+        """Take the group's options for this selector. Raises InvalidSetting for one it does not know."""
+
+    def assign_agent_for_session(self, view: AgentView, need: Need) -> int | None:
+        """The agent for all kernels of a single-node session, whose slots are summed; None if no agent fits."""
+        return self.assign_agent_for_kernel(view, need)
+
+    @abstractmethod
+    def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
+        """The agent for one kernel; None if no agent fits."""
+
+
+class SchedulerValidationError(Exception):
+    """A rule says no; the message is for people, the cures say what could change it."""
+
+    def __init__(self, message: str, *cures: Cure) -> None:
+        super().__init__(message)
+        self.cures = cures
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeUse:
+    """A scope's limit and how many sessions hold it now."""
+
+    max_sessions: int | None
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """A dependency that is not met yet."""
+
+    id: str
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorContext:
+    """All a validator may look at, loaded beforehand; it asks nobody."""
+
+    session: str
+    request: Request
+    now_ms: int
+    not_before: int | None = None
+    unmet: Sequence[Dependency] = ()
+    scopes: Mapping[Scope, ScopeUse] = field(default_factory=dict)
+
+
+class AbstractValidator(ABC):
+    """One rule about whether a session may run now."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def validate(self, context: ValidatorContext) -> None:
+        """Return if it may; raise a SchedulerValidationError if not."""

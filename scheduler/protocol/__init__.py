@@ -1,0 +1,1 @@
+"""What the scheduler and its agents say to each other."""

@@ -1,0 +1,87 @@
+r"""Orders: what the leader tells one boot of one agent, signed.
+
+On the wire an order to start is ``<mac> <header JSON>\n<payload JSON>``. The header carries the
+payload's SHA-256, so the commit script can copy the payload from the session without the leader
+ever reading it, and the agent still knows it is what was asked. An order to stop has no payload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from scheduler.domain.errors import BadMessage
+from scheduler.protocol import signing
+from scheduler.protocol.names import OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOrder:
+    """Run one kernel."""
+
+    agent: str
+    boot: str
+    group: str
+    session: str
+    kernel: int
+    placement: str
+    attempt: int
+    name: str
+    keypair: str  #: warm children are reused within one keypair only; empty is none
+    slots: dict[str, int]  #: device slots of this kernel
+    timeout_ms: int
+    payload_sha256: str
+    on_lost: str
+    hosts: list[str] = field(default_factory=list)  #: the address of each rank
+
+    @property
+    def id(self) -> str:
+        """The order's id, which is the RQ job's too."""
+        return str(OrderId(self.session, self.kernel, self.placement))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrder:
+    """Stop one kernel: SIGTERM, grace, SIGKILL."""
+
+    agent: str
+    boot: str
+    order: str  #: the id of the order to start it
+    reason: str  #: cancelled, timed_out, failed, lost, unplaced
+
+
+def encode(order: StartOrder | StopOrder, key: str) -> str:
+    """Sign an order: ``<mac> <header JSON>``."""
+    kind = "start" if isinstance(order, StartOrder) else "stop"
+    # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
+    fields = {name: getattr(order, name) for name in order.__dataclass_fields__}
+    header = json.dumps({"kind": kind, **fields}, separators=(",", ":"))
+    return f"{signing.sign(key, header.encode())} {header}"
+
+
+def decode(
+    text: str, key: str, *, agent: str, boot: str
+) -> tuple[StartOrder | StopOrder, dict[str, Any]]:
+    """Check and read an order; the second part is the payload ({} for a stop).
+
+    Raises BadMessage when it was not signed with this agent's key, is for another agent or boot,
+    or its payload is not the one that was signed.
+    """
+    head, _, payload = text.partition("\n")
+    mac, _, header = head.partition(" ")
+    signing.verify(key, header.encode(), mac)
+    fields = signing.read_object(header)
+    kind = fields.pop("kind", None)
+    try:
+        order = StartOrder(**fields) if kind == "start" else StopOrder(**fields)
+    except TypeError as error:
+        raise BadMessage(why=f"its fields are not those of an order ({error})") from error
+    if (order.agent, order.boot) != (agent, boot):
+        raise BadMessage(why=f"it is for agent {order.agent}, boot {order.boot[:8]}")
+    if isinstance(order, StopOrder):
+        return order, {}
+    if hashlib.sha256(payload.encode()).hexdigest() != order.payload_sha256:
+        raise BadMessage(why="its payload is not the one that was signed")
+    return order, signing.read_object(payload)

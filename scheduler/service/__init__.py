@@ -1,0 +1,1 @@
+"""A loop is only a loop: start, stop, interval, jitter, back-off, in one place."""

@@ -1,0 +1,182 @@
+"""The key space: everything Redis holds for us is on this page, and nowhere else.
+
+Each method's docstring names type, content, writer and lifetime. The Lua side is generated from
+these methods (`lua_functions`), so there is one truth. What lies under ``agent:<id>:`` is the
+agent's own; it needs to write nothing else but its group's reports stream, so that a Redis ACL can
+hold it to that.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one namespace."""
+
+    root: str
+
+    def schema(self) -> str:
+        """hash, layout version and limits in force; written once, for ever"""
+        return f"{self.root}:schema"
+
+    def counters(self) -> str:
+        """hash, epoch and seq of events, number of submissions; every script, for ever"""
+        return f"{self.root}:counters"
+
+    def events(self) -> str:
+        """stream with ids epoch-seq, what happened; every script, trimmed by count"""
+        return f"{self.root}:events"
+
+    def session(self, session: str) -> str:
+        """hash, one SessionRow; apps and leader, until retention forgets it"""
+        return f"{self.root}:session:{session}"
+
+    def payload(self, session: str) -> str:
+        """string, the work as JSON; the app, as long as its session"""
+        return f"{self.root}:session:{session}:payload"
+
+    def result(self, session: str) -> str:
+        """string, what the main kernel returned as JSON; leader, as long as its session"""
+        return f"{self.root}:session:{session}:result"
+
+    def parents(self, session: str) -> str:
+        """hash, dependency -> unmet or met; apps and leader, as long as its session"""
+        return f"{self.root}:session:{session}:parents"
+
+    def dependents(self, session: str) -> str:
+        """set, sessions that wait for this one; apps and leader, until it ended"""
+        return f"{self.root}:session:{session}:dependents"
+
+    def cascaded(self, session: str) -> str:
+        """set, dependents cancelled because this one failed; leader, as long as its session"""
+        return f"{self.root}:session:{session}:cascaded"
+
+    def request(self, request: str) -> str:
+        """hash, text of one kind of request and how many sessions use it; until none does"""
+        return f"{self.root}:request:{request}"
+
+    def idempotency(self, key: str) -> str:
+        """string, "session digest" of the submit that used this key; apps, as long as its session"""
+        return f"{self.root}:idempotency:{key}"
+
+    def done(self, session: str) -> str:
+        """pub/sub channel, told the state when the session ends; leader and apps"""
+        return f"{self.root}:done:{session}"
+
+    def groups(self) -> str:
+        """set, names of scaling groups; operators and replicas, for ever"""
+        return f"{self.root}:groups"
+
+    def group(self, group: str) -> str:
+        """hash, options, shapes of its agents, memory pressure; operators and leader, for ever"""
+        return f"{self.root}:group:{group}"
+
+    def state(self, group: str, state: str) -> str:
+        """zset, sessions of a group in one state by time (READY: by rank); every move"""
+        return f"{self.root}:group:{group}:state:{state}"
+
+    def timers(self, group: str) -> str:
+        """zset, sessions by the ms of Redis' clock at which the leader must look at them"""
+        return f"{self.root}:group:{group}:timers"
+
+    def resolve(self, group: str) -> str:
+        """zset, ended sessions whose dependents are still to be told; leader works it off"""
+        return f"{self.root}:group:{group}:resolve"
+
+    def inbox(self, group: str) -> str:
+        """stream, what apps and operators did that the leader must know; trimmed by the leader"""
+        return f"{self.root}:group:{group}:inbox"
+
+    def reports(self, group: str) -> str:
+        """stream, what agents say; agents append, the leader applies and trims"""
+        return f"{self.root}:group:{group}:reports"
+
+    def leadership(self, group: str) -> str:
+        """hash, term, holder, its renewal connection, report cursor, counts; leader, for ever"""
+        return f"{self.root}:group:{group}:leadership"
+
+    def verdicts(self, group: str) -> str:
+        """hash, request id -> the leader's last refusal as JSON; leader, while such sessions wait"""
+        return f"{self.root}:group:{group}:verdicts"
+
+    def group_agents(self, group: str) -> str:
+        """set, ids of the group's agents; leader, until removed"""
+        return f"{self.root}:group:{group}:agents"
+
+    def record(self, agent: str) -> str:
+        """hash, what the leader knows and answers of an agent; leader, until removed"""
+        return f"{self.root}:agents:{agent}"
+
+    def beat(self, agent: str) -> str:
+        """string, last beat as JSON; the agent, with a TTL of some leases"""
+        return f"{self.root}:agent:{agent}:beat"
+
+    def orders(self, agent: str) -> str:
+        """hash, order id -> signed order; leader puts, the agent's claim takes"""
+        return f"{self.root}:agent:{agent}:orders"
+
+    def stops(self, agent: str) -> str:
+        """hash, order id -> signed stop order; leader puts, until the kernel is over"""
+        return f"{self.root}:agent:{agent}:stops"
+
+    def claims(self, agent: str) -> str:
+        """string, how many orders it ever claimed; the agent's claim script, until removed"""
+        return f"{self.root}:agent:{agent}:claims"
+
+    def log(self, agent: str, order: str) -> str:
+        """stream, output of one kernel; the agent, capped in bytes, TTL of the retention"""
+        return f"{self.root}:agent:{agent}:log:{order}"
+
+    def scopes(self) -> str:
+        """set, "kind name" of every scope with limits; operators, for ever"""
+        return f"{self.root}:scopes"
+
+    def scope_members(self, kind: str, name: str) -> str:
+        """set, sessions holding the scope; leader, while placed"""
+        return f"{self.root}:scope:members:{kind}:{name}"
+
+    def scope_limits(self, kind: str, name: str) -> str:
+        """hash, the scope's limits; operators, for ever"""
+        return f"{self.root}:scope:limits:{kind}:{name}"
+
+    def lock(self, group: str) -> str:
+        """string, nonce of the leader; python-redis-lock, TTL 3 s"""
+        return f"lock:{self.lock_name(group)}"
+
+    def lock_name(self, group: str) -> str:
+        """not a key: the name python-redis-lock puts its prefix before"""
+        return f"{self.root}:leader:{group}"
+
+    def rq_queue(self, agent: str) -> str:
+        """list, RQ job ids for one agent; leader pushes, agent pops"""
+        return f"rq:queue:{self.root}:agent:{agent}"
+
+    def rq_job(self, order: str) -> str:
+        """hash, an RQ job naming one order; leader, until claimed or withdrawn"""
+        return f"rq:job:{order}"
+
+    def rq_queues(self) -> str:
+        """set, RQ's own registry of queues"""
+        return "rq:queues"
+
+
+def lua_functions(used: set[str]) -> str:
+    """The named keys as Lua functions over ``ns``, e.g. ``keys.session(session)``."""
+    mark = "\x00"
+    page = Keys(f"{mark}ns{mark}")
+    lines = ["local keys = {}"]
+    for name in sorted(used):
+        parameters = list(inspect.signature(getattr(page, name)).parameters)
+        template = getattr(page, name)(*[f"{mark}{p}{mark}" for p in parameters])
+        parts = [
+            part if index % 2 else f"'{part}'"
+            for index, part in enumerate(template.split(mark))
+            if part
+        ]
+        lines.append(
+            f"function keys.{name}({', '.join(parameters)}) return {' .. '.join(parts)} end"
+        )
+    return "\n".join(lines)

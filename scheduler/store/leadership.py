@@ -1,0 +1,351 @@
+"""What a leader reads and writes: its term, its batches of moves, the streams that wake it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+
+from scheduler.domain.errors import Deposed, GroupNotFound, NoLeader
+from scheduler.domain.moves import Move
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import PLACED, SessionState
+from scheduler.domain.term import Term
+from scheduler.store import streams
+from scheduler.store.connection import speaking_to
+from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+from scheduler.store.sessions import SessionRepository
+
+_APPLY = Script.load("leader/apply")
+_ELECT = Script.load("leader/elect")
+_CONNECTION = Script.load("leader/connection")
+_RESIGN = Script.load("leader/resign")
+_UNSEAT = Script.load("leader/unseat")
+_ASK_RESIGN = Script.load("leader/ask_resign")
+_FORGET = Script.load("session/forget")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What woke the leader."""
+
+    inbox: Sequence[streams.Entry]
+    reports: Sequence[streams.Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One READY session, as little as the cycle needs of it."""
+
+    id: str
+    request: str
+    priority: int
+    seq: int
+    attempt: int
+    digest: str
+    name: str
+    retries_from: int
+    rescues: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A batch of moves that Redis applies now."""
+
+    words: Callable[
+        [], list[str]
+    ]  #: waits; the word of each move. Raises Deposed, StoreUnavailable
+    give_up: Callable[[], None]  #: waits, and looks at nothing
+
+
+class LeaderStore:
+    """The store of one term. Every write is fenced by it and raises Deposed once it is over."""
+
+    def __init__(self, client: redis.Redis, blocking: redis.Redis, keys: Keys, term: Term) -> None:
+        self._client = client
+        self._blocking = blocking
+        self._keys = keys
+        self.term = term
+
+    def apply(
+        self,
+        moves: Sequence[Move],
+        rq_job: Sequence[str] = (),
+        *,
+        cursor: tuple[str, str] | None = None,
+        inbox: str = "",
+    ) -> list[str]:
+        """Write a batch of moves; the word each was answered. At most 200 moves.
+
+        With ``cursor`` = (from, to), they are the consequence of reports up to ``to``, and applied
+        only if the cursor still stands at ``from``; a repeat answers ``already`` for each.
+        Raises Deposed, StoreUnavailable.
+        """
+        with speaking_to(self._client):
+            word, *words = _APPLY(
+                self._client, self._keys.root, **self._arguments(moves, rq_job, cursor, inbox)
+            )
+        return self._taken(word, words, moves)
+
+    def begin_apply(self, moves: Sequence[Move], rq_job: Sequence[str], *, inbox: str) -> Applying:
+        """Send a batch of moves without waiting for what becomes of it. Raises StoreUnavailable."""
+        with speaking_to(self._client):
+            arguments = self._arguments(moves, rq_job, None, inbox)
+            sent = _APPLY.send(self._client, self._keys.root, **arguments)
+
+        def words() -> list[str]:
+            with speaking_to(self._client):
+                word, *rest = sent.answer()
+            return self._taken(word, rest, moves)
+
+        return Applying(words, sent.give_up)
+
+    def _arguments(
+        self,
+        moves: Sequence[Move],
+        rq_job: Sequence[str],
+        cursor: tuple[str, str] | None,
+        inbox: str,
+    ) -> dict[str, Any]:
+        before, after = cursor or ("", "")
+        return {
+            "group": self.term.group,
+            "nonce": self.term.nonce,
+            "term": str(self.term.number),
+            "rq_job": list(rq_job),
+            "cursor_from": before,
+            "cursor_to": after,
+            "inbox": inbox,
+            "ops": [move.wire() for move in moves],
+        }
+
+    def _taken(self, word: str, words: list[str], moves: Sequence[Move]) -> list[str]:
+        if word == "deposed":
+            raise Deposed(term=self.term.number, group=self.term.group)
+        return ["already"] * len(moves) if word == "already" else words
+
+    def cursor(self) -> str:
+        """Up to which report everything was applied."""
+        with speaking_to(self._client):
+            return (
+                cast(
+                    "str | None",
+                    self._client.hget(self._keys.leadership(self.term.group), "cursor"),
+                )
+                or "0-0"
+            )
+
+    def server_identity(self) -> str:
+        """The Redis that the group's leaders saw last, or ""."""
+        with speaking_to(self._client):
+            found = self._client.hget(self._keys.group(self.term.group), "server")
+        return cast("str | None", found) or ""
+
+    def inbox_cursor(self) -> str:
+        """Where to go on listening: behind what the last leader acted on, else with what comes now."""
+        with speaking_to(self._client):
+            stored = self._client.hget(self._keys.leadership(self.term.group), "inbox")
+        return cast("str | None", stored) or self._last_inbox_id()
+
+    def _last_inbox_id(self) -> str:
+        with speaking_to(self._client):
+            found = self._client.xrevrange(self._keys.inbox(self.term.group), count=1)
+        return streams.entries(found)[0].id if found else "0-0"
+
+    def listen(self, inbox: str, reports: str, *, timeout: float, limit: int = 200) -> Heard:
+        """Entries after the given ids; waits up to ``timeout`` s (at most 4) for the first."""
+        after = {
+            self._keys.inbox(self.term.group): inbox,
+            self._keys.reports(self.term.group): reports,
+        }
+        with speaking_to(self._blocking):
+            found = streams.read(self._blocking, after, timeout=timeout, limit=limit)
+        return Heard(*[found.get(name, []) for name in after])
+
+    def trim_inbox(self, read_up_to: str) -> None:
+        """Drop inbox entries that were read; followers need none, they load state."""
+        with speaking_to(self._client):
+            self._client.xtrim(
+                self._keys.inbox(self.term.group), minid=read_up_to, approximate=True
+            )
+
+    def placed_ids(self) -> list[str]:
+        """Ids of all sessions in SCHEDULED .. TERMINATING."""
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for state in PLACED:
+                pipe.zrange(self._keys.state(self.term.group, state), 0, -1)
+            return [session for ids in pipe.execute() for session in ids]
+
+    def ready_page(self, after: str | None, limit: int) -> list[tuple[str, float]]:
+        """READY sessions in the order of the queue, after a score; (id, score)."""
+        key = self._keys.state(self.term.group, SessionState.READY)
+        with speaking_to(self._client):
+            return cast(
+                "list[tuple[str, float]]",
+                self._client.zrangebyscore(
+                    key, f"({after}" if after else "-inf", "+inf", 0, limit, withscores=True
+                ),
+            )
+
+    def ready_count(self) -> int:
+        """How many sessions are READY."""
+        with speaking_to(self._client):
+            return self._client.zcard(self._keys.state(self.term.group, SessionState.READY))
+
+    def waiting(self, ids: Sequence[str]) -> list[Waiting]:
+        """The READY ones among the given sessions."""
+        fields = (
+            "state",
+            "request",
+            "priority",
+            "seq",
+            "attempt",
+            "digest",
+            "name",
+            "retries_from",
+            "rescues",
+        )
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for session in ids:
+                pipe.hmget(self._keys.session(session), fields)
+            rows = pipe.execute()
+        return [
+            Waiting(
+                session,
+                row[1],
+                int(row[2]),
+                int(row[3]),
+                int(row[4] or 0),
+                row[5],
+                row[6] or "",
+                int(row[7] or 0),
+                int(row[8] or 0),
+            )
+            for session, row in zip(ids, rows, strict=True)
+            if row[0] == SessionState.READY
+        ]
+
+    def due(self, limit: int = 200) -> tuple[int, list[str], int | None]:
+        """Redis' time in ms, sessions whose timer is due, and when the next one will be."""
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.zrange(self._keys.timers(self.term.group), 0, limit, withscores=True)
+            (seconds, micros), timers = pipe.execute()
+        now = seconds * 1000 + micros // 1000
+        due = [session for session, at in timers if at <= now]
+        return now, due[:limit], next((int(at) for _, at in timers if at > now), None)
+
+    def unresolved(self, limit: int = 100) -> list[str]:
+        """Ended sessions whose dependents are still to be told."""
+        with speaking_to(self._client):
+            return cast(
+                "list[str]", self._client.zrange(self._keys.resolve(self.term.group), 0, limit - 1)
+            )
+
+    def ended_before(self, state: SessionState, before_ms: int, limit: int) -> list[str]:
+        """Sessions that ended before a moment, oldest first."""
+        with speaking_to(self._client):
+            key = self._keys.state(self.term.group, state)
+            return cast("list[str]", self._client.zrangebyscore(key, "-inf", before_ms, 0, limit))
+
+    def forget(self, state: SessionState, before_ms: int, limit: int = 100) -> list[str]:
+        """Forget sessions that ended before a moment; their ids. Not fenced: it is harmless twice."""
+        with speaking_to(self._client):
+            return _FORGET(
+                self._client,
+                self._keys.root,
+                group=self.term.group,
+                state=str(state),
+                before=before_ms,
+                limit=limit,
+            )[1:]
+
+    def delete_logs(self, sessions: Sequence[SessionData]) -> None:
+        """Delete the logs of every attempt that is on record."""
+        keys = [
+            self._keys.log(agent, f"{data.id}-{index}-{attempt.placement}")
+            for data in sessions
+            for attempt in data.history
+            for agent in attempt.agents
+            for index in range(len(data.request.kernels))
+        ]
+        if keys:
+            with speaking_to(self._client):
+                self._client.delete(*keys)
+
+    def sessions(self, repository: SessionRepository, ids: Sequence[str]) -> list[SessionData]:
+        """Full records, in pages of 500."""
+        return [
+            data
+            for start in range(0, len(ids), 500)
+            for data in repository.many(ids[start : start + 500])
+        ]
+
+
+class LeadershipRepository:
+    """Terms as replicas and operators see them. All methods raise StoreUnavailable."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def elect(self, group: str, nonce: str, holder: str, connection: str) -> Term | None:
+        """Begin a term for who holds the lock; None when somebody else does."""
+        with speaking_to(self._client):
+            word, *rest = _ELECT(
+                self._client,
+                self._keys.root,
+                group=group,
+                nonce=nonce,
+                holder=holder,
+                connection=connection,
+            )
+        return Term(group, int(rest[0]), nonce, holder) if word == "elected" else None
+
+    def publish_connection(self, group: str, nonce: str, connection: str) -> None:
+        """Note the renewal connection anew."""
+        with speaking_to(self._client):
+            _CONNECTION(
+                self._client, self._keys.root, group=group, nonce=nonce, connection=connection
+            )
+
+    def resign(self, term: Term, why: str) -> None:
+        """Note that the term ended by itself."""
+        with speaking_to(self._client):
+            _RESIGN(self._client, self._keys.root, group=term.group, nonce=term.nonce, why=why)
+
+    def unseat(self, group: str, nonce: str) -> bool:
+        """Delete the lock of a leader whose process is gone."""
+        with speaking_to(self._client):
+            return bool(
+                _UNSEAT(self._client, self._keys.root, group=group, nonce=nonce)[0] == "unseated"
+            )
+
+    def show(self, group: str) -> dict[str, str]:
+        """The stored facts of the current or last term; ``lock`` is the live lock value, or ""."""
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self._keys.leadership(group))
+            pipe.get(self._keys.lock(group))
+            facts, lock = pipe.execute()
+        return {**facts, "lock": lock or ""}
+
+    def connection_alive(self, client_id: str, name: str) -> bool:
+        """Whether the server still has this connection: id and name must both match."""
+        with speaking_to(self._client):
+            found = self._client.client_list(client_id=[client_id])
+        return any(
+            str(client.get("name")) == name for client in cast("list[Mapping[str, object]]", found)
+        )
+
+    def ask_resign(self, group: str) -> tuple[str, str]:
+        """Ask the leader to hand over; its (term, holder). Raises GroupNotFound, NoLeader."""
+        with speaking_to(self._client):
+            word, *rest = _ASK_RESIGN(self._client, self._keys.root, group=group)
+        if word == "unknown_group":
+            raise GroupNotFound(group=group, known="see `scheduler group list`")
+        if word == "no_leader":
+            raise NoLeader(group=group)
+        return rest[0], rest[1]

@@ -1,0 +1,56 @@
+-- Apply a batch of the leader's moves, fenced by its term; with a cursor, the reports that led to them.
+--
+-- inbox is up to which entry of the inbox the leader has acted; "" leaves it. Moves and cursor
+-- change together, so each report is applied exactly once. Every move is a compare-and-set, so a
+-- repeat of the batch changes nothing. A move that is refused does not stop the others: its word
+-- says why, and the leader looks at that session again.
+--
+-- @arg group str
+-- @arg nonce str
+-- @arg term str
+-- @arg rq_job json
+-- @arg cursor_from str
+-- @arg cursor_to str
+-- @arg inbox str
+-- @arg ops json
+-- @reply applied | already | deposed
+-- @include lib/fence
+-- @include lib/moves
+-- @include move/place
+-- @include move/claim
+-- @include move/up
+-- @include move/over
+-- @include move/lose
+-- @include move/stop
+-- @include move/kill
+-- @include move/finish
+-- @include move/settle
+-- @include move/resolve
+-- @include move/admit
+-- @include move/answer
+-- @include move/mark
+-- @include move/note
+-- @include move/reach
+-- @include move/tell
+
+-- A full Redis refuses scripts whose first write may grow it; one that begins like this drains it.
+redis.call('SREM', keys.groups(), '')
+
+if not leads(group, nonce, term) then
+    redis.call('HINCRBY', keys.leadership(group), 'late_writes', 1)
+    return { 'deposed' }
+end
+if cursor_to ~= '' then
+    local cursor = redis.call('HGET', keys.leadership(group), 'cursor') or '0-0'
+    if cursor ~= cursor_from then return { 'already' } end
+end
+if inbox ~= '' then redis.call('HSET', keys.leadership(group), 'inbox', inbox) end
+local words = { 'applied' }
+for index, op in ipairs(ops) do
+    words[index + 1] = moves[op.verb](op)
+end
+if cursor_to ~= '' then
+    redis.call('HSET', keys.leadership(group), 'cursor', cursor_to)
+    redis.call('XTRIM', keys.reports(group), 'MINID', '~', cursor_to)
+end
+return words

@@ -1,0 +1,15 @@
+-- Give a kernel's slots back to its agent, and forget its order. Called once, by the move that ends it.
+local function return_slots(id, kernel, placement)
+    local prefix = 'kernel:' .. kernel .. ':'
+    local agent, slots = unpack(redis.call('HMGET', keys.session(id), prefix .. 'agent', prefix .. 'slots'))
+    local order = id .. '-' .. kernel .. '-' .. placement
+    redis.call('HDEL', keys.orders(agent), order)
+    redis.call('HDEL', keys.stops(agent), order)
+    redis.call('DEL', keys.rq_job(order))
+    -- A removed agent has no record any more; do not make a half one.
+    if redis.call('EXISTS', keys.record(agent)) == 1 then
+        for slot, amount in pairs(cjson.decode(slots)) do
+            redis.call('HINCRBY', keys.record(agent), 'free:' .. slot, amount)
+        end
+    end
+end

@@ -1,0 +1,18 @@
+-- Put a session into its group's queue, or back into it, and forget the placement it had.
+-- The pending timeout counts anew: it is about waiting, not about the session's age.
+-- @include lib/move
+-- @include lib/set_pending_timer
+local function to_ready(id, verb, reason, ...)
+    local state, group = move(id, verb, 'READY', reason, ...)
+    if not state then return nil, group end
+    local key = keys.session(id)
+    local kernels = tonumber(redis.call('HGET', key, 'kernels') or '0')
+    redis.call('HDEL', key, 'placement', 'agents', 'running_at', 'kernels')
+    for kernel = 0, kernels - 1 do
+        local prefix = 'kernel:' .. kernel .. ':'
+        redis.call('HDEL', key, prefix .. 'state', prefix .. 'agent', prefix .. 'boot', prefix .. 'slots',
+            prefix .. 'exit_code', prefix .. 'signal', prefix .. 'reason', prefix .. 'error')
+    end
+    set_pending_timer(id, group)
+    return state, group
+end

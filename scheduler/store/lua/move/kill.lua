@@ -1,0 +1,9 @@
+-- Tell an agent to stop a kernel that no session knows of; whatever it reports will be dropped.
+--
+-- @op agent, order, stop
+-- @item done | already
+function moves.kill(op)
+    if redis.call('HSETNX', keys.stops(op.agent), op.order, op.stop) == 0 then return 'already' end
+    redis.call('RPUSH', keys.rq_queue(op.agent), 'stop-' .. op.order)
+    return 'done'
+end

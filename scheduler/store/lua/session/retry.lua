@@ -1,0 +1,46 @@
+-- Run an ended session again: its dependencies and its start time hold again.
+--
+-- with_dependents = 1 takes along, 200 at a time, the sessions that were cancelled because this one
+-- failed; the second item of the reply says how many are left for a repeat. A repeat with the same
+-- token goes on where the last one ended, and asks for no second run.
+--
+-- @arg session str
+-- @arg token str
+-- @arg with_dependents int
+-- @reply retried | wrong_state | gone
+-- @include lib/move
+-- @include lib/recount_parents
+-- @include lib/release_if_due
+local function again(id)
+    local key = keys.session(id)
+    local state, group, unsealed = unpack(redis.call('HMGET', key, 'state', 'group', 'unsealed'))
+    if not state then return nil, 'gone' end
+    if not SESSION_LIFE.retry[state] then return nil, state end
+    redis.call('HDEL', key, 'cancel_requested', 'ended_at', 'rescues', 'error')
+    redis.call('DEL', keys.result(id))
+    -- What was never sealed waits for its seal again: some dependencies are not known here yet.
+    local unmet = recount_parents(id) + (unsealed == '1' and 1 or 0)
+    redis.call('HSET', key, 'unmet', unmet, 'retries_from', redis.call('HGET', key, 'attempt') or '0')
+    move(id, 'retry', 'PENDING', 'asked to run again')
+    redis.call('ZREM', keys.resolve(group), id)
+    set_pending_timer(id, group)
+    release_if_due(id, 'release')
+    return true
+end
+
+if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
+    local done, why = again(session)
+    if not done then
+        if why == 'gone' then return { 'gone' } end
+        return { 'wrong_state', why }
+    end
+    redis.call('HSET', keys.session(session), 'retry_token', token)
+end
+local reply = { 'retried', '0' }
+if with_dependents == 1 then
+    for _, child in ipairs(redis.call('SPOP', keys.cascaded(session), 200)) do
+        if again(child) then reply[#reply + 1] = child end
+    end
+    reply[2] = tostring(redis.call('SCARD', keys.cascaded(session)))
+end
+return reply

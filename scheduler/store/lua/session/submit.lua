@@ -1,0 +1,67 @@
+-- Write a batch of new sessions: all of them, or none and which one is wrong.
+--
+-- Ids are minted by the app, so a repeat after a lost answer finds its own sessions and says the
+-- same. A session with an idempotency key that is known answers the session that has it.
+--
+-- requests: {id: {text, need {slot: amount}}}; sessions: [{id, group, name, priority, request,
+-- payload, digest, not_before, key, spec, parents [id], more (1: further parents follow)}]
+--
+-- @arg requests json
+-- @arg sessions json
+-- @reply submitted | unknown_group | conflict | no_parent | unsatisfiable | full
+-- @include lib/write_session
+local function reachable(options, need)
+    if options.grows == '1' or not options.reachable or options.reachable == '[]' then return true end
+    for _, shape in ipairs(cjson.decode(options.reachable)) do
+        local fits = true
+        for slot, amount in pairs(need) do
+            if (shape[slot] or 0) < amount then fits = false end
+        end
+        if fits then return true end
+    end
+    return false
+end
+
+local groups, fitting, answers, fresh = {}, {}, { 'submitted' }, {}
+for index, asked in ipairs(sessions) do
+    local options = groups[asked.group]
+    if not options then
+        if redis.call('SISMEMBER', keys.groups(), asked.group) == 0 then return { 'unknown_group', asked.group } end
+        options = {}
+        options.grows, options.reachable, options.full =
+            unpack(redis.call('HMGET', keys.group(asked.group), 'grows', 'reachable', 'full'))
+        groups[asked.group] = options
+    end
+    local known = asked.key ~= '' and redis.call('GET', keys.idempotency(asked.key))
+    if known then
+        local session, spec = string.match(known, '^(%S+) (%S+)$')
+        if spec ~= asked.spec then return { 'conflict', asked.key, session } end
+        answers[index + 1] = session
+    elseif redis.call('EXISTS', keys.session(asked.id)) == 1 then
+        answers[index + 1] = asked.id
+    else
+        if options.full and options.full ~= '' then return { 'full', options.full } end
+        local kind = asked.group .. ' ' .. asked.request
+        if fitting[kind] == nil then fitting[kind] = reachable(options, requests[asked.request].need) end
+        if not fitting[kind] then return { 'unsatisfiable', asked.request, asked.group } end
+        for _, parent in ipairs(asked.parents) do
+            if redis.call('EXISTS', keys.session(parent)) == 0 then return { 'no_parent', parent } end
+        end
+        if asked.key ~= '' then redis.call('SET', keys.idempotency(asked.key), asked.id .. ' ' .. asked.spec) end
+        answers[index + 1], fresh[#fresh + 1] = asked.id, asked
+    end
+end
+local ready, uses = {}, {}
+for _, asked in ipairs(fresh) do
+    uses[asked.request] = (uses[asked.request] or 0) + 1
+    if write_session(asked) then
+        ready[asked.group] = ready[asked.group] or {}
+        table.insert(ready[asked.group], asked.id)
+    end
+end
+for request, count in pairs(uses) do
+    redis.call('HSETNX', keys.request(request), 'text', requests[request].text)
+    redis.call('HINCRBY', keys.request(request), 'uses', count)
+end
+for group, ids in pairs(ready) do announce(group, 'ready', table.concat(ids, ' ')) end
+return answers

@@ -1,0 +1,173 @@
+"""SessionRow, the record in Redis, and SessionData, the domain's value: mapped both ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.ids import SessionId
+from scheduler.domain.session import AttemptData, KernelData, SessionData
+from scheduler.domain.spec import Request
+from scheduler.domain.states import KernelState, SessionState
+
+#: Field name -> text; nested kernels are ``kernel:<index>:<field>``, attempts ``history:<number>``.
+SessionRow = Mapping[str, str]
+
+_KERNEL_FIELDS = ("state", "agent", "boot", "slots", "exit_code", "signal", "reason", "error")
+
+
+def session_from_row(session: str, row: SessionRow, request: Request) -> SessionData:
+    """Read a record."""
+    return SessionData(
+        id=SessionId(session),
+        group=row["group"],
+        name=row.get("name", ""),
+        state=SessionState(row["state"]),
+        priority=int(row["priority"]),
+        seq=int(row["seq"]),
+        request=request,
+        payload_digest=row["digest"],
+        submitted_at=int(row["submitted_at"]),
+        attempt=int(row.get("attempt", 0)),
+        rescues=int(row.get("rescues", 0)),
+        placement=row.get("placement", ""),
+        reason=row.get("reason", ""),
+        error=row.get("error", ""),
+        unmet=int(row.get("unmet", 0)),
+        not_before=_optional_int(row.get("not_before")),
+        running_at=_optional_int(row.get("running_at")),
+        ended_at=_optional_int(row.get("ended_at")),
+        cancel_requested=row.get("cancel_requested"),
+        retries_from=int(row.get("retries_from", 0)),
+        unsealed=row.get("unsealed") == "1",
+        idempotency_key=row.get("idempotency_key"),
+        kernels=tuple(_kernel(row, index) for index in range(int(row.get("kernels", 0)))),
+        history=_history(row),
+    )
+
+
+def row_from_session(data: SessionData) -> dict[str, str]:
+    """Write a record; reading it back gives the same value."""
+    row = {
+        "group": data.group,
+        "state": str(data.state),
+        "priority": str(data.priority),
+        "seq": str(data.seq),
+        "request": data.request.id,
+        "digest": data.payload_digest,
+        "submitted_at": str(data.submitted_at),
+    }
+    optional: dict[str, Any] = {
+        "name": data.name,
+        "attempt": data.attempt,
+        "rescues": data.rescues,
+        "placement": data.placement,
+        "reason": data.reason,
+        "error": data.error,
+        "unmet": data.unmet,
+        "retries_from": data.retries_from,
+        "unsealed": int(data.unsealed),
+        "kernels": len(data.kernels),
+    }
+    row |= {name: str(value) for name, value in optional.items() if value}
+    nullable = {
+        "not_before": data.not_before,
+        "running_at": data.running_at,
+        "ended_at": data.ended_at,
+        "cancel_requested": data.cancel_requested,
+        "idempotency_key": data.idempotency_key,
+    }
+    row |= {name: str(value) for name, value in nullable.items() if value is not None}
+    for kernel in data.kernels:
+        row |= _kernel_row(kernel)
+    for attempt in data.history:
+        row[f"history:{attempt.attempt}"] = json.dumps(
+            {
+                name: value
+                for name in AttemptData.__slots__
+                if (value := getattr(attempt, name)) is not None and value != ""
+            }
+        )
+    return row
+
+
+def _kernel(row: SessionRow, index: int) -> KernelData:
+    found = {name: row.get(f"kernel:{index}:{name}", "") for name in _KERNEL_FIELDS}
+    return KernelData(
+        index=index,
+        state=KernelState(found["state"]),
+        agent=found["agent"],
+        boot=found["boot"],
+        slots=json.loads(found["slots"]),
+        exit_code=_optional_int(found["exit_code"]),
+        signal=_optional_int(found["signal"]),
+        reason=found["reason"],
+        error=found["error"],
+    )
+
+
+def _kernel_row(kernel: KernelData) -> dict[str, str]:
+    values = {
+        "state": str(kernel.state),
+        "agent": kernel.agent,
+        "boot": kernel.boot,
+        "slots": json.dumps(kernel.slots),
+        "exit_code": "" if kernel.exit_code is None else str(kernel.exit_code),
+        "signal": "" if kernel.signal is None else str(kernel.signal),
+        "reason": kernel.reason,
+        "error": kernel.error,
+    }
+    return {f"kernel:{kernel.index}:{name}": value for name, value in values.items() if value}
+
+
+def _history(row: SessionRow) -> tuple[AttemptData, ...]:
+    attempts = []
+    for name, text in row.items():
+        if name.startswith("history:"):
+            found = json.loads(text)
+            # cjson writes an empty list as {}.
+            found["agents"] = tuple(found.get("agents") or ())
+            attempts.append(AttemptData(**found))
+    return tuple(sorted(attempts, key=lambda attempt: attempt.attempt))
+
+
+def _optional_int(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
+    """Read an agent's record."""
+    return AgentData(
+        id=agent,
+        group=record["group"],
+        boot=record.get("boot", ""),
+        status=AgentStatus(record["status"]),
+        drained=record.get("drained") == "1",
+        capacity={
+            name[6:]: int(value) for name, value in record.items() if name.startswith("total:")
+        },
+        free={name[5:]: int(value) for name, value in record.items() if name.startswith("free:")},
+        models=json.loads(record.get("models", "{}")),
+        labels=json.loads(record.get("labels", "{}")),
+        architecture=record.get("architecture", ""),
+        address=record.get("address", ""),
+        lease_ms=int(record.get("lease_ms", 30_000)),
+        grace_ms=int(record.get("grace_ms", 3_000)),
+        max_kernels=int(record.get("max_kernels", 0)),
+        admitted_at=int(record.get("admitted_at", 0)),
+        candidate=record.get("candidate", ""),
+        refused=record.get("refused", ""),
+    )
+
+
+def beat_from_text(text: str) -> Beat:
+    """Read a beat."""
+    found = json.loads(text)
+    return Beat(
+        at_ms=int(found["at"]),
+        boot=found["boot"],
+        claims=int(found["claims"]),
+        running=tuple(found["running"] or ()),
+    )

@@ -1,0 +1,91 @@
+"""The layout's version, and whether this Redis may hold our data at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+from redis.exceptions import RedisError, ResponseError
+
+from scheduler.domain.errors import RedisUnsuitable, SchemaTooNew
+from scheduler.store.connection import speaking_to
+from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+
+VERSION = 1
+OLDEST_REDIS = (6, 2)
+
+_STAMP = Script.load("schema/stamp")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a Redis says of itself; "" where it does not say."""
+
+    version: str
+    eviction: str
+    persistence: str
+    used_memory: int
+    max_memory: int
+    run_id: str
+    replication_id: str
+    uptime_s: int
+    max_clients: int
+    clients: int
+
+
+def server_facts(client: redis.Redis) -> ServerFacts:
+    """Ask the server. Raises StoreUnavailable."""
+    with speaking_to(client):
+        client.ping()
+        try:
+            info = cast("dict[str, object]", client.info())
+        except ResponseError:
+            info = {}  # fakeredis knows no INFO
+        return ServerFacts(
+            version=str(info.get("redis_version", "")),
+            eviction=str(info.get("maxmemory_policy", "")),
+            persistence=_persistence(client, info),
+            used_memory=int(str(info.get("used_memory", 0))),
+            max_memory=int(str(info.get("maxmemory", 0))),
+            run_id=str(info.get("run_id", "")),
+            replication_id=str(info.get("master_replid", "")),
+            uptime_s=int(str(info.get("uptime_in_seconds", 0))),
+            max_clients=int(str(info.get("maxclients", 0))),
+            clients=int(str(info.get("connected_clients", 0))),
+        )
+
+
+def _persistence(client: redis.Redis, info: dict[str, object]) -> str:
+    if str(info.get("aof_enabled")) == "1":
+        return "aof"
+    try:
+        save = cast("dict[str, str]", client.config_get("save")).get("save", "")
+    except RedisError:
+        return ""
+    return "rdb" if save else "none"
+
+
+def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
+    """Check the server and note the layout. Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable."""
+    facts = server_facts(client)
+    if facts.version and tuple(map(int, facts.version.split(".")[:2])) < OLDEST_REDIS:
+        raise RedisUnsuitable(why=f"it has version {facts.version}, 6.2 or newer is needed")
+    if facts.eviction not in ("", "noeviction"):
+        raise RedisUnsuitable(
+            why=f"its maxmemory-policy is {facts.eviction}, so it may throw sessions away;"
+            " set it with `redis-cli config set maxmemory-policy noeviction`"
+        )
+    with speaking_to(client):
+        word, *rest = _STAMP(client, keys.root, version=VERSION, events_cap=events_cap)
+    if word == "newer":
+        raise SchemaTooNew(namespace=keys.root, found=rest[0], known=VERSION)
+
+
+def check_version(client: redis.Redis, keys: Keys) -> None:
+    """For apps: refuse data newer than this program. Raises SchemaTooNew, StoreUnavailable."""
+    with speaking_to(client):
+        found = client.hget(keys.schema(), "version")
+    if found and int(cast("str", found)) > VERSION:
+        raise SchemaTooNew(namespace=keys.root, found=found, known=VERSION)

@@ -1,0 +1,280 @@
+"""The repository of sessions: what apps and operators may do with them, and how they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+
+from scheduler.domain import slots as slot_math
+from scheduler.domain.clock import Clock
+from scheduler.domain.errors import (
+    DependencyNotFound,
+    GroupNotFound,
+    IdempotencyConflict,
+    RedisFull,
+    SessionNotFound,
+    Unsatisfiable,
+    WrongState,
+)
+from scheduler.domain.ids import SessionId, new_nonce, new_session_id
+from scheduler.domain.session import SessionData
+from scheduler.domain.spec import Request, SessionSpec, parse_request_text, payload_of, request_of
+from scheduler.domain.states import SESSION_LIFE, SessionState
+from scheduler.store.connection import speaking_to
+from scheduler.store.keys import Keys
+from scheduler.store.rows import session_from_row
+from scheduler.store.script import Script
+
+#: Sessions per submit script: two hundred take about 3 ms in Redis.
+SUBMIT_BATCH = 200
+#: Dependencies per script; what goes beyond is loaded before a seal.
+PARENT_BATCH = 200
+
+_SUBMIT = Script.load("session/submit")
+_DEPEND = Script.load("session/depend")
+_CANCEL = Script.load("session/cancel")
+_RETRY = Script.load("session/retry")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A spec, ready for the wire."""
+
+    asked: dict[str, Any]
+    request: Request
+    parents: Sequence[str]
+
+
+class SessionRepository:
+    """Sessions of one namespace. All methods raise StoreUnavailable when Redis does not answer."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, clock: Clock) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+
+    def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
+        """Write sessions, in batches of 200: each batch wholly or not at all.
+
+        A repeat with the same idempotency key answers the session that has it. Raises InvalidSpec,
+        InvalidSlots, GroupNotFound, IdempotencyConflict, DependencyNotFound, Unsatisfiable, RedisFull.
+        """
+        prepared = [self._prepare(spec) for spec in specs]
+        found: list[SessionId] = []
+        for start in range(0, len(prepared), SUBMIT_BATCH):
+            found += self._submit_batch(prepared[start : start + SUBMIT_BATCH])
+        return found
+
+    def _prepare(self, spec: SessionSpec) -> _Prepared:
+        request, payload = request_of(spec), payload_of(spec)
+        digest = hashlib.sha256(payload.encode()).hexdigest()
+        parents = list(dict.fromkeys(spec.depends_on))
+        not_before = int(spec.not_before.timestamp() * 1000) if spec.not_before else 0
+        identity = [request.id, digest, spec.group, spec.name, spec.priority, not_before, parents]
+        asked = {
+            "id": new_session_id(self._clock.now_ms()),
+            "group": spec.group,
+            "name": spec.name,
+            "priority": spec.priority,
+            "request": request.id,
+            "payload": payload,
+            "digest": digest,
+            "not_before": not_before,
+            "key": spec.idempotency_key or "",
+            "spec": hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+            if spec.idempotency_key
+            else "",
+            "parents": parents[:PARENT_BATCH],
+            "more": int(len(parents) > PARENT_BATCH),
+        }
+        return _Prepared(asked, request, parents)
+
+    def _submit_batch(self, batch: Sequence[_Prepared]) -> list[SessionId]:
+        requests = {p.request.id: p.request for p in batch}
+        with speaking_to(self._client):
+            word, *rest = _SUBMIT(
+                self._client,
+                self._keys.root,
+                requests={
+                    key: {"text": request.text, "need": request.need}
+                    for key, request in requests.items()
+                },
+                sessions=[p.asked for p in batch],
+            )
+        match word:
+            case "unknown_group":
+                raise GroupNotFound(group=rest[0], known=", ".join(self.groups()) or "none")
+            case "conflict":
+                raise IdempotencyConflict(key=rest[0], session=rest[1])
+            case "no_parent":
+                raise DependencyNotFound(session=rest[0])
+            case "unsatisfiable":
+                raise Unsatisfiable(need=slot_math.render(requests[rest[0]].need), group=rest[1])
+            case "full":
+                raise RedisFull(used_percent=rest[0])
+            case _:  # submitted: the loader admits no other word
+                pass
+        for prepared, session in zip(batch, rest, strict=True):
+            if prepared.asked["more"]:
+                self._load_parents(session, prepared.parents[PARENT_BATCH:])
+        return rest
+
+    def _load_parents(self, session: str, parents: Sequence[str]) -> None:
+        for start in range(0, len(parents), PARENT_BATCH):
+            with speaking_to(self._client):
+                word, *rest = _DEPEND(
+                    self._client,
+                    self._keys.root,
+                    session=session,
+                    parents=parents[start : start + PARENT_BATCH],
+                    last=int(start + PARENT_BATCH >= len(parents)),
+                )
+            if word == "no_parent":
+                # What was written so far must not wait for ever for a seal that never comes.
+                self.cancel(session, f"its dependency {rest[0]} is not known here")
+                raise DependencyNotFound(session=rest[0])
+
+    def cancel(self, session: str, reason: str = "cancelled by its owner") -> str:
+        """Cancel; ``cancelled`` at once, ``accepted`` where the leader must stop it first, or ``ended``.
+
+        Raises SessionNotFound.
+        """
+        with speaking_to(self._client):
+            word = _CANCEL(self._client, self._keys.root, session=session, reason=reason)[0]
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        return str(word)
+
+    def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
+        """Run an ended session again. Raises SessionNotFound, WrongState."""
+        token, taken = new_nonce(), [session]
+        while True:
+            with speaking_to(self._client):
+                word, *rest = _RETRY(
+                    self._client,
+                    self._keys.root,
+                    session=session,
+                    token=token,
+                    with_dependents=with_dependents,
+                )
+            if word != "retried":
+                break
+            taken += rest[1:]
+            if int(rest[0]) == 0:
+                return [SessionId(each) for each in taken]
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        edge = next(edge for edge in SESSION_LIFE if edge.verb == "retry")
+        raise WrongState(
+            session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
+        )
+
+    def get(self, session: str) -> SessionData:
+        """One session. Raises SessionNotFound."""
+        found = self.many([session])
+        if not found:
+            raise SessionNotFound(session=session)
+        return found[0]
+
+    def many(self, sessions: Iterable[str]) -> list[SessionData]:
+        """Those of the given sessions that exist, in the given order; two round trips."""
+        ids = list(sessions)
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for session in ids:
+                pipe.hgetall(self._keys.session(session))
+            rows = pipe.execute()
+        requests = self.requests({row["request"] for row in rows if row})
+        return [
+            session_from_row(session, row, requests[row["request"]])
+            for session, row in zip(ids, rows, strict=True)
+            if row and row["request"] in requests
+        ]
+
+    def requests(self, ids: Iterable[str]) -> dict[str, Request]:
+        """Requests by id."""
+        wanted = list(ids)
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for request in wanted:
+                pipe.hget(self._keys.request(request), "text")
+            texts = pipe.execute()
+        return {
+            key: parse_request_text(text) for key, text in zip(wanted, texts, strict=True) if text
+        }
+
+    def list_ids(
+        self, group: str, state: SessionState, *, limit: int, newest_first: bool = True
+    ) -> list[str]:
+        """Ids in one state of one group: READY in the order they will be tried, others by time."""
+        key = self._keys.state(group, state)
+        with speaking_to(self._client):
+            if state is SessionState.READY or not newest_first:
+                return cast("list[str]", self._client.zrange(key, 0, limit - 1))
+            return cast("list[str]", self._client.zrevrange(key, 0, limit - 1))
+
+    def counts(self, group: str) -> dict[SessionState, int]:
+        """How many sessions of a group are in each state."""
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for state in SessionState:
+                pipe.zcard(self._keys.state(group, state))
+            return dict(zip(SessionState, pipe.execute(), strict=True))
+
+    def position(self, data: SessionData) -> int | None:
+        """Place in its group's queue from 1, or None when it is not READY."""
+        with speaking_to(self._client):
+            rank = self._client.zrank(self._keys.state(data.group, SessionState.READY), data.id)
+        return None if rank is None else cast("int", rank) + 1
+
+    def parents(self, session: str) -> dict[str, str]:
+        """Dependency -> unmet or met."""
+        with speaking_to(self._client):
+            return cast("dict[str, str]", self._client.hgetall(self._keys.parents(session)))
+
+    def result(self, session: str) -> Any:
+        """What the main kernel returned, or None."""
+        with speaking_to(self._client):
+            text = self._client.get(self._keys.result(session))
+        return None if text is None else json.loads(cast("str", text))
+
+    def payload(self, session: str) -> dict[str, Any]:
+        """The work it was asked to do; {} when it is forgotten."""
+        with speaking_to(self._client):
+            text = self._client.get(self._keys.payload(session))
+        return json.loads(cast("str", text)) if text else {}
+
+    def verdict(self, group: str, request: str) -> dict[str, Any] | None:
+        """The leader's last refusal of this kind of request."""
+        with speaking_to(self._client):
+            text = self._client.hget(self._keys.verdicts(group), request)
+        return json.loads(cast("str", text)) if text else None
+
+    def redis_time_ms(self) -> int:
+        """The only clock that decides."""
+        with speaking_to(self._client):
+            seconds, micros = self._client.time()
+        return seconds * 1000 + micros // 1000
+
+    def groups(self) -> list[str]:
+        """Names of the scaling groups."""
+        with speaking_to(self._client):
+            return sorted(cast("set[str]", self._client.smembers(self._keys.groups())))
+
+    def wait(self, session: str, timeout: float) -> SessionData:
+        """Until the session has ended or the time (s) is over; the session as it is then.
+
+        Raises SessionNotFound. Told by pub/sub, with a look of its own each second in case the
+        message was lost with a connection.
+        """
+        deadline = self._clock.monotonic() + timeout
+        with speaking_to(self._client), cast("Any", self._client).pubsub() as channel:
+            channel.subscribe(self._keys.done(session))
+            channel.get_message(timeout=1.0)
+            data = self.get(session)
+            while not data.ended and (left := deadline - self._clock.monotonic()) > 0:
+                channel.get_message(timeout=min(left, 1.0))
+                data = self.get(session)
+        return data

@@ -1,0 +1,22 @@
+# Sourced by the scripts beside it: moves to the checkout and makes .venv fit pyproject.toml.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# ensure_venv EXTRAS: installs the project with these extras, unless that was done for this pyproject.toml.
+ensure_venv() {
+    local extras=$1 stamp=.venv/installed-$1.toml
+
+    if ! cmp -s pyproject.toml "$stamp"; then
+        # ensurepip is what Debian leaves out of python3; without it venv fails half-way.
+        if [[ ! -x .venv/bin/pip ]] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+            echo "Python cannot make virtual environments here: apt-get install python3-venv" >&2
+            exit 1
+        fi
+        [[ -x .venv/bin/pip ]] || python3 -m venv --clear .venv
+        echo "Installing .[$extras] into .venv"
+        .venv/bin/pip install --quiet --disable-pip-version-check --editable ".[$extras]"
+        cp pyproject.toml "$stamp"
+    fi
+
+    PATH="$PWD/.venv/bin:$PATH"
+}

@@ -1,0 +1,96 @@
+"""Three servers, a namespace for each test, and no key left that the page of keys does not know."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import fakeredis
+import pytest
+import redis
+
+from scheduler.store.embedded import EmbeddedRedis, embedded_binary, system_binary
+from scheduler.store.keys import Keys
+
+SERVERS = ("fake", "redis-7", "embedded")
+VOLATILE = {"appendonly": "no"}
+
+
+@pytest.fixture(scope="session")
+def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], redis.Redis]]:
+    """Clients by name of their server; a server is started when a test first asks for it."""
+    started: list[EmbeddedRedis] = []
+
+    @cache
+    def client_of(name: str) -> redis.Redis:
+        if name == "fake":
+            return fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
+        binary = _binary(name)
+        if binary is None:
+            pytest.skip(f"{name} is not installed")
+        server = EmbeddedRedis(tmp_path_factory.mktemp(name), binary=binary, options=VOLATILE)
+        started.append(server.start())
+        return redis.Redis.from_url(server.url, decode_responses=True)
+
+    yield client_of
+    for server in started:
+        server.kill()
+
+
+def _binary(name: str) -> Path | None:
+    return embedded_binary() if name == "embedded" else system_binary()
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("redis-7", marks=pytest.mark.real),
+        pytest.param("embedded", marks=pytest.mark.real),
+    ]
+)
+def redis_client(
+    request: pytest.FixtureRequest, server_of: Callable[[str], redis.Redis]
+) -> redis.Redis:
+    """Each server in turn."""
+    return server_of(request.param)
+
+
+@pytest.fixture
+def keys(redis_client: redis.Redis) -> Iterator[Keys]:
+    """A namespace of this test's own, checked for strangers and emptied afterwards."""
+    page = Keys(f"t{uuid4().hex[:8]}")
+    yield page
+    found = cast("list[str]", list(redis_client.scan_iter(count=1000)))
+    if found:
+        redis_client.delete(*found)
+
+    assert [] == strangers(page, found), "keys that no method of Keys describes"
+
+
+def strangers(page: Keys, found: list[str]) -> list[str]:
+    """Keys of the namespace, or of RQ, that the page does not describe."""
+    known = patterns(page)
+    ours = [key for key in found if page.root in key or key.startswith("rq:")]
+    return sorted(key for key in ours if not any(pattern.fullmatch(key) for pattern in known))
+
+
+def patterns(page: Keys) -> list[re.Pattern[str]]:
+    """What the keys of each method of the page look like."""
+    mark = "\0"
+    methods: list[Any] = [
+        method for name, method in vars(Keys).items() if inspect.isfunction(method)
+    ]
+    templates = [
+        method(page, *[mark] * (len(inspect.signature(method).parameters) - 1))
+        for method in methods
+        if not method.__name__.startswith("_")
+    ]
+    return [
+        re.compile(re.escape(template).replace(re.escape(mark), ".+"), re.DOTALL)
+        for template in templates
+    ]

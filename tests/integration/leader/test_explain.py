@@ -1,0 +1,127 @@
+"""Why is it not running: every reason, told by the store as it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from scheduler.domain.errors import SessionNotFound, Unsatisfiable
+from scheduler.domain.scope import GLOBAL, ScopeLimits
+from scheduler.domain.states import SessionState
+from scheduler.operations.explain import Explanation
+from tests.integration.leader.world import Cluster, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.real]
+
+
+def explain(cluster: Cluster, session: str) -> Explanation:
+    return cluster.app.session(session).explain()
+
+
+def refused(cluster: Cluster, session: str, by: str) -> Explanation:
+    """The explanation, once the leader or a rule has refused it so."""
+
+    def look() -> Explanation | None:
+        found = explain(cluster, session)
+        return found if by in {refusal.by for refusal in found.refusals} else None
+
+    found = wait_until(look, saying=f"{by} refuses")
+    assert found is not None
+    return found
+
+
+def test_a_group_without_leader_says_so(cluster: Cluster) -> None:
+    (session,) = cluster.submit()
+
+    found = explain(cluster, session)
+
+    assert ("group default has no leader now", 1) == (found.says, found.position)
+
+
+def test_a_group_without_agents_says_how_to_start_one(cluster: Cluster) -> None:
+    cluster.leader()
+    (session,) = cluster.submit()
+
+    found = refused(cluster, session, "agents")
+
+    assert "the group has no agent yet: `scheduler agent run` starts one" == found.says
+    assert (True, 1) == (found.tries >= 1, len(found.refusals))
+
+
+def test_agents_without_room_are_counted(cluster: Cluster) -> None:
+    cluster.leader()
+    agent = cluster.agent(cpu=1_000)
+    cluster.submit(slots={"cpu": "1"})
+    agent.taken()
+    first, second = cluster.submit(2, slots={"cpu": "1"})
+
+    found = refused(cluster, second, "agents")
+
+    assert ("no agent has cpu=1 free now (of 1: 1 lack cpu)", 2) == (found.says, found.position)
+    assert 1 == explain(cluster, first).position
+
+
+def test_a_full_scope_is_named_with_its_limit_and_cures(cluster: Cluster) -> None:
+    cluster.store.scopes.limit(GLOBAL, ScopeLimits(0))
+    cluster.leader()
+    (session,) = cluster.submit()
+
+    found = refused(cluster, session, "concurrency")
+
+    assert (
+        "You cannot run more than 0 concurrent sessions (global global: 0 of 0 in use)"
+        == found.says
+    )
+    assert (
+        "its limit is raised: `scheduler scope set global global --max-sessions N`"
+        in found.refusals[0].cures
+    )
+
+
+def test_what_it_depends_on_is_named(cluster: Cluster) -> None:
+    cluster.leader()
+    (parent,) = cluster.submit(name="load")
+    (child,) = cluster.submit(depends_on=[parent])
+
+    found = refused(cluster, child, "dependencies")
+
+    assert f"Waiting dependency sessions to finish as success. (load ({parent}))" == found.says
+    assert (f"session {parent}, now READY, succeeds",) == found.refusals[0].cures
+
+
+def test_a_start_time_that_is_to_come_is_told(cluster: Cluster) -> None:
+    cluster.leader()
+    (session,) = cluster.submit(not_before=datetime(2100, 1, 1, tzinfo=UTC))
+
+    assert "Before start time" == refused(cluster, session, "reserved-batch").says
+
+
+def test_what_fits_no_agent_even_when_idle_is_not_taken(cluster: Cluster) -> None:
+    cluster.leader()
+    cluster.agent(cpu=1_000)
+
+    with pytest.raises(Unsatisfiable, match="asks for cpu=64"):
+        cluster.submit(slots={"cpu": "64"})
+
+
+def test_a_session_that_runs_or_ended_is_told_as_such(cluster: Cluster) -> None:
+    cluster.leader()
+    agent = cluster.agent()
+    (session,) = cluster.submit()
+    orders = agent.taken()
+    agent.up(orders)
+    cluster.reach(session, SessionState.RUNNING)
+    running = explain(cluster, session).says
+    agent.end(orders, exit_code=3)
+    cluster.reach(session, SessionState.FAILED)
+
+    assert ("it is RUNNING on a1", "it ended FAILED (failed: kernel 0 exited with 3)") == (
+        running,
+        explain(cluster, session).says,
+    )
+
+
+def test_a_session_that_is_not_known_is_said_not_to_be(cluster: Cluster) -> None:
+    with pytest.raises(SessionNotFound):
+        explain(cluster, "0" * 26)

@@ -1,0 +1,209 @@
+"""One term, turn by turn in the test's own thread: what a leader finds that another one left."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.domain.clock import SystemClock
+from scheduler.domain.ids import new_nonce
+from scheduler.domain.moves import Over, Reach
+from scheduler.domain.scope import GLOBAL, ScopeLimits
+from scheduler.domain.states import SessionState
+from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.leader.watch import WatchRules
+from scheduler.store.connection import connect
+from tests.integration.leader.world import GROUP, SECRET, Cluster, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.real]
+S = SessionState
+
+
+def reign(cluster: Cluster, *, retention_ms: int = 10**9) -> Reign:
+    """Take the lock by force and load."""
+    nonce, store = new_nonce(), cluster.store
+    store.client.set(store.keys.lock(GROUP), nonce)
+    term = store.leadership.elect(GROUP, nonce, "by hand", "0")
+    assert term is not None
+    settings = ReignSettings(
+        secret=SECRET,
+        namespace=cluster.namespace,
+        watch=WatchRules(20_000, 100, 60_000),
+        retention_ms=retention_ms,
+        sweep_ms=100,
+        retry_initial_ms=50,
+    )
+    made = Reign(term, (store.client, connect(cluster.url)), settings, SystemClock(), lambda: True)
+    made.load()
+    return made
+
+
+def turn_until(made: Reign, predicate: object, *, within: float = 10.0) -> None:
+    """Turns until it is true."""
+
+    def look() -> bool:
+        made.run_once()
+        return bool(predicate())  # type: ignore[operator]
+
+    wait_until(look, within=within)
+
+
+def started(cluster: Cluster, first: Reign, count: int) -> list[str]:
+    """Sessions whose agent has claimed and started them, and told so; nobody has heard it yet."""
+    agent = cluster.boot().register(cpu=64_000)
+    turn_until(first, lambda: agent.beat().word == "ok")
+    sessions = cluster.submit(count)
+    turn_until(first, lambda: cluster.store.sessions.counts(GROUP)[S.SCHEDULED] == count)
+    for _ in range(-(-count // 100)):
+        agent.up(agent.take())
+    assert count == len(agent.running)
+    return sessions
+
+
+def test_what_was_claimed_while_nobody_led_is_heard_before_the_claim_timeout_counts(
+    cluster: Cluster,
+) -> None:
+    """What agents say while no leader lives is kept: no kernel that runs is stopped."""
+    cluster.configure(claim_timeout_ms=1_500)
+    first = reign(cluster)
+    sessions = started(cluster, first, 450)
+    leader, late = first._repositories.leader, 200
+    wait_until(lambda: len(leader.due(limit=late)[1]) == late, saying="claims are overdue")
+
+    second = reign(cluster)
+    turn_until(second, lambda: cluster.store.sessions.counts(GROUP)[S.RUNNING] == 450)
+
+    assert {S.RUNNING} == {cluster.get(session).state for session in sessions[::50]}
+    assert 0 == sum(
+        event.name == "session.terminating" for event in cluster.store.events.newest(5_000)
+    )
+
+
+def test_a_session_whose_kernels_were_over_when_the_last_term_died_is_concluded(
+    cluster: Cluster,
+) -> None:
+    """A batch of more than 200 moves is several scripts."""
+    first = reign(cluster)
+    (session,) = started(cluster, first, 1)
+    turn_until(first, lambda: cluster.get(session).state is S.RUNNING)
+    placement = cluster.get(session).placement
+    first._repositories.leader.apply([Over(session, placement, 0, "0", "", "exited", "", "")])
+
+    reign(cluster)
+
+    assert (S.SUCCEEDED, set()) == (
+        cluster.get(session).state,
+        cluster.store.scopes.members(GLOBAL),
+    )
+
+
+def test_sessions_that_an_app_cancelled_leave_the_waiting_room(cluster: Cluster) -> None:
+    """Nobody tells the leader; it notices with the sweep."""
+    made = reign(cluster)
+    sessions = cluster.submit(50)
+    turn_until(made, lambda: len(made._state.waiting) == 50)
+
+    for session in sessions[:20]:
+        cluster.store.sessions.cancel(session)
+
+    turn_until(made, lambda: len(made._state.waiting) == 30)
+    assert set(sessions[20:]) == made._state.waiting.ids()
+
+
+def test_submits_are_admitted_again_where_the_last_term_left_them_refused(cluster: Cluster) -> None:
+    """Architecture 6."""
+    first = reign(cluster)
+    first._repositories.leader.apply([Reach(GROUP, "[]", "85", "")])
+
+    made = reign(cluster)
+    made.run_once()
+
+    assert 1 == len(cluster.submit())
+
+
+def test_a_refusal_is_forgotten_once_its_cure_came(cluster: Cluster) -> None:
+    """X3: explain must not tell yesterday's reasons."""
+    cluster.store.scopes.limit(GLOBAL, ScopeLimits(0))
+    made = reign(cluster)
+    agent = cluster.boot().register()
+    (session,) = cluster.submit()
+    request = cluster.get(session).request.id
+    turn_until(made, lambda: cluster.store.sessions.verdict(GROUP, request))
+    agent.beat()
+
+    cluster.store.scopes.limit(GLOBAL, ScopeLimits(None))
+    turn_until(made, lambda: cluster.get(session).state is S.SCHEDULED)
+
+    assert None is cluster.store.sessions.verdict(GROUP, request)
+
+
+def test_a_refusal_is_forgotten_once_nobody_waits_with_it(cluster: Cluster) -> None:
+    made = reign(cluster)
+    (session,) = cluster.submit()
+    request = cluster.get(session).request.id
+    turn_until(made, lambda: cluster.store.sessions.verdict(GROUP, request))
+
+    cluster.store.sessions.cancel(session)
+
+    turn_until(made, lambda: cluster.store.sessions.verdict(GROUP, request) is None)
+
+
+def test_what_ended_is_forgotten_as_fast_as_it_comes(cluster: Cluster) -> None:
+    """A hundred in half a minute would let Redis fill up."""
+    made = reign(cluster, retention_ms=1)
+    for session in cluster.submit(350):
+        cluster.store.sessions.cancel(session)
+
+    turn_until(made, lambda: cluster.store.sessions.counts(GROUP)[S.CANCELLED] == 0, within=8)
+
+    assert made.chores.now_ms > 0
+
+
+def test_a_term_waits_when_there_is_nothing_to_do(cluster: Cluster) -> None:
+    """Architecture 7: never a busy loop."""
+    made = reign(cluster)
+
+    turn_until(made, lambda: made._patience() > 0)
+
+    assert made._busy is False
+
+
+def test_a_leader_that_saw_another_redis_before_holds_placing_until_agents_were_heard(
+    cluster: Cluster,
+) -> None:
+    """Architecture 5: after a failover or a restart."""
+    first = reign(cluster)
+    agent = cluster.boot().register()
+    turn_until(first, lambda: agent.beat().word == "ok")
+    second = reign(cluster)
+    second.inbox.server = "another"
+    (session,) = cluster.submit()
+    for _ in range(3):
+        second.run_once()
+    held = cluster.get(session).state
+
+    turn_until(
+        second, lambda: agent.beat().word == "ok" and cluster.get(session).state is S.SCHEDULED
+    )
+
+    assert S.READY is held
+
+
+def test_an_order_that_no_placement_knows_is_stopped(cluster: Cluster) -> None:
+    """Architecture 5: kill placements that nobody knows."""
+    made = reign(cluster)
+    agent = cluster.boot().register()
+    turn_until(made, lambda: agent.beat().word == "ok")
+    stray = f"{'0' * 26}-0-{'f' * 32}"
+    made.chores._p.watch._rules = WatchRules(500, 100, 60_000)
+
+    turn_until(
+        made,
+        lambda: (
+            cluster.store.client.hget(cluster.store.keys.stops("a1"), stray)
+            or agent.mailbox.beat(agent.boot, 60_000, claims=0, running=[stray]) is None
+        ),
+    )
+
+    assert [f"stop-{stray}"] == cluster.store.client.lrange(
+        cluster.store.keys.rq_queue("a1"), 0, -1
+    )

@@ -1,0 +1,169 @@
+"""What every plan keeps, whatever the agents, scopes and sessions are."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.cycle.scheduler import Policy, examine, propose, withdraw
+from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.domain.agent import AgentStatus
+from scheduler.domain.scope import GLOBAL, Scope
+from scheduler.plugins.interfaces import Need, ScopeUse
+from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
+
+REQUESTS = (
+    request("1"),
+    request("3"),
+    request("1", keypair="k1"),
+    request("2", keypair="k2"),
+    request("1", cuda__shares=600),
+    request("1", cuda__device=1, keypair="k1"),
+    request("1", size=2, cuda__shares=400),
+    request("1", size=3),
+    request("16"),
+)
+
+AGENTS = st.lists(
+    st.tuples(
+        st.integers(0, 8), st.integers(0, 2), st.sampled_from(list(AgentStatus)), st.integers(0, 3)
+    ),
+    max_size=6,
+)
+SESSIONS = st.lists(
+    st.tuples(st.integers(0, len(REQUESTS) - 1), st.sampled_from([0, 10, 100])), max_size=25
+)
+LIMITS = st.fixed_dictionaries(
+    {name: st.none() | st.integers(0, 4) for name in ("global", "k1", "k2")}
+)
+CASES = st.tuples(AGENTS, SESSIONS, LIMITS, st.booleans(), st.integers(1, 30))
+
+Case = tuple[
+    list[tuple[int, int, AgentStatus, int]], list[tuple[int, int]], dict[str, int | None], bool, int
+]
+
+
+def build(case: Case) -> tuple[Snapshot, Policy, int]:
+    agents, sessions, limits, dispersed, limit = case
+    made = snapshot(
+        [
+            agent(f"a{i}", cores * 1000, devices=devices, status=status, max_kernels=kernels)
+            for i, (cores, devices, status, kernels) in enumerate(agents)
+        ],
+        [waiting(REQUESTS[kind], priority=p, seq=i) for i, (kind, p) in enumerate(sessions)],
+    )
+    for name, allowed in limits.items():
+        scope = GLOBAL if name == "global" else Scope("keypair", name)
+        made.scopes[scope] = ScopeUse(allowed, 0)
+    return made, policy(DispersedAgentSelector({}) if dispersed else None), limit
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_no_agent_is_oversold(case: Case) -> None:
+    """K10, X8."""
+    made, rules, limit = build(case)
+
+    plan = propose(made, rules, limit=limit)
+
+    used: dict[str, dict[str, int]] = {}
+    count: dict[str, int] = {}
+    for binding in (b for p in plan.placements for b in p.bindings):
+        count[binding.agent] = count.get(binding.agent, 0) + 1
+        for slot, amount in binding.slots.items():
+            held = used.setdefault(binding.agent, {})
+            held[slot] = held.get(slot, 0) + amount
+    for name, slots in used.items():
+        row = made.agents.get(name)
+        assert row is not None
+        assert row.data.status is AgentStatus.READY
+        assert all(amount <= row.data.capacity[slot] for slot, amount in slots.items())
+        assert not row.data.max_kernels or count[name] <= row.data.max_kernels
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_no_scope_is_over_its_limit(case: Case) -> None:
+    """D3, X8."""
+    made, rules, limit = build(case)
+
+    plan = propose(made, rules, limit=limit)
+
+    for scope, use in made.scopes.items():
+        held = sum(tuple(scope) in p.session.request.scopes for p in plan.placements)
+        assert use.used == held
+        assert use.max_sessions is None or held <= use.max_sessions
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_equal_snapshots_give_equal_plans(case: Case) -> None:
+    """X5: a decision can be replayed."""
+    first, second = (
+        propose(made, rules, limit=limit) for made, rules, limit in (build(case), build(case))
+    )
+
+    assert first == second
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_of_equal_requests_the_higher_priority_is_placed_first(case: Case) -> None:
+    """K2."""
+    made, rules, limit = build(case)
+
+    plan = propose(made, rules, limit=limit)
+
+    for kind in REQUESTS:
+        placed = [
+            (-p.session.priority, p.session.seq)
+            for p in plan.placements
+            if p.session.request == kind
+        ]
+        left = [(-session.priority, session.seq) for session in made.waiting.of(kind.id)]
+        assert sorted(placed) == placed
+        assert not placed or not left or max(placed) < min(left)
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_who_is_left_could_not_have_been_placed(case: Case) -> None:
+    """No session starves another: after an unlimited plan, no head of a line fits any more."""
+    made, rules, _ = build(case)
+
+    propose(made, rules, limit=1_000)
+
+    made.waiting.wake_all()
+    for head in made.waiting.heads():
+        admitted = examine(head, made, rules.validators).admits
+        assert not (admitted and made.agents.fits(Need.of(head.request.kernels)))
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_withdrawing_a_whole_plan_leaves_what_was_before(case: Case) -> None:
+    """K8, K10."""
+    made, rules, limit = build(case)
+    before = ([(dict(r.free), r.kernels) for r in made.agents.rows], dict(made.scopes))
+
+    for placement in propose(made, rules, limit=limit).placements:
+        withdraw(made, placement)
+
+    after = ([(dict(r.free), r.kernels) for r in made.agents.rows], dict(made.scopes))
+    assert before == after
+
+
+@settings(max_examples=50)
+@given(CASES)
+def test_every_session_is_placed_or_waits_and_none_is_placed_twice(case: Case) -> None:
+    made, rules, limit = build(case)
+    everybody = made.waiting.ids()
+
+    plan = propose(made, rules, limit=limit)
+
+    placed = [p.session.id for p in plan.placements]
+    assert len(placed) == len(set(placed))
+    assert everybody == set(placed) | made.waiting.ids()
+    assert not set(placed) & made.waiting.ids()
+    assert {session.id for session, _ in plan.impossible} <= made.waiting.ids()

@@ -1,0 +1,347 @@
+"""Apps, a leader and agents at random; after each step the store holds what the model says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from scheduler.domain.errors import WrongState
+from scheduler.domain.events import CATALOGUE
+from scheduler.domain.ids import new_nonce
+from scheduler.domain.scope import Scope, ScopeLimits
+from scheduler.domain.states import STOP_STRENGTH
+from scheduler.store.keys import Keys
+from tests.conftest import strangers
+from tests.properties.store_model import FINAL, LIVE, PLACED, Agent, K, Model, S, Session
+from tests.unit.store.lives import GROUP, World
+
+AGENTS = ("a1", "a2", "a3")
+CPU = 6000
+picks = st.integers(0, 2**16)
+FINISHES = [("end", target) for target in S] + [("rescue", target) for target in S]
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The store beside its model."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__()
+        self.client = cast("Any", client)
+        self.keys = Keys(f"t{uuid4().hex[:8]}")
+        self.model = Model()
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(self.client, self.keys)
+        for agent in AGENTS:
+            self._admit(agent)
+
+    def _admit(self, agent: str) -> None:
+        assert "done" == self.world.admit(agent, capacity={"cpu": CPU})
+        drained = agent in self.model.agents and self.model.agents[agent].drained
+        self.model.agents[agent] = Agent(self.world.boots[agent], CPU, drained)
+
+    def _one(self, pick: int, states: set[S] | None = None) -> str:
+        """One of the sessions, those in the given states rather than others."""
+        ids = sorted(self.model.sessions)
+        wanted = [id_ for id_ in ids if states is None or self.model.sessions[id_].state in states]
+        return (wanted or ids)[pick % len(wanted or ids)]
+
+    def _placed(self, pick: int) -> tuple[str, int]:
+        session = self._one(pick, PLACED)
+        return session, pick % max(len(self.model.sessions[session].kernels), 1)
+
+    # Apps
+
+    @rule(
+        size=st.integers(1, 3),
+        cpu=st.integers(1, 3),
+        keypair=st.sampled_from([None, "k1", "k2"]),
+        parents=st.lists(picks, max_size=3),
+    )
+    def submit(self, size: int, cpu: int, keypair: str | None, parents: list[int]) -> None:
+        wanted = (
+            list(dict.fromkeys(self._one(pick) for pick in parents)) if self.model.sessions else []
+        )
+        id_ = self.world.submit(
+            cluster_size=size, slots={"cpu": str(cpu)}, keypair=keypair, depends_on=wanted
+        )
+        request = self.world.get(id_).request.id
+        self.model.add(
+            id_, Session(request, keypair, size, cpu * 1000, S.READY, dict.fromkeys(wanted, False))
+        )
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        session = self._one(pick)
+
+        assert self.model.cancel(session) == self.world.sessions.cancel(session)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks, along=st.booleans())
+    def retry(self, pick: int, *, along: bool) -> None:
+        session = self._one(pick, FINAL)
+        expected = self.model.retry(session, along=along)
+        try:
+            found = self.world.sessions.retry(session, with_dependents=int(along))
+        except WrongState:
+            found = []
+
+        assert sorted(expected) == sorted(found)
+
+    # Agents
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks)
+    def take(self, pick: int) -> None:
+        session, index = self._placed(pick)
+        kernels = self.model.sessions[session].kernels
+        if not kernels:
+            return
+        kernel = kernels[index]
+        expected = kernel.state is K.ORDERED and not kernel.taken
+
+        assert expected is bool(self.world.take(session, index))
+        kernel.taken = kernel.taken or expected
+
+    # The leader
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(
+        pick=picks,
+        agents=st.lists(st.sampled_from(AGENTS), min_size=3, max_size=3),
+        together=st.booleans(),
+    )
+    def place(self, pick: int, agents: list[str], *, together: bool) -> None:
+        session, placement = self._one(pick, {S.READY}), new_nonce()
+        size = self.model.sessions[session].size
+        chosen = [agents[0]] * size if together else agents[:size]
+        expected = self.model.place(session, placement, chosen)
+
+        assert self.world.place(session, chosen, placement=placement) in expected
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks)
+    def claim_what_was_taken(self, pick: int) -> None:
+        session, index = self._placed(pick)
+        kernels = self.model.sessions[session].kernels
+        if kernels and kernels[index].taken:
+            assert self.model.claim(session, index) == self.world.claim(session, index)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks)
+    def up(self, pick: int) -> None:
+        session, index = self._placed(pick)
+        if self.model.sessions[session].kernels:
+            assert self.model.up(session, index) == self.world.up(session, index)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks, state=st.sampled_from([K.ENDED, K.LOST]))
+    def kernel_over(self, pick: int, state: K) -> None:
+        session, index = self._placed(pick)
+        if self.model.sessions[session].kernels:
+            verb = self.world.over if state is K.ENDED else self.world.lose
+
+            assert self.model.over(session, index, state) == verb(session, index)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks, reason=st.sampled_from(sorted(STOP_STRENGTH)))
+    def stop(self, pick: int, reason: str) -> None:
+        session = self._one(pick, PLACED)
+
+        assert self.model.stop(session, reason) == self.world.stop(session, reason)
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks, how=st.sampled_from(FINISHES), over=st.booleans())
+    def finish(self, pick: int, how: tuple[str, S], *, over: bool) -> None:
+        session = self._one(pick, PLACED)
+        if over and self.model.sessions[session].state in PLACED:
+            self.world.kernels_over(session)
+            for kernel in self.model.sessions[session].kernels:
+                if kernel.state in LIVE:
+                    kernel.state = K.LOST if kernel.state is K.ORDERED else K.ENDED
+
+        assert self.model.finish(session, *how) == self.world.finish(session, how[1], edge=how[0])
+
+    @precondition(lambda self: self.model.sessions)
+    @rule(pick=picks, edge=st.sampled_from(["release", "requeue", "expire", "refuse"]))
+    def settle(self, pick: int, edge: str) -> None:
+        session = self._one(pick, {S.RETRYING} if edge == "requeue" else None)
+
+        assert self.model.settle(session, edge) == self.world.settle(session, edge)
+
+    @rule(limit=st.integers(1, 3))
+    def resolve(self, limit: int) -> None:
+        for session in self.world.leader.unresolved():
+            while self.world.resolve(session, limit) == "more":
+                pass
+            self.model.resolve(session)
+
+    @rule(agent=st.sampled_from(AGENTS), drained=st.booleans())
+    def drain(self, agent: str, *, drained: bool) -> None:
+        self.world.agents.drain(agent) if drained else self.world.agents.undrain(agent)
+        self.model.agents[agent].drained = drained
+
+    @rule(agent=st.sampled_from(AGENTS))
+    def new_boot(self, agent: str) -> None:
+        """What the last boot held is lost first, as the leader does."""
+        for id_, session in self.model.sessions.items():
+            for index, kernel in enumerate(session.kernels):
+                if kernel.agent == agent and kernel.state in LIVE:
+                    assert self.model.over(id_, index, K.LOST) == self.world.lose(id_, index)
+        self._admit(agent)
+
+    @rule(
+        scope=st.sampled_from(["global global", "keypair k1"]), limit=st.none() | st.integers(0, 3)
+    )
+    def limit(self, scope: str, limit: int | None) -> None:
+        self.world.scopes.limit(Scope(*scope.split(" ")), ScopeLimits(limit))
+        self.model.limits.pop(scope, None)
+        if limit is not None:
+            self.model.limits[scope] = limit
+
+    @rule(state=st.sampled_from(sorted(FINAL)))
+    def forget(self, state: S) -> None:
+        assert self.model.forget(state) == set(self.world.leader.forget(state, 2**45))
+
+    # What must hold after each step
+
+    @invariant()
+    def states_and_indexes_are_exact(self) -> None:
+        for state in S:
+            expected = {
+                id_ for id_, session in self.model.sessions.items() if session.state is state
+            }
+
+            assert expected == set(self.client.zrange(self.keys.state(GROUP, state), 0, -1)), state
+
+    @invariant()
+    def records_are_exact(self) -> None:
+        for data in self.world.sessions.many(self.model.sessions):
+            session = self.model.sessions[data.id]
+            parents = {
+                parent: met == "met" for parent, met in self.world.sessions.parents(data.id).items()
+            }
+            row = self.world.record(data.id)
+
+            assert (session.state, session.unmet, session.attempts) == (
+                data.state,
+                data.unmet,
+                data.attempt,
+            )
+            assert session.attempts == len(data.history)
+            assert session.parents == parents
+            assert ("held" in row) is (session.state in PLACED)
+            if session.state in PLACED:
+                assert [(k.state, k.agent) for k in session.kernels] == [
+                    (k.state, k.agent) for k in data.kernels
+                ]
+
+    @invariant()
+    def no_slot_is_sold_twice(self) -> None:
+        for agent in self.world.agents.many(AGENTS):
+            assert (CPU, self.model.free(agent.id)) == (agent.capacity["cpu"], agent.free["cpu"])
+            assert agent.free["cpu"] >= 0
+
+    @invariant()
+    def scopes_are_exact(self) -> None:
+        for scope in ("global global", "keypair k1", "keypair k2"):
+            assert self.model.members(scope) == self.world.scopes.members(Scope(*scope.split(" ")))
+
+    @invariant()
+    def orders_are_those_of_live_kernels(self) -> None:
+        orders: dict[str, set[str]] = {agent: set() for agent in AGENTS}
+        stops: dict[str, set[str]] = {agent: set() for agent in AGENTS}
+        for id_, session in self.model.sessions.items():
+            for index, kernel in enumerate(session.kernels):
+                order = f"{id_}-{index}-{session.placement}"
+                if kernel.state is K.ORDERED and not kernel.taken:
+                    orders[kernel.agent].add(order)
+                if kernel.state is K.STOPPING:
+                    stops[kernel.agent].add(order)
+        for agent in AGENTS:
+            assert orders[agent] == set(self.client.hkeys(self.keys.orders(agent)))
+            assert stops[agent] == set(self.client.hkeys(self.keys.stops(agent)))
+            pushed = set(self.client.lrange(self.keys.rq_queue(agent), 0, -1))
+            assert orders[agent] | {f"stop-{order}" for order in stops[agent]} <= pushed
+        jobs = {
+            key.removeprefix("rq:job:") for key in self.client.scan_iter("rq:job:*", count=1000)
+        }
+        assert set().union(*orders.values()) == jobs
+
+    @invariant()
+    def uses_of_requests_are_exact(self) -> None:
+        uses = Counter(session.request for session in self.model.sessions.values())
+        stored = {
+            key.rpartition(":")[2]: int(self.client.hget(key, "uses"))
+            for key in self.client.scan_iter(self.keys.request("*"), count=1000)
+        }
+
+        assert dict(uses) == stored
+
+    @invariant()
+    def timers_are_of_sessions_that_have_not_ended(self) -> None:
+        timers = set(self.client.zrange(self.keys.timers(GROUP), 0, -1))
+
+        assert timers <= {
+            id_ for id_, session in self.model.sessions.items() if session.state not in FINAL
+        }
+        ticking = {S.SCHEDULED, S.PREPARING, S.RUNNING, S.RETRYING}
+        assert {
+            id_ for id_, session in self.model.sessions.items() if session.state in ticking
+        } <= timers
+
+    @invariant()
+    def nobody_waits_for_what_has_ended_and_is_on_no_list(self) -> None:
+        unresolved = set(self.world.leader.unresolved(1000))
+
+        for id_, session in self.model.sessions.items():
+            if session.state in FINAL and self.model.dependents.get(id_):
+                assert id_ in unresolved
+
+    def teardown(self) -> None:
+        events = self.world.events.since("0-0", limit=100_000) if hasattr(self, "world") else []
+        found = list(self.client.scan_iter(count=1000))
+        if found:
+            self.client.delete(*found)
+
+        assert list(range(1, len(events) + 1)) == [event.seq for event in events]
+        assert {event.name for event in events} <= set(CATALOGUE)
+        assert [] == strangers(self.keys, found)
+
+
+EXAMPLES = {"fake": (4, 30), "redis-7": (12, 40), "embedded": (5, 40)}
+
+
+def test_the_store_holds_exactly_what_the_model_says(
+    redis_client: redis.Redis, request: pytest.FixtureRequest
+) -> None:
+    """D3, K8, K10, K11, W9."""
+    server = next(name for name in EXAMPLES if name in request.node.name)
+    examples, steps = EXAMPLES[server]
+    run_state_machine_as_test(
+        cast("Any", lambda: StoreMachine(redis_client)),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            # To shrink takes minutes; a failure prints its steps, and they are short enough.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        ),
+    )

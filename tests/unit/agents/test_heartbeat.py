@@ -1,0 +1,185 @@
+"""What the answers to beats lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agents import facts
+from agents.heartbeat import Heartbeat, Rhythm
+from agents.held import Held
+from agents.identity import Identity
+from agents.leash import Leash
+from agents.post import Answer, Claimed
+from scheduler.domain.errors import StoreUnavailable
+from scheduler.protocol.report import Registration
+
+
+@dataclass
+class Said:
+    word: str
+    reason: str = ""
+    stops: Mapping[str, str] = field(default_factory=dict)
+
+
+class Leader:
+    """Answers what it is told to, and notes what it hears; also what answers lead to."""
+
+    def __init__(self) -> None:
+        self.answer: Said | None = Said("unknown")
+        self.registered = 0
+        self.beats: list[tuple[int, list[str]]] = []
+        self.led_to: list[str] = []
+
+    def beat(self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str]) -> Answer:
+        assert (boot, ttl_ms) == ("b" * 32, 4000)
+        self.beats.append((claims, list(running)))
+        if self.answer is None:
+            raise StoreUnavailable(url="redis://h", why="gone")
+        return self.answer
+
+    def report(self, reports: Sequence[Mapping[str, str]]) -> None:
+        self.registered += len(reports)
+
+    def claim(self, boot: str, claims: Sequence[tuple[str, Mapping[str, str]]]) -> list[Claimed]:
+        raise NotImplementedError
+
+    def stop_order(self, order: str) -> str | None:
+        raise NotImplementedError
+
+    def log(self, order: str, stream: str, text: str, *, cap: int, ttl_s: int) -> bool:
+        raise NotImplementedError
+
+    def admitted(self) -> None:
+        self.led_to.append("admitted")
+
+    def stop(self, order: str, text: str) -> None:
+        self.led_to.append(f"stop {order} {text}")
+
+    def refused(self, reason: str) -> None:
+        self.led_to.append(f"refused {reason}")
+
+    def superseded(self) -> None:
+        self.led_to.append("superseded")
+
+
+@pytest.fixture
+def leader() -> Leader:
+    return Leader()
+
+
+@pytest.fixture
+def leash(tmp_path: Path) -> Leash:
+    return Leash(tmp_path / "leash", create=True)
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def beats(leader: Leader, leash: Leash, held: Held) -> Heartbeat:
+    identity = Identity("a1", "default", "b" * 32, "00" * 32)
+    registration = Registration(agent="a1", boot="b" * 32, group="default", slots={"cpu": 1})
+    beats = Heartbeat(identity, leader, registration, Rhythm(0.5, 1000), leash)
+    beats._ruler, beats._held = leader, held
+    return beats
+
+
+def test_an_ok_extends_the_lease_from_before_the_beat(
+    beats: Heartbeat, leader: Leader, leash: Leash
+) -> None:
+    leader.answer = Said("ok", stops={"o1": "text"})
+    before = facts.boottime_ns()
+    pause = beats.run_once()
+
+    assert 0.5 == pause
+    assert before + 10**9 <= leash.until_ns <= facts.boottime_ns() + 10**9
+    assert ["admitted", "stop o1 text"] == leader.led_to
+    assert beats.may_claim.is_set()
+    assert beats.lease_runs
+
+
+@pytest.mark.parametrize("word", ["unknown", "wait", "refused", "superseded"])
+def test_without_an_ok_nothing_is_claimed(
+    beats: Heartbeat, leader: Leader, leash: Leash, word: str
+) -> None:
+    leader.answer = Said(word, "why")
+
+    assert 0.2 == beats.run_once()
+    assert not beats.may_claim.is_set()
+    assert 0 == leash.until_ns
+    assert (["refused why"] if word == "refused" else []) == leader.led_to
+
+
+def test_only_who_was_admitted_can_be_superseded(beats: Heartbeat, leader: Leader) -> None:
+    for word in ("superseded", "ok", "superseded"):
+        leader.answer = Said(word)
+        beats.run_once()
+
+    assert ["admitted", "superseded"] == leader.led_to
+    assert not beats.may_claim.is_set()
+
+
+def test_a_registration_is_said_first_and_again_after_a_while(
+    beats: Heartbeat, leader: Leader
+) -> None:
+    beats.run_once()
+    beats.run_once()
+    assert 1 == leader.registered
+
+    beats._registered_ns -= 4 * 10**9
+    beats.run_once()
+    assert 2 == leader.registered
+
+
+def test_who_waits_says_it_again_for_a_leader_that_comes_new(
+    beats: Heartbeat, leader: Leader
+) -> None:
+    leader.answer = Said("wait", "for the lease of the last boot")
+    beats.run_once()
+    beats._registered_ns -= 4 * 10**9
+    beats.run_once()
+
+    assert 2 == leader.registered
+
+
+def test_silence_extends_nothing_and_is_asked_again_soon(
+    beats: Heartbeat, leader: Leader, leash: Leash
+) -> None:
+    leader.answer = Said("ok")
+    beats.run_once()
+    until = leash.until_ns
+    leader.answer = None
+
+    assert 0.2 == beats.run_once()
+    assert until == leash.until_ns
+
+
+def test_a_forgotten_agent_claims_nothing_until_it_is_known_again(
+    beats: Heartbeat, leader: Leader
+) -> None:
+    for word in ("ok", "unknown"):
+        leader.answer = Said(word)
+        beats.run_once()
+    assert not beats.may_claim.is_set()
+
+    leader.answer = Said("ok")
+    beats.run_once()
+    assert beats.may_claim.is_set()
+
+
+def test_beats_name_what_is_held_until_its_end_is_told(
+    beats: Heartbeat, leader: Leader, held: Held
+) -> None:
+    held.take([("o1", 4), ("o2", 5)])
+    beats.run_once()
+    held.told("o1")
+    beats.run_once()
+
+    assert [(5, ["o1", "o2"]), (5, ["o2"])] == leader.beats
+    assert held.knows("o1")

@@ -1,0 +1,334 @@
+"""``scheduler doctor``: agrees with clean data, and finds what was planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.bootstrap import open_store
+from scheduler.domain import moves as m
+from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
+from scheduler.domain.states import SessionState as S
+from scheduler.operations import recount
+from scheduler.operations.doctor import Level, check_schema, check_server, examine
+from scheduler.operations.recount import Recount
+from scheduler.settings import load
+from scheduler.store.audit import AuditRepository, script_names
+from scheduler.store.schema import ServerFacts, prepare
+from tests.unit.cli.conftest import Run
+from tests.unit.store.lives import NOBODY, World
+
+GOOD = ServerFacts(
+    version="7.2.1",
+    eviction="noeviction",
+    persistence="aof",
+    used_memory=100,
+    max_memory=1_000,
+    run_id="",
+    replication_id="",
+    uptime_s=1,
+    max_clients=10_000,
+    clients=10,
+)
+
+
+@pytest.fixture
+def lived(world: World) -> World:
+    """A namespace in which something of everything has happened."""
+    prepare(world.client, world.keys, events_cap=1_000)
+    for state in S:
+        world.into(state, keypair="k1")
+    parent = world.submit(priority=70)
+    world.submit(depends_on=[parent])
+    world.into(S.RUNNING, cluster_size=3, slots={"cpu": "2", "mem": "1GiB"})
+    world.mailbox().beat(world.boots["a1"], 60_000, claims=0, running=[])
+    return world
+
+
+@pytest.mark.usefixtures("lived")
+def test_the_doctor_agrees_with_clean_data(run: Run) -> None:
+    said = run("doctor", "-o", "json")
+
+    assert [] == [check for check in said.json["checks"] if not check["ok"]]
+    assert (0, True) == (said.code, said.json["ok"])
+
+
+@pytest.mark.usefixtures("lived")
+def test_the_doctor_says_one_line_per_check(run: Run) -> None:
+    said = run("doctor")
+
+    assert {"OK", "WARNING"} >= {row[0] for row in said.rows}
+    assert "leader of default: replica in term" in said.out
+
+
+def _slot(world: World) -> str:
+    world.client.hincrby(world.keys.record("a1"), "free:cpu", 500)
+    return "agent a1 has lent"
+
+
+def _member(world: World) -> str:
+    world.client.sadd(world.keys.scope_members("keypair", "k1"), NOBODY)
+    return f"scope keypair k1 is held by session {NOBODY}, which is not known"
+
+
+def _ended_member(world: World) -> str:
+    session = _one(world, S.SUCCEEDED)
+    world.client.sadd(world.keys.scope_members(*GLOBAL), session)
+    return f"scope global global is held by session {session}, which is SUCCEEDED"
+
+
+def _lost_member(world: World) -> str:
+    session = _one(world, S.RUNNING)
+    world.client.srem(world.keys.scope_members(*GLOBAL), session)
+    return f"session {session} is RUNNING and does not hold scope global global"
+
+
+def _unnamed_scope(world: World) -> str:
+    world.scopes.limit(Scope("user", "u1"), ScopeLimits(5))
+    session = _one(world, S.RUNNING)
+    world.client.sadd(world.keys.scope_members("user", "u1"), session)
+    return f"scope user u1 is held by session {session}, which does not name it"
+
+
+def _wrong_index(world: World) -> str:
+    session = _one(world, S.READY)
+    world.client.zadd(world.keys.state("default", S.FAILED), {session: 1})
+    return f"session {session} is listed as FAILED in group default, and is READY in group default"
+
+
+def _no_record(world: World) -> str:
+    world.client.zadd(world.keys.state("default", S.PENDING), {NOBODY: 1})
+    return f"session {NOBODY} is listed as PENDING in group default, and there is no record of it"
+
+
+def _not_listed(world: World) -> str:
+    session = _one(world, S.RUNNING)
+    world.client.zrem(world.keys.state("default", S.RUNNING), session)
+    return f"session {session} is RUNNING and not listed in group default"
+
+
+def _wrong_rank(world: World) -> str:
+    session = _one(world, S.READY)
+    world.client.zincrby(world.keys.state("default", S.READY), 1, session)
+    return f"session {session} is listed as READY in group default at"
+
+
+def _uses(world: World) -> str:
+    request = world.get(_one(world, S.READY)).request.id
+    world.client.hincrby(world.keys.request(request), "uses", 1)
+    return f"request {request} counts"
+
+
+def _no_leader(world: World) -> str:
+    world.client.delete(world.keys.lock("default"))
+    return "nobody leads"
+
+
+def _strange_lock(world: World) -> str:
+    world.client.set(world.keys.lock("default"), "somebody")
+    return "no term was begun by who holds it"
+
+
+def _silent(world: World) -> str:
+    world.client.delete(world.keys.beat("a1"))
+    return "a1 is ready and has not beaten"
+
+
+def _lost_agent(world: World) -> str:
+    world.apply(m.Mark("a1", world.boots["a1"], "lost", "silent"))
+    return "a1 is lost; `scheduler agent remove a1` forgets it"
+
+
+def _vanished_agent(world: World) -> str:
+    world.client.delete(world.keys.record("a1"))
+    return "agent a1 is not known, and kernels hold slots of it"
+
+
+def _one(world: World, state: S) -> str:
+    return world.sessions.list_ids("default", state, limit=1)[0]
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _slot,
+        _member,
+        _ended_member,
+        _lost_member,
+        _unnamed_scope,
+        _wrong_index,
+        _no_record,
+        _not_listed,
+        _wrong_rank,
+        _uses,
+        _no_leader,
+        _strange_lock,
+        _silent,
+        _lost_agent,
+        _vanished_agent,
+    ],
+)
+def test_planted_drift_is_found(lived: World, run: Run, plant: Callable[[World], str]) -> None:
+    says = plant(lived)
+
+    said = run("doctor")
+
+    assert 1 == said.code
+    assert says in said.out
+
+
+def test_an_agent_that_said_goodbye_is_well(lived: World, run: Run) -> None:
+    lived.apply(m.Mark("a1", lived.boots["a1"], "left", "stopped"))
+    lived.client.delete(lived.keys.beat("a1"))
+
+    assert 0 == run("doctor").code
+
+
+def test_what_moves_while_it_is_counted_is_no_drift(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between every two reads of the recount sessions are submitted, placed, ended."""
+    moving: list[str] = []
+    inside = False
+
+    def stir() -> None:
+        nonlocal inside
+        if inside or len(moving) > 150:
+            return
+        inside = True
+        session = lived.submit(keypair="k1")
+        moving.append(session)
+        if len(moving) % 2:
+            lived.place(session)
+            lived.start(session)
+        for old in moving[-6:-5]:
+            if lived.state(old) is S.RUNNING:
+                lived.end(old)
+        inside = False
+
+    for name in ("ids", "entries", "membership", "agent_step", "request_uses"):
+        _before(monkeypatch, AuditRepository, name, stir)
+    audit = AuditRepository(lived.client, lived.keys)
+    counting = Recount(lived, audit, lambda _: stir())
+    tally = counting.indexes()
+
+    assert [] == tally.drift
+    assert [] == counting.requests(tally)
+    assert [] == counting.slots("default")
+    assert [] == counting.scopes(tally.uses)
+    assert len(moving) > 10
+
+
+def _before(
+    monkeypatch: pytest.MonkeyPatch, kind: type, name: str, act: Callable[[], object]
+) -> None:
+    read = getattr(kind, name)
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        act()
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(kind, name, method)
+
+
+def test_drift_is_found_while_everything_moves(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = _slot(lived)
+    _before(monkeypatch, AuditRepository, "agent_step", lived.submit)
+    counting = Recount(lived, AuditRepository(lived.client, lived.keys), lambda _: None)
+
+    (found,) = counting.slots("default")
+
+    assert found.startswith(says)
+
+
+def test_an_agent_that_never_stands_still_is_not_accused(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _slot(lived)
+    _before(monkeypatch, AuditRepository, "agent_step", lambda: lived.into(S.RUNNING))
+    pauses: list[float] = []
+    counting = Recount(lived, AuditRepository(lived.client, lived.keys), pauses.append)
+
+    assert [] == counting.slots("default")
+    assert recount.TRIES == len(pauses)
+
+
+def test_a_line_names_a_few_and_counts_the_rest(lived: World, run: Run) -> None:
+    members = {f"{number:026d}" for number in range(9)}
+    lived.client.sadd(lived.keys.scope_members("keypair", "k1"), *members)
+
+    said = run("doctor")
+
+    assert "; and 4 more" in said.out
+
+
+def test_an_election_is_given_time(lived: World) -> None:
+    lived.client.delete(lived.keys.lock("default"))
+    pauses: list[float] = []
+
+    def elect(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            lived.lead()
+
+    store = open_store(load(namespace=lived.keys.root), lived.client)
+    audit = AuditRepository(lived.client, lived.keys)
+    checks = list(examine(store, audit, silent_after_ms=60_000, pause=elect))
+
+    assert all(check.ok for check in checks)
+    assert 2 == len(pauses)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"version": "6.0.20"}, "version 6.0.20 is too old, 6.2 or newer is needed"),
+        ({"eviction": "allkeys-lru"}, "maxmemory-policy is allkeys-lru"),
+        ({"used_memory": 800}, "80% of maxmemory: submits are refused from 80% on"),
+        ({"max_clients": 300}, "100 agents may need 364: raise Redis' maxclients"),
+    ],
+)
+def test_an_unsuitable_server_is_a_problem(changes: dict[str, Any], says: str) -> None:
+    checks = list(check_server(replace(GOOD, **changes), 100))
+    (problem,) = [check for check in checks if not check.ok]
+
+    assert says in problem.says
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"persistence": "none"}, "nothing is kept on disk"),
+        ({"persistence": "rdb"}, "snapshots only"),
+        ({"persistence": ""}, "does not tell whether"),
+        ({"version": ""}, "it tells nothing of itself"),
+    ],
+)
+def test_some_things_only_deserve_a_warning(changes: dict[str, Any], says: str) -> None:
+    checks = list(check_server(replace(GOOD, **changes), 100))
+    (warning,) = [check for check in checks if check.level is Level.WARNING]
+
+    assert warning.ok
+    assert says in warning.says
+
+
+def test_a_good_server_is_good() -> None:
+    checks = list(check_server(replace(GOOD, max_memory=0), 0))
+
+    assert [Level.OK] * 5 == [check.level for check in checks]
+
+
+def test_layouts_are_told_apart() -> None:
+    levels = [check_schema(version).level for version in (None, 1, 2)]
+
+    assert [Level.WARNING, Level.OK, Level.PROBLEM] == levels
+
+
+def test_scripts_that_are_only_included_are_not_loaded() -> None:
+    assert "leader/apply" in script_names()
+    assert not [name for name in script_names() if name.startswith(("lib/", "move/"))]

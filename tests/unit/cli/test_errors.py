@@ -1,0 +1,246 @@
+"""How errors leave the program, whatever they are."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from scheduler.cli.app import cli
+from scheduler.cli.context import App
+from scheduler.cli.errors import EXIT_CODES, Exit, SentenceGroup, exit_code, tell_defect
+from scheduler.domain import errors
+from scheduler.domain.errors import SchedulerError
+from scheduler.operations.following import EventGap
+from tests.unit.cli.conftest import ROOT, Run, said
+
+#: Nothing listens on the first port.
+NOWHERE = "redis://:hunter2@127.0.0.1:1/0"
+
+
+def test_every_error_of_the_tree_has_its_code() -> None:
+    """The tree's own docstring says them."""
+    promised = {
+        "InvalidInput": 2,
+        "NotFound": 3,
+        "Refused": 4,
+        "StoreUnavailable": 5,
+        "SessionFailed": 1,
+        "WaitTimeout": 1,
+    }
+    for line in (errors.__doc__ or "").splitlines():
+        name = line.strip("|-` ").split(" ")[0]
+        if " exit " in line:
+            assert f"exit {promised[name]}" in line
+
+    assert promised == {
+        kind.__name__: EXIT_CODES[kind] for kind in EXIT_CODES if kind is not SchedulerError
+    }
+
+
+def _leaves(kind: type[SchedulerError]) -> Iterator[type[SchedulerError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _leaves(below)
+
+
+def test_each_class_has_the_code_of_its_branch() -> None:
+    facts = dict.fromkeys(
+        [
+            "problem",
+            "name",
+            "kind",
+            "known",
+            "what",
+            "session",
+            "agent",
+            "group",
+            "key",
+            "need",
+            "state",
+            "verb",
+            "allowed",
+            "kernels",
+            "used_percent",
+            "why",
+            "namespace",
+            "found",
+            "term",
+            "url",
+            "reason",
+            "seconds",
+            "script",
+            "since",
+            "oldest",
+        ],
+        "x",
+    )
+    codes = {kind.__name__: exit_code(kind(**facts)) for kind in _leaves(SchedulerError)}
+
+    assert (Exit.USAGE, Exit.NOT_FOUND, Exit.REFUSED) == (
+        codes["InvalidSlots"],
+        codes["DependencyNotFound"],
+        codes["SchemaTooNew"],
+    )
+    assert (Exit.REFUSED, Exit.DEFECT) == (codes[EventGap.__name__], codes["ScriptError"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["session", "list"],
+        ["session", "submit", "true"],
+        ["agent", "list"],
+        ["leader", "show"],
+        ["group", "set", "x"],
+        ["scope", "list"],
+        ["events"],
+        ["doctor"],
+    ],
+)
+def test_without_redis_a_command_says_so_and_exits_5(words: list[str]) -> None:
+    left = said(CliRunner().invoke(cli, ["--redis", NOWHERE, *words]))
+
+    assert (5, "", 1) == (left.code, left.out, left.err.count("\n"))
+    assert left.err.startswith("Redis at redis://127.0.0.1:1/0 does not answer: ")
+    assert "hunter2" not in left.err
+
+
+@pytest.mark.parametrize("url", ["nonsense", "redis://host:port/0", "http://localhost"])
+def test_a_url_that_is_none_is_wrong_usage(url: str) -> None:
+    left = said(CliRunner().invoke(cli, ["--redis", url, "session", "list"]))
+
+    assert (2, "", 1) == (left.code, left.out, left.err.count("\n"))
+    assert "redis_url is no Redis URL" in left.err
+
+
+def test_a_namespace_that_is_none_is_wrong_usage() -> None:
+    left = said(CliRunner().invoke(cli, ["--namespace", "a:b", "session", "list"]))
+
+    assert 2 == left.code
+    assert "namespace 'a:b' is no name" in left.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nosuch"], "No such command 'nosuch'. See `scheduler --help`."),
+        (["session", "list", "--nosuch"], "See `scheduler session list --help`."),
+        (["session", "show"], "Missing argument 'ID'. See `scheduler session show --help`."),
+        (["session", "list", "--limit", "0"], "not in the range"),
+        (["session", "list", "--state", "DEAD"], "'DEAD' is none of PENDING, READY"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_with_the_way_to_help(
+    run: Run, words: list[str], says: str
+) -> None:
+    left = run(*words)
+
+    assert (2, "", 1) == (left.code, left.out, left.err.count("\n"))
+    assert says in left.err
+
+
+def test_a_group_without_a_command_shows_its_help(run: Run) -> None:
+    left = run("session")
+
+    assert (2, "") == (left.code, left.out)
+    assert "submit" in left.err
+
+
+def test_help_is_not_an_error(run: Run) -> None:
+    for words in (["--help"], ["-h"], ["session", "submit", "--help"]):
+        left = run(*words)
+        assert (0, "") == (left.code, left.err)
+
+
+def _root(act: BaseException) -> click.Group:
+    @click.group(cls=SentenceGroup)
+    def root() -> None:
+        pass
+
+    @root.command("act")
+    def _() -> None:
+        raise act
+
+    return root
+
+
+def test_an_interrupt_is_quiet() -> None:
+    left = said(CliRunner().invoke(_root(KeyboardInterrupt()), ["act"]))
+
+    assert (130, "", "") == (left.code, left.out, left.err)
+
+
+def test_a_reader_that_left_is_quiet() -> None:
+    left = said(CliRunner().invoke(_root(BrokenPipeError()), ["act"]))
+
+    assert (141, "", "") == (left.code, left.out, left.err)
+
+
+def test_a_sentence_stays_one_line() -> None:
+    error = errors.Refused(why="one\nline \x1b[31mred")
+    left = said(CliRunner().invoke(_root(error), ["act"]))
+
+    assert (4, "Refused: one line  [31mred.\n") == (left.code, left.err)
+
+
+def test_a_defect_is_one_sentence_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SCHEDULER_LOG_LEVEL", raising=False)
+    tell_defect(KeyError, KeyError("x"), None)
+    said = capsys.readouterr().err
+
+    assert "This is a defect of the scheduler: KeyError: 'x'; SCHEDULER_LOG_LEVEL=DEBUG" in said
+    assert 1 == said.count("\n")
+
+
+def test_the_traceback_of_a_defect_is_there_on_demand(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHEDULER_LOG_LEVEL", "DEBUG")
+    with pytest.raises(KeyError) as found:
+        {1: 2}[3]
+    tell_defect(found.type, found.value, found.tb)
+
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_pipe_that_closes_early_is_quiet_to_the_last() -> None:
+    """Python itself complains when it flushes at its end; that is only seen in a process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scheduler.cli", "session", "submit", "--help"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        stderr = process.stderr.read().decode()
+
+    assert "" == stderr
+    assert process.returncode in (0, Exit.BROKEN_PIPE)
+
+
+def test_the_app_closes_what_it_opened() -> None:
+    app = App()
+    app.close()
+
+    assert app.opened is None
+
+
+def test_the_map_of_codes_stands_in_one_place() -> None:
+    folder = Path(cli.__module__.replace(".", "/")).parent
+    codes = [p.name for p in (ROOT / folder).glob("*.py") if "EXIT_CODES" in p.read_text()]
+
+    assert ["errors.py"] == codes

@@ -1,0 +1,267 @@
+"""Agents, leaders, groups and scopes on the command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.domain import moves as m
+from scheduler.domain.scope import Scope
+from scheduler.domain.states import SessionState as S
+from tests.unit.cli.conftest import Run
+from tests.unit.store.lives import OTHER, World
+
+
+def _beat(world: World, agent: str = "a1", running: list[str] | None = None) -> None:
+    boot = world.boots[agent]
+    world.mailbox(agent).beat(boot, 60_000, claims=0, running=running or [])
+
+
+def test_agents_are_listed_with_room_beat_and_kernels(world: World, run: Run) -> None:
+    _beat(world, running=["an order"])
+    world.into(S.RUNNING, slots={"cpu": "1.5", "mem": "1GiB"})
+
+    said = run("agent", "list")
+
+    assert [
+        "AGENT",
+        "GROUP",
+        "STATUS",
+        "FREE",
+        "BEAT",
+        "KERNELS",
+        "LABELS",
+        "ADMISSION",
+    ] == said.rows[0]
+    assert ["a1", "default", "ready"] == said.rows[1][:3]
+    assert "cpu 62.5/64" in said.out
+    assert "mem 63GiB/64GiB" in said.out
+
+
+def test_agents_as_json_carry_numbers(world: World, run: Run) -> None:
+    _beat(world, running=["an order"])
+    world.admit("a2", fields=["labels", '{"zone":"b"}', "address", "10.0.0.2"])
+
+    first, second = run("agent", "list", "-o", "json").json
+
+    assert ("a1", "ready", ["an order"]) == (first["id"], first["status"], first["running"])
+    assert {"cpu": 64_000, "mem": 65_536} == first["capacity"]
+    assert first["last_beat"] > 1_500_000_000_000
+    assert ({"zone": "b"}, None) == (second["labels"], second["last_beat"])
+
+
+def test_a_boot_that_waits_shows_why(world: World, run: Run) -> None:
+    world.apply(m.Answer("a9", "default", OTHER, "waiting", "the old boot's lease runs"))
+
+    table, document = run("agent", "list"), run("agent", "show", "a9", "-o", "json")
+
+    assert "waits: the old boot's lease runs" in table.out
+    assert "the old boot's lease runs" == document.json["candidate"]
+
+
+def test_an_agent_shows_what_is_placed_on_it(world: World, run: Run) -> None:
+    session = world.into(S.RUNNING)
+    world.into(S.READY)
+
+    table, document = run("agent", "show", "a1"), run("agent", "show", "a1", "-o", "json")
+
+    assert session in table.out
+    assert [session] == document.json["sessions"]
+
+
+def test_draining_and_undraining(world: World, run: Run) -> None:
+    assert "a1 gets nothing new\n" == run("agent", "drain", "a1").out
+    assert world.agents.get("a1").drained
+    assert "ready, drained" in run("agent", "list").out
+
+    assert "a1 gets work again\n" == run("agent", "undrain", "a1").out
+    assert not world.agents.get("a1").drained
+
+
+def test_an_operator_says_that_an_agent_is_lost(world: World, run: Run) -> None:
+    said = run("agent", "lost", "a1")
+
+    assert 0 == said.code
+    assert "lost" in {
+        e.fields["kind"] for e in world.leader.listen("0-0", "0-0", timeout=0.01).inbox
+    }
+
+
+def test_an_agent_that_is_there_is_not_removed(world: World, run: Run) -> None:
+    said = run("agent", "remove", "a1")
+
+    assert (4, "") == (said.code, said.out)
+    assert said.err.startswith("Agent a1 still beats or runs kernels")
+    assert ["a1"] == world.agents.ids("default")
+
+
+def test_an_agent_that_is_gone_is_removed(world: World, run: Run) -> None:
+    world.apply(m.Mark("a1", world.boots["a1"], "lost", "silent"))
+
+    assert (0, "a1 is removed\n") == _out(run("agent", "remove", "a1"))
+    assert [] == world.agents.ids("default")
+
+
+@pytest.mark.parametrize("verb", ["show", "drain", "undrain", "lost", "remove"])
+@pytest.mark.parametrize("agent", ["nosuch", "x:beat", ""])
+def test_an_unknown_agent_is_not_found(world: World, run: Run, verb: str, agent: str) -> None:
+    _ = world
+
+    said = run("agent", verb, agent)
+
+    assert (3, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert "is not known here; `scheduler agent list` shows those that are" in said.err
+
+
+def test_a_list_without_agents_names_the_way_to_one(world: World, run: Run) -> None:
+    world.groups.configure("empty", {})
+
+    said = run("agent", "list", "--group", "empty")
+
+    assert (0, "") == (said.code, said.out)
+    assert "scheduler agent run" in said.err
+
+
+def test_the_leader_is_shown(world: World, run: Run) -> None:
+    world.groups.configure("idle", {})
+
+    table, document = run("leader", "show"), run("leader", "show", "-o", "json")
+
+    assert ["default", "replica", str(world.leader.term.number)] == table.rows[1][:3]
+    assert ["idle", "nobody", "0"] == table.rows[2]
+    assert [True, False] == [facts["leads"] for facts in document.json]
+
+
+def test_a_leader_whose_lock_is_gone_leads_no_more(world: World, run: Run) -> None:
+    world.client.delete(world.keys.lock("default"))
+
+    (facts,) = run("leader", "show", "--group", "default", "-o", "json").json
+
+    assert (False, "", world.leader.term.number) == (facts["leads"], facts["holder"], facts["term"])
+
+
+def test_a_leader_is_asked_to_resign(world: World, run: Run) -> None:
+    said = run("leader", "resign")
+
+    assert (0, f"replica was asked to end term {world.leader.term.number}\n") == (
+        said.code,
+        said.out,
+    )
+
+
+def test_nobody_can_be_asked_to_resign(world: World, run: Run) -> None:
+    world.groups.configure("idle", {})
+
+    assert 4 == run("leader", "resign", "--group", "idle").code
+    assert 3 == run("leader", "resign", "--group", "nosuch").code
+
+
+def test_groups_are_listed_with_what_they_hold(world: World, run: Run) -> None:
+    world.into(S.READY)
+    world.into(S.RUNNING)
+    world.into(S.FAILED)
+
+    table, document = run("group", "list"), run("group", "list", "-o", "json")
+
+    assert ["default", "1", "1", "1", "1", "fifo", "concentrated"] == table.rows[1]
+    assert (1, 1, 1) == tuple(document.json[0][name] for name in ("waiting", "placed", "ended"))
+
+
+def test_a_group_is_created_changed_and_shown(world: World, run: Run) -> None:
+    created = run("group", "set", "gpu")
+    changed = run(
+        "group", "set", "gpu", "--selector", "dispersed", "--grows", "--pending-timeout", "90m"
+    )
+    again = run("group", "set", "gpu", "--grows")
+
+    assert ["created", "changed", "unchanged"] == [
+        s.out.split()[-1] for s in (created, changed, again)
+    ]
+    options = world.groups.get("gpu")
+    assert ("dispersed", True, 5_400_000) == (
+        options.agent_selector,
+        options.grows,
+        options.pending_timeout_ms,
+    )
+    assert "1h30m" in run("group", "show", "gpu").out
+    assert "dispersed" == run("group", "show", "gpu", "-o", "json").json["agent_selector"]
+
+
+def test_a_pending_timeout_can_be_taken_back(world: World, run: Run) -> None:
+    run("group", "set", "gpu", "--pending-timeout", "1h")
+    run("group", "set", "gpu", "--pending-timeout", "none", "--no-grows")
+
+    assert world.groups.get("gpu").pending_timeout_ms is None
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--scheduler", "nosuch"], "There is no scheduler named 'nosuch'; installed are: fifo."),
+        (["--selector", "nosuch"], "There is no agent selector named 'nosuch'; installed are: "),
+        (["--pending-timeout", "soon"], "is no duration"),
+    ],
+)
+def test_a_plugin_that_is_not_installed_is_refused(
+    world: World, run: Run, words: list[str], says: str
+) -> None:
+    said = run("group", "set", "gpu", *words)
+
+    assert (2, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert says in said.err
+    assert ["default"] == world.groups.names()
+
+
+def test_an_unknown_group_is_not_shown(world: World, run: Run) -> None:
+    _ = world
+
+    assert 3 == run("group", "show", "nosuch").code
+    assert 2 == run("group", "set", "no such").code
+
+
+def test_a_scope_is_limited_and_freed(world: World, run: Run) -> None:
+    scope = Scope("keypair", "k1")
+
+    assert (0, "scope keypair k1: 2\n") == _out(
+        run("scope", "set", "keypair", "k1", "--max-sessions", "2")
+    )
+    assert 2 == world.scopes.read([scope])[scope][0].max_sessions
+
+    assert "unlimited" in run("scope", "set", "keypair", "k1", "--max-sessions", "none").out
+    assert world.scopes.read([scope])[scope][0].max_sessions is None
+
+
+def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
+    session = world.into(S.RUNNING, keypair="k1")
+    run("scope", "set", "keypair", "k1", "--max-sessions", "2")
+
+    listed, shown = run("scope", "list"), run("scope", "show", "keypair", "k1")
+
+    assert [["global", "global", "1", "unlimited"], ["keypair", "k1", "1", "2"]] == listed.rows[1:]
+    assert session in shown.out
+    assert [session] == run("scope", "show", "keypair", "k1", "-o", "json").json["holders"]
+    assert [None, 2] == [s["max_sessions"] for s in run("scope", "list", "-o", "json").json]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["user", "u1", "--max-sessions", "-1"], "a limit is 0 or more"),
+        (["user", "u1", "--max-sessions", "many"], "neither a number nor 'none'"),
+        (["user", "u1"], "Missing option '--max-sessions'"),
+        (["planet", "earth", "--max-sessions", "1"], "'planet' is not one of"),
+        (["global", "other", "--max-sessions", "1"], "the one global scope is called 'global'"),
+        (["user", "a\nb", "--max-sessions", "1"], "no control characters"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_one_sentence(
+    world: World, run: Run, words: list[str], says: str
+) -> None:
+    said = run("scope", "set", *words)
+
+    assert (2, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert says in said.err
+    assert [Scope("global", "global")] == world.scopes.known()
+
+
+def _out(said: object) -> tuple[object, ...]:
+    return tuple(vars(said).values())[:2]

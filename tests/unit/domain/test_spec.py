@@ -1,0 +1,195 @@
+"""What an app asks for: good is read, bad is refused with a sentence, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.spec import (
+    MAX_ARGUMENTS,
+    ClusterMode,
+    OnLost,
+    SessionSpec,
+    SessionType,
+    duration_ms,
+    parse_request_text,
+    payload_of,
+    request_of,
+)
+
+
+def check(**asked: Any) -> None:
+    """All that submit checks without Redis."""
+    spec = SessionSpec(**({"callable": "jobs:noop"} | asked))
+    request_of(spec)
+    payload_of(spec)
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    *[
+        ({"callable": text}, "is not of the form package.module:function")
+        for text in (
+            "",
+            "os",
+            "os:",
+            ":f",
+            "os.system",
+            "a b:c",
+            "os:system()",
+            "os:a:b",
+            ".a:b",
+            "a:b\n",
+            "1a:b",
+        )
+    ],
+    ({"callable": None}, "either a callable or a command"),
+    ({"command": ["true"]}, "either a callable or a command"),
+    ({"callable": None, "command": "rm -rf /"}, "a command is a list of words"),
+    ({"callable": None, "command": ["a", 1]}, "a command is a list of words"),
+    ({"callable": None, "command": []}, "needs a program"),
+    ({"callable": None, "command": [""]}, "needs a program"),
+    ({"callable": None, "command": ["a", "b\0"]}, "no NUL"),
+    ({"callable": None, "command": ["a"], "args": [1]}, "put them into the command"),
+    ({"env": {"A=B": "x"}}, "environment variable 'A=B'"),
+    ({"env": {"A": 1}}, "environment variable 'A'"),
+    ({"env": {"A": "\0"}}, "environment variable 'A'"),
+    ({"slots": {"cpu": "-1"}}, "not a positive number"),
+    ({"slots": {"cpu": 0}}, "more than zero"),
+    ({"slots": {"gpu": 1}}, "slot 'gpu' is unknown"),
+    ({"slots": {"mem": "1 parsec"}}, "unit 'parsec' of mem is unknown"),
+    ({"slots": {"cpu": ["1"]}}, "must be text or an integer"),
+    ({"slots": {}}, "at least one slot"),
+    ({"args": [math.nan]}, "not JSON"),
+    ({"args": [object()]}, "not JSON"),
+    ({"kwargs": {"x": {1, 2}}}, "not JSON"),
+    ({"args": "abc"}, "args is a list"),
+    ({"args": 5}, "args is a list"),
+    ({"kwargs": [1]}, "kwargs is a mapping"),
+    ({"args": ["x" * MAX_ARGUMENTS]}, "the limit is 1048576"),
+    ({"timeout": 0}, "more than zero"),
+    ({"timeout": "0s"}, "more than zero"),
+    ({"timeout": -1}, "more than zero"),
+    ({"timeout": timedelta(0)}, "more than zero"),
+    ({"timeout": math.inf}, "more than zero"),
+    ({"timeout": math.nan}, "more than zero"),
+    ({"timeout": "soon"}, "is no duration"),
+    ({"timeout": "30 m m"}, "is no duration"),
+    ({"timeout": None}, "is no duration"),
+    ({"priority": 101}, "between 0 and 100, got 101"),
+    ({"priority": -1}, "between 0 and 100, got -1"),
+    ({"priority": 1.5}, "between 0 and 100"),
+    ({"priority": True}, "between 0 and 100"),
+    ({"retries": -1}, "between 0 and 1000, got -1"),
+    ({"retries": 1001}, "between 0 and 1000"),
+    ({"cluster_size": 0}, "between 1 and 1000"),
+    ({"cluster_size": 1001}, "between 1 and 1000"),
+    ({"cluster_mode": "ring"}, "cluster_mode 'ring'"),
+    ({"session_type": "weird"}, "session_type 'weird'"),
+    ({"on_lost": "cry"}, "on_lost 'cry'"),
+    ({"not_before": datetime(2026, 1, 1)}, "needs a time zone"),  # noqa: DTZ001 - the point
+    ({"not_before": datetime(9999, 1, 1, tzinfo=UTC)}, "out of range"),
+    ({"not_before": datetime(1, 1, 1, tzinfo=UTC)}, "out of range"),
+    *[
+        ({"group": name}, "is no name")
+        for name in ("", "a b", "-a", "a-", "a.b", "a:b", "x" * 64, "a\n")
+    ],
+    *[
+        ({"name": name}, "no control characters")
+        for name in ("a\x1b[31m", "a\nb", "a\x85", "a\u2028b", "\ud800", "x" * 257)
+    ],
+    ({"keypair": ""}, "1 to 256 characters"),
+    ({"keypair": "a\tb"}, "no control characters"),
+    ({"idempotency_key": ""}, "1 to 256 characters"),
+    ({"idempotency_key": "x" * 257}, "1 to 256 characters"),
+    ({"idempotency_key": "a\n"}, "no control characters"),
+    ({"depends_on": "0" * 26}, "is a list of sessions"),
+    ({"depends_on": ["abc"]}, "'abc' is no session id"),
+    ({"depends_on": ["0" * 26] * 20_001}, "20001 dependencies are too many"),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"), BAD, ids=[f"{says[:24]}-{i}" for i, (_, says) in enumerate(BAD)]
+)
+def test_a_bad_spec_is_refused_with_a_sentence(asked: dict[str, Any], says: str) -> None:
+    """K20."""
+    with pytest.raises(InvalidInput, match=says):
+        check(**asked)
+
+
+def test_the_bounds_themselves_are_good() -> None:
+    check(priority=0, retries=0, name="x" * 256, cluster_size=1000, timeout="1ms")
+    check(priority=100, retries=1000, group="x" * 63, idempotency_key="ü" * 256, env={"_A1": ""})
+    check(callable="päckage.module:Class.method", depends_on=["0" * 26] * 20_000)
+    check(callable=None, command=["python", "", "-c", "x\n"], args=(), kwargs={})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("30m", 1_800_000),
+        ("1.5h", 5_400_000),
+        ("2d", 172_800_000),
+        ("250ms", 250),
+        ("10", 10_000),
+        (10, 10_000),
+        (0.5, 500),
+        (timedelta(minutes=1), 60_000),
+        (" 5s ", 5_000),
+    ],
+)
+def test_durations_are_read(value: str | float | timedelta, expected: int) -> None:
+    assert expected == duration_ms(value, "a timeout")
+
+
+def test_equal_requests_share_an_id() -> None:
+    """K20: equal requests are decided once."""
+    one = SessionSpec(
+        callable="a:b", slots={"cpu": "1", "mem": "1GiB"}, args=[1], name="x", priority=1
+    )
+    two = SessionSpec(
+        callable="c:d", slots={"mem": "1024MiB", "cpu": "1000m"}, name="y", timeout=1800
+    )
+    other = SessionSpec(callable="a:b", slots={"cpu": "2", "mem": "1GiB"})
+
+    assert request_of(one) == request_of(two)
+    assert request_of(one).id != request_of(other).id
+
+
+def test_a_request_is_read_from_its_text() -> None:
+    request = request_of(
+        SessionSpec(
+            callable="a:b",
+            keypair="schlüssel",
+            cluster_size=3,
+            private=True,
+            retries=2,
+            on_lost=OnLost.KEEP,
+        )
+    )
+
+    assert request == parse_request_text(request.text)
+    assert (("global", "global"), ("keypair", "schlüssel")) == request.scopes
+    assert (ClusterMode.SINGLE_NODE, SessionType.BATCH) == (
+        request.cluster_mode,
+        request.session_type,
+    )
+    assert {"cpu": 3000} == request.need
+    assert 3 == len(request.kernels)
+
+
+def test_a_payload_holds_the_work() -> None:
+    spec = SessionSpec(callable="a:b", args=[1, "ü"], kwargs={"x": None}, env={"A": "b"})
+
+    assert {
+        "callable": "a:b",
+        "args": [1, "ü"],
+        "kwargs": {"x": None},
+        "env": {"A": "b"},
+    } == json.loads(payload_of(spec))
+    assert {"command": ["a", "b"]} == json.loads(payload_of(SessionSpec(command=["a", "b"])))

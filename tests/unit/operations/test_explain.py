@@ -1,0 +1,176 @@
+"""Explaining one session from facts given by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from scheduler.cycle.validators.concurrency import ConcurrencyValidator
+from scheduler.cycle.validators.dependencies import DependenciesValidator
+from scheduler.domain.ids import SessionId
+from scheduler.domain.scope import GLOBAL
+from scheduler.domain.session import KernelData, SessionData
+from scheduler.domain.states import KernelState, SessionState
+from scheduler.operations.explain import Explanation, explain
+from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
+from tests.unit.cycle.made import request
+
+S = SessionState
+RULES = (ConcurrencyValidator(), DependenciesValidator())
+NO_ROOM = {
+    "by": "agents",
+    "reason": "no agent has cpu=1",
+    "cures": ["an agent joins"],
+    "tries": 7,
+    "last_at": 99,
+}
+READY = SessionData(
+    id=SessionId("0" * 26),
+    group="default",
+    name="",
+    state=S.READY,
+    priority=10,
+    seq=1,
+    request=request(),
+    payload_digest="",
+    submitted_at=0,
+)
+
+
+@dataclass
+class Facts:
+    """What explaining reads."""
+
+    data: SessionData
+    noted: dict[str, Any] | None = None
+
+    def get(self, session: str) -> SessionData:
+        assert session == self.data.id
+        return self.data
+
+    def position(self, data: SessionData) -> int | None:
+        return 3 if data.state is S.READY else None
+
+    def verdict(self, group: str, request: str) -> dict[str, Any] | None:
+        assert (group, request) == (self.data.group, self.data.request.id)
+        return self.noted
+
+
+def told(
+    data: SessionData = READY,
+    *,
+    noted: dict[str, Any] | None = None,
+    led: bool = True,
+    limit: int | None = None,
+    unmet: tuple[Dependency, ...] = (),
+) -> Explanation:
+    def context(data: SessionData) -> ValidatorContext:
+        return ValidatorContext(data.id, data.request, 0, None, unmet, {GLOBAL: ScopeUse(limit, 0)})
+
+    return explain(data.id, Facts(data, noted), RULES, context, lambda _: led)
+
+
+def by(found: Explanation) -> list[str]:
+    return [refusal.by for refusal in found.refusals]
+
+
+def test_a_session_that_nothing_holds_back_waits_for_its_turn() -> None:
+    found = told()
+
+    assert ("it waits for its turn", 3, (), 0, None) == (
+        found.says,
+        found.position,
+        found.refusals,
+        found.tries,
+        found.last_tried_at,
+    )
+
+
+def test_what_only_the_leader_can_know_comes_from_its_verdict() -> None:
+    """X3."""
+    found = told(noted=NO_ROOM)
+
+    assert (["agents"], "no agent has cpu=1", 7, 99) == (
+        by(found),
+        found.says,
+        found.tries,
+        found.last_tried_at,
+    )
+
+
+def test_what_a_rule_says_now_replaces_what_it_said_then() -> None:
+    found = told(noted=NO_ROOM | {"by": "concurrency", "reason": "yesterday's"}, limit=0)
+
+    assert (["concurrency"], False) == (by(found), "yesterday" in found.says)
+
+
+@pytest.mark.parametrize("rules", ["concurrency", "concurrency, dependencies"])
+def test_a_refusal_by_rules_that_admit_by_now_is_not_told(rules: str) -> None:
+    assert [] == by(told(noted=NO_ROOM | {"by": rules}))
+
+
+def test_all_reasons_are_told_and_the_missing_leader_last() -> None:
+    found = told(noted=NO_ROOM, limit=0, led=False)
+
+    assert ["concurrency", "agents", "leader"] == by(found)
+
+
+def test_a_pending_session_has_no_verdict_and_no_position() -> None:
+    found = told(
+        replace(READY, state=S.PENDING, unmet=1),
+        noted=NO_ROOM,
+        unmet=(Dependency("p", "", "RUNNING"),),
+    )
+
+    assert (["dependencies"], None, 0) == (by(found), found.position, found.tries)
+
+
+def test_a_session_whose_dependencies_are_still_being_loaded_says_so() -> None:
+    found = told(replace(READY, state=S.PENDING, unmet=1, unsealed=True))
+
+    assert "its dependencies are still being loaded by the app that submitted it" == found.says
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (replace(READY, state=S.SUCCEEDED), "it ended SUCCEEDED"),
+        (replace(READY, state=S.CANCELLED, reason="by hand"), "it ended CANCELLED (by hand)"),
+        (
+            replace(READY, state=S.FAILED, reason="failed", error="Traceback\nValueError: no\n"),
+            "it ended FAILED (failed: ValueError: no)",
+        ),
+        (
+            replace(READY, state=S.RETRYING, reason="failed"),
+            "it failed (failed) and is tried again after its back-off",
+        ),
+        (
+            replace(
+                READY, state=S.RUNNING, kernels=(KernelData(0, KernelState.UP, "a1", "b", {}),)
+            ),
+            "it is RUNNING on a1",
+        ),
+        (
+            replace(
+                READY,
+                state=S.TERMINATING,
+                reason="cancelled",
+                kernels=(KernelData(0, KernelState.STOPPING, "a1", "b", {}),),
+            ),
+            "it is TERMINATING on a1 (cancelled)",
+        ),
+    ],
+)
+def test_a_session_that_does_not_wait_is_told_by_its_state(data: SessionData, says: str) -> None:
+    assert says == told(data).says
+
+
+def test_an_explanation_is_plain_data_for_machines() -> None:
+    found = told(noted=NO_ROOM).as_dict()
+
+    assert (
+        "READY",
+        [{"by": "agents", "reason": "no agent has cpu=1", "cures": ["an agent joins"]}],
+    ) == (found["state"], found["refusals"])

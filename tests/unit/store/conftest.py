@@ -1,0 +1,24 @@
+"""The world of the store's tests."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+from tests.unit.store.lives import Recorder, World
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """What scripts are called with, and what they answer."""
+    recording = Recorder()
+    monkeypatch.setattr(Script, "__call__", recording.wrap(Script.__call__))
+    return recording
+
+
+@pytest.fixture
+def world(redis_client: redis.Redis, keys: Keys) -> World:
+    """A namespace with a group and a leader."""
+    return World(redis_client, keys)

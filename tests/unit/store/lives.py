@@ -1,0 +1,325 @@
+"""A small world: a group, agents, a leader; and sessions brought into any state by legal verbs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeAlias, cast
+
+import redis
+
+from scheduler.domain import moves as m
+from scheduler.domain.clock import SystemClock
+from scheduler.domain.ids import new_nonce, new_session_id
+from scheduler.domain.session import SessionData
+from scheduler.domain.spec import SessionSpec
+from scheduler.domain.states import KernelState, SessionState
+from scheduler.leader.rq_job import template
+from scheduler.store.agents import AgentRepository
+from scheduler.store.events import EventRepository
+from scheduler.store.groups import GroupRepository
+from scheduler.store.keys import Keys
+from scheduler.store.leadership import LeadershipRepository, LeaderStore
+from scheduler.store.mailbox import AgentMailbox, Superseded
+from scheduler.store.scopes import ScopeRepository
+from scheduler.store.script import Script
+from scheduler.store.sessions import SessionRepository
+
+S: TypeAlias = SessionState
+K: TypeAlias = KernelState
+GROUP = "default"
+#: A session, a placement and a boot that do not exist.
+NOBODY = "0" * 26
+OTHER = "f" * 32
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+LIVE = (K.ORDERED, K.CLAIMED, K.UP, K.STOPPING)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a script, and every (script, word) it answered."""
+
+    script: Script
+    values: Mapping[str, Any]
+    words: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Stands before Script.__call__ and keeps what was called and answered."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def wrap(self, run: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+        """The method to put in place of Script.__call__."""
+
+        def call(script: Script, client: redis.Redis, root: str, **values: Any) -> list[Any]:
+            reply = run(script, client, root, **values)
+            words = [(script.name, str(reply[0]))]
+            if script.name == "leader/apply":
+                words += [
+                    (f"move/{op['verb']}", str(word))
+                    for op, word in zip(values["ops"], reply[1:], strict=False)
+                ]
+            self.calls.append(Call(script, values, tuple(words)))
+            return reply
+
+        return call
+
+
+def contents(client: redis.Redis, *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything a server holds, by key; the keys named in ``without`` left out."""
+    names = sorted(key for key in client.scan_iter(count=1000) if key not in without)
+    with client.pipeline(transaction=False) as anything:
+        pipe = cast("Any", anything)
+        read: dict[str, Callable[[str], Any]] = {
+            "hash": pipe.hgetall,
+            "string": pipe.get,
+            "set": pipe.smembers,
+            "zset": lambda key: pipe.zrange(key, 0, -1, withscores=True),
+            "list": lambda key: pipe.lrange(key, 0, -1),
+            "stream": pipe.xrange,
+        }
+        for name in names:
+            pipe.type(name)
+        for name, kind in zip(names, pipe.execute(), strict=True):
+            read[kind](name)
+        return dict(zip(names, pipe.execute(), strict=True))
+
+
+class World:
+    """One namespace with a group, a leader and agents; it does what tests ask by legal verbs."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+        self.sessions = SessionRepository(client, keys, SystemClock())
+        self.agents = AgentRepository(client, keys)
+        self.groups = GroupRepository(client, keys)
+        self.scopes = ScopeRepository(client, keys)
+        self.events = EventRepository(client, keys)
+        self.leadership = LeadershipRepository(client, keys)
+        self.rq_job = template(keys.root)
+        self.boots: dict[str, str] = {}
+        self.groups.configure(GROUP, {})
+        self.leader = self.lead()
+        self.admit()
+
+    def lead(self, group: str = GROUP) -> LeaderStore:
+        """Take the lock by force and begin a term."""
+        nonce = new_nonce()
+        self.client.set(self.keys.lock(group), nonce)
+        term = self.leadership.elect(group, nonce, "replica", "0")
+        assert term
+        return LeaderStore(self.client, self.client, self.keys, term)
+
+    def apply(self, *moves: m.Move, cursor: tuple[str, str] | None = None) -> list[str]:
+        """Write moves as the leader."""
+        return self.leader.apply(moves, self.rq_job, cursor=cursor)
+
+    # Agents
+
+    def admit(self, agent: str = "a1", group: str = GROUP, **changes: Any) -> str:
+        """A new boot of an agent is admitted."""
+        boot = new_nonce()
+        move = m.Admit(
+            agent, boot, group, ["architecture", "x86_64"], {"cpu": 64_000, "mem": 65_536}, "[]"
+        )
+        word = self.apply(replace(move, **changes))[0]
+        self.boots[agent] = replace(move, **changes).boot
+        return word
+
+    def mailbox(self, agent: str = "a1") -> AgentMailbox:
+        """The agent's side of the store."""
+        return AgentMailbox(self.client, self.keys.root, agent, GROUP)
+
+    def take(self, session: str, kernel: int = 0) -> list[str]:
+        """The agent claims a kernel's order; the ids it got."""
+        data = self.get(session)
+        held = data.kernels[kernel]
+        report = {"body": "{}", "mac": "0"}
+        try:
+            taken = self.mailbox(held.agent).claim(held.boot, [(order_id(data, kernel), report)])
+        except Superseded:  # a later boot was admitted
+            return []
+        return [claimed.order for claimed in taken]
+
+    # Sessions
+
+    def submit(self, **asked: Any) -> str:
+        """One session; a no-op callable unless told otherwise."""
+        return self.sessions.submit([SessionSpec(**({"callable": "jobs:noop"} | asked))])[0]
+
+    def submit_unsealed(self, parents: Sequence[str] = ()) -> str:
+        """A session whose further dependencies were never loaded."""
+        spec = SessionSpec(callable="jobs:noop", depends_on=parents)
+        prepared = self.sessions._prepare(spec)
+        prepared.asked["more"] = 1
+        prepared.asked["id"] = new_session_id(1)
+        needs = {
+            prepared.request.id: {"text": prepared.request.text, "need": prepared.request.need}
+        }
+        script = Script.load("session/submit")
+        return str(
+            script(self.client, self.keys.root, requests=needs, sessions=[prepared.asked])[1]
+        )
+
+    def get(self, session: str) -> SessionData:
+        """Its record."""
+        return self.sessions.get(session)
+
+    def state(self, session: str) -> SessionState:
+        """Where it is."""
+        return self.get(session).state
+
+    def record(self, session: str) -> dict[str, str]:
+        """Its hash as it lies in Redis."""
+        return cast("dict[str, str]", self.client.hgetall(self.keys.session(session)))
+
+    # Moves of the leader, with what a snapshot of the session says; a change overrides a field.
+
+    def place(self, session: str, agents: Sequence[str] = ("a1",), **changes: Any) -> str:
+        """Bind each kernel to an agent, in turn."""
+        data = self.sessions.many([session])
+        request = data[0].request if data else None
+        asked = request.kernels if request else [{"cpu": 1000}]
+        for agent in agents:
+            if agent not in self.boots:
+                self.admit(agent)
+        kernels = [
+            {"agent": agent, "boot": self.boots[agent], "slots": dict(slots), "order": "mac {}"}
+            for slots, agent in zip(
+                asked, [agents[i % len(agents)] for i in range(len(asked))], strict=True
+            )
+        ]
+        scopes = list(request.scopes) if request else [("global", "global")]
+        move = m.Place(
+            session, new_nonce(), " ".join(agents), kernels, scopes, json.dumps(scopes), 10_000
+        )
+        return self.apply(replace(move, **changes))[0]
+
+    def claim(self, session: str, kernel: int = 0, **changes: Any) -> str:
+        """The agent's claim reached the leader."""
+        placement, agents = self._placement(session)
+        return self.apply(
+            replace(m.Claim(session, placement, kernel, agents, 60_000, 1_800_000), **changes)
+        )[0]
+
+    def up(self, session: str, kernel: int = 0, **changes: Any) -> str:
+        """A kernel's process runs."""
+        others = [k for k in self._kernels(session) if k.index != kernel]
+        last = int(all(k.state is K.UP for k in others))
+        move = m.Up(session, self._placement(session)[0], kernel, last, 60_000)
+        return self.apply(replace(move, **changes))[0]
+
+    def over(self, session: str, kernel: int = 0, **changes: Any) -> str:
+        """A kernel ended by itself."""
+        move = m.Over(session, self._placement(session)[0], kernel, "0", "", "exited", "", "")
+        return self.apply(replace(move, **changes))[0]
+
+    def lose(self, session: str, kernel: int = 0, **changes: Any) -> str:
+        """A kernel's agent is certainly dead."""
+        move = m.Lose(session, self._placement(session)[0], kernel, "lost")
+        return self.apply(replace(move, **changes))[0]
+
+    def stop(self, session: str, reason: str = "failed", **changes: Any) -> str:
+        """Stop it, with a stop order for each kernel that may be alive."""
+        placement, agents = self._placement(session)
+        kernels = [
+            {"index": k.index, "agent": k.agent, "stop": "mac {}"}
+            for k in self._kernels(session)
+            if k.state in LIVE
+        ]
+        move = m.Stop(session, placement, reason, f"says {reason}", kernels, agents)
+        return self.apply(replace(move, **changes))[0]
+
+    def finish(self, session: str, target: str = S.SUCCEEDED, **changes: Any) -> str:
+        """All its kernels are over."""
+        move = m.Finish(
+            session, self._placement(session)[0], "end", str(target), "why", "error", 0, 0, 1_000
+        )
+        return self.apply(replace(move, **changes))[0]
+
+    def settle(self, session: str, edge: str) -> str:
+        """Its time has come."""
+        return self.apply(m.Settle(session, GROUP, edge, f"says {edge}"))[0]
+
+    def resolve(self, session: str, limit: int = 200) -> str:
+        """Tell some of its dependents."""
+        return self.apply(m.Resolve(session, GROUP, limit))[0]
+
+    def resolve_all(self) -> int:
+        """Tell all dependents of all that ended; how many steps it took."""
+        steps = 0
+        while ended := self.leader.unresolved():
+            for session in ended:
+                self.resolve(session)
+                steps += 1
+        return steps
+
+    def _placement(self, session: str) -> tuple[str, list[str]]:
+        found = self.sessions.many([session])
+        if not found:
+            return OTHER, []
+        return found[0].placement or OTHER, [k.agent for k in found[0].kernels]
+
+    def _kernels(self, session: str) -> Sequence[Any]:
+        found = self.sessions.many([session])
+        return found[0].kernels if found else ()
+
+    # Lives
+
+    def into(self, state: SessionState, **asked: Any) -> str:
+        """A session in a state, reached by legal verbs only."""
+        if state is S.PENDING:
+            return self.submit(**({"not_before": FAR} | asked))
+        session = self.submit(**asked)
+        if state in (S.READY, S.CANCELLED):
+            if state is S.CANCELLED:
+                self.sessions.cancel(session)
+            return session
+        assert self.place(session) == "placed"
+        if state is S.SCHEDULED:
+            return session
+        self.start(session, up=state is not S.PREPARING)
+        if state is S.TERMINATING:
+            assert self.stop(session) == "stopping"
+        if state in (S.SUCCEEDED, S.FAILED, S.TIMED_OUT, S.RETRYING):
+            self.end(session, state)
+        return session
+
+    def start(self, session: str, *, up: bool = True) -> None:
+        """Its agents take all orders, and the kernels come up."""
+        for kernel in range(len(self.get(session).kernels)):
+            assert self.take(session, kernel)
+            assert self.claim(session, kernel) == "done"
+            if up:
+                assert self.up(session, kernel) == "done"
+
+    def kernels_over(self, session: str) -> None:
+        """Whatever its kernels were doing, they are over."""
+        for kernel in self._kernels(session):
+            if kernel.state is K.ORDERED:
+                self.lose(session, kernel.index)
+            elif kernel.state in LIVE:
+                self.over(session, kernel.index)
+
+    def end(self, session: str, target: SessionState = S.SUCCEEDED) -> None:
+        """Its kernels end, and it with them."""
+        self.kernels_over(session)
+        assert self.finish(session, target) == "done"
+
+    def end_withdrawn(self, session: str) -> None:
+        """Its orders are taken back before any claim, and it is cancelled."""
+        assert self.stop(session, "cancelled") == "cancelled"
+
+    def reach_start_time(self, session: str) -> None:
+        """Time passes: what it waited for is past now."""
+        self.client.hset(self.keys.session(session), "not_before", "1")
+
+
+def order_id(data: SessionData, kernel: int = 0) -> str:
+    """The id of a kernel's order."""
+    return f"{data.id}-{kernel}-{data.placement}"
