@@ -13,12 +13,19 @@ from uuid import uuid4
 import fakeredis
 import pytest
 import redis
+from hypothesis import settings
 
 from scheduler.store.embedded import EmbeddedRedis, embedded_binary, system_binary
 from scheduler.store.keys import Keys
 
 SERVERS = ("fake", "redis-7", "embedded")
 VOLATILE = {"appendonly": "no"}
+
+# What was green stays green: a change is judged by the same examples each time. New ones are looked
+# for on purpose, with --hypothesis-profile=hunt.
+settings.register_profile("steady", max_examples=60, deadline=None, derandomize=True)
+settings.register_profile("hunt", max_examples=2000, deadline=None, derandomize=False)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

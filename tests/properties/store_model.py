@@ -44,6 +44,7 @@ class Session:
     placement: str = ""
     why: str = ""
     attempts: int = 0
+    cancelling: bool = False  #: asked for while it was placed: it must not run once more
 
     @property
     def unmet(self) -> int:
@@ -151,10 +152,11 @@ class Model:
             unclaimed = kernel.state is K.ORDERED and not kernel.taken
             kernel.state = K.WITHDRAWN if unclaimed else K.STOPPING
         none_ran = all(kernel.state is K.WITHDRAWN for kernel in alive)
-        if session.state is S.SCHEDULED and none_ran and reason == "cancelled":
+        unplaced = session.state is S.SCHEDULED and none_ran
+        if unplaced and (reason == "cancelled" or (reason == "unplaced" and session.cancelling)):
             session.state = S.CANCELLED
             return "cancelled"
-        if session.state is S.SCHEDULED and none_ran and reason == "unplaced":
+        if unplaced and reason == "unplaced":
             self.to_ready(session)
             return "unplaced"
         if session.state is S.SCHEDULED and not none_ran:
@@ -174,6 +176,8 @@ class Model:
             return "stale"
         if any(kernel.state in LIVE for kernel in session.kernels):
             return "alive"
+        if session.cancelling and target not in FINAL:
+            target = S.CANCELLED
         if target is S.READY:
             self.to_ready(session)
         session.state = target
@@ -188,6 +192,7 @@ class Model:
         if session.state in FINAL:
             return "ended"
         if session.state in PLACED:
+            session.cancelling = True
             return "accepted"
         session.state = S.CANCELLED
         return "cancelled"
@@ -223,7 +228,7 @@ class Model:
         session = self.sessions[id_]
         if session.state not in FINAL - {S.SUCCEEDED}:
             return False
-        session.state = S.PENDING
+        session.state, session.cancelling = S.PENDING, False
         session.parents = {parent: False for parent in session.parents if parent in self.sessions}
         self._wait_for_parents(id_)
         if session.state is S.READY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.scheduler import Policy, examine, propose, withdraw
@@ -59,7 +59,6 @@ def build(case: Case) -> tuple[Snapshot, Policy, int]:
     return made, policy(DispersedAgentSelector({}) if dispersed else None), limit
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_no_agent_is_oversold(case: Case) -> None:
     """K10, X8."""
@@ -82,7 +81,6 @@ def test_no_agent_is_oversold(case: Case) -> None:
         assert not row.data.max_kernels or count[name] <= row.data.max_kernels
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_no_scope_is_over_its_limit(case: Case) -> None:
     """D3, X8."""
@@ -96,7 +94,6 @@ def test_no_scope_is_over_its_limit(case: Case) -> None:
         assert use.max_sessions is None or held <= use.max_sessions
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_equal_snapshots_give_equal_plans(case: Case) -> None:
     """X5: a decision can be replayed."""
@@ -107,7 +104,6 @@ def test_equal_snapshots_give_equal_plans(case: Case) -> None:
     assert first == second
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_of_equal_requests_the_higher_priority_is_placed_first(case: Case) -> None:
     """K2."""
@@ -126,7 +122,6 @@ def test_of_equal_requests_the_higher_priority_is_placed_first(case: Case) -> No
         assert not placed or not left or max(placed) < min(left)
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_who_is_left_could_not_have_been_placed(case: Case) -> None:
     """No session starves another: after an unlimited plan, no head of a line fits any more."""
@@ -140,7 +135,6 @@ def test_who_is_left_could_not_have_been_placed(case: Case) -> None:
         assert not (admitted and made.agents.fits(Need.of(head.request.kernels)))
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_withdrawing_a_whole_plan_leaves_what_was_before(case: Case) -> None:
     """K8, K10."""
@@ -154,7 +148,6 @@ def test_withdrawing_a_whole_plan_leaves_what_was_before(case: Case) -> None:
     assert before == after
 
 
-@settings(max_examples=50)
 @given(CASES)
 def test_every_session_is_placed_or_waits_and_none_is_placed_twice(case: Case) -> None:
     made, rules, limit = build(case)

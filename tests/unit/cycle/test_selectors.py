@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.agents import AgentTable
@@ -166,7 +166,6 @@ def change(view: AgentTable, verb: str, name: str, *, flag: bool) -> None:
 
 
 @pytest.mark.parametrize("plugin", [ConcentratedAgentSelector, DispersedAgentSelector])
-@settings(max_examples=60)
 @given(steps=STEPS, kinds=st.lists(st.integers(0, len(NEEDS) - 1), min_size=1, max_size=8))
 def test_the_choice_is_the_one_that_sorting_all_agents_gives(
     plugin: type[RankedAgentSelector], steps: list[tuple[str, int, bool]], kinds: list[int]

@@ -38,6 +38,15 @@ def test_an_agent_without_facts_is_admitted(world: World) -> None:
     assert ({}, {}) == (world.agents.get("a2").capacity, world.agents.get("a2").free)
 
 
+def test_what_is_withdrawn_after_a_cancel_was_asked_for_does_not_wait_again(world: World) -> None:
+    """K4: the cancel came while the leader was withdrawing an order that nobody had claimed."""
+    session = world.into(S.SCHEDULED)
+    assert "accepted" == world.sessions.cancel(session)
+
+    assert "cancelled" == world.stop(session, "unplaced")
+    assert S.CANCELLED is world.get(session).state
+
+
 def test_a_session_of_a_thousand_kernels_lives_and_ends(world: World) -> None:
     world.admit("a1", capacity={"cpu": 1_000_000})
     session = world.submit(cluster_size=1000)

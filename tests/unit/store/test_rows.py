@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.domain import moves as m
@@ -106,7 +106,6 @@ def _numbered_attempt(row: AttemptData, number: int) -> AttemptData:
 
 
 @given(sessions())
-@settings(max_examples=60, deadline=None)
 def test_a_record_read_back_is_the_same_value(data: SessionData) -> None:
     """K5."""
     row = row_from_session(data)

@@ -39,7 +39,8 @@ end
 
 function moves.stop(op)
     local key = keys.session(op.session)
-    local state, placement, before = unpack(redis.call('HMGET', key, 'state', 'placement', 'reason'))
+    local state, placement, before, cancelled =
+        unpack(redis.call('HMGET', key, 'state', 'placement', 'reason', 'cancel_requested'))
     if not state then return 'gone' end
     if placement ~= op.placement then return 'superseded' end
     if not SESSION_LIFE.stop[state] then return 'ended' end
@@ -50,8 +51,9 @@ function moves.stop(op)
     end
     if state == 'SCHEDULED' and (op.reason == 'cancelled' or op.reason == 'unplaced') and not alive(op.session) then
         release_scopes(op.session)
-        if op.reason == 'cancelled' then
-            finish(op.session, 'cancel', 'CANCELLED', op.says)
+        if op.reason == 'cancelled' or cancelled then
+            -- Asked for while this was decided: it must not be placed once more.
+            finish(op.session, 'cancel', 'CANCELLED', op.reason == 'cancelled' and op.says or cancelled)
             return 'cancelled'
         end
         to_ready(op.session, 'unplace', op.says)
