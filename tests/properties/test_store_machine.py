@@ -336,7 +336,7 @@ def test_the_store_holds_exactly_what_the_model_says(
     run_state_machine_as_test(
         cast("Any", lambda: StoreMachine(redis_client)),
         settings=settings(
-            max_examples=int(settings.default.max_examples * share),
+            max_examples=int(settings().max_examples * share),
             stateful_step_count=STEPS,
             suppress_health_check=list(HealthCheck),
             # To shrink takes minutes; a failure prints its steps, and they are short enough.
