@@ -8,11 +8,25 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, pass_app
-from scheduler.cli.options import NONE, complete_groups, milliseconds_or_none
-from scheduler.cli.output import JSON, duration, output_option, print_facts, print_json, print_table
-from scheduler.domain.group import ScalingGroupOpts
+from scheduler.cli.options import (
+    NONE,
+    complete_groups,
+    milliseconds,
+    milliseconds_or_none,
+    plugin_option,
+)
+from scheduler.cli.output import (
+    JSON,
+    duration,
+    moment,
+    output_option,
+    print_facts,
+    print_json,
+    print_table,
+)
+from scheduler.domain.group import GroupRevision, ScalingGroupOpts
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
-from scheduler.plugins.loading import load_agent_selector, load_scheduler
+from scheduler.operations.policy import change_group, create_group, roll_back_group
 
 _name = click.argument("name", shell_complete=complete_groups)
 
@@ -34,7 +48,7 @@ def list_(app: App, output: str) -> None:
     print_table(
         ("GROUP", "AGENTS", "WAITING", "PLACED", "ENDED", "SCHEDULER", "SELECTOR"),
         [tuple(summary.values()) for summary in found],
-        empty="There are no scaling groups; `scheduler group set NAME` creates one.",
+        empty="There are no scaling groups; `scheduler group create NAME` makes one.",
     )
 
 
@@ -61,18 +75,21 @@ def _summary(app: App, name: str) -> dict[str, Any]:
 @pass_app
 def show(app: App, name: str, output: str) -> None:
     """Show a scaling group's options and how many sessions are in each state."""
-    app.groups(name)
-    options, counts = app.store.groups.get(name), app.store.sessions.counts(name)
+    found, counts = app.store.groups.read(name), app.store.sessions.counts(name)
+    options = found.options
     if output == JSON:
         sessions = {str(state): count for state, count in counts.items()}
-        print_json({"group": name, **asdict(options), "sessions": sessions})
+        standing = {"revision": found.revision, "paused": found.paused}
+        print_json({"group": name, **standing, **asdict(options), "sessions": sessions})
         return
     pending = options.pending_timeout_ms
     print_facts(
         {
             "group": name,
-            "scheduler": options.scheduler,
-            "selector": options.agent_selector,
+            "revision": found.revision,
+            "paused": found.paused or "no",
+            "scheduler": _with_options(options.scheduler, options.scheduler_opts),
+            "selector": _with_options(options.agent_selector, options.agent_selector_opts),
             "grows": "yes" if options.grows else "no",
             "pending timeout": "none" if pending is None else duration(pending),
             "barrier timeout": duration(options.barrier_timeout_ms),
@@ -84,35 +101,174 @@ def show(app: App, name: str, output: str) -> None:
     print_table(("STATE", "SESSIONS"), list(counts.items()))
 
 
+def _with_options(name: str, options: dict[str, Any]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in sorted(options.items()))])
+
+
+def _policy_options(command: Any) -> Any:
+    """What ``create`` and ``set`` take; nothing that was not said changes."""
+    for option in reversed(
+        [
+            click.option(
+                "--scheduler", metavar="NAME", help="In which order waiting sessions are tried."
+            ),
+            click.option(
+                "--scheduler-opt",
+                "scheduler_opts",
+                type=plugin_option,
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="An option of the scheduler; the value null takes it back.",
+            ),
+            click.option("--selector", metavar="NAME", help="Which agent gets a kernel."),
+            click.option(
+                "--selector-opt",
+                "selector_opts",
+                type=plugin_option,
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="An option of the selector; the value null takes it back.",
+            ),
+            click.option(
+                "--grows/--no-grows",
+                default=None,
+                help="Whether agents may be added from outside: then what fits none of today's waits.",
+            ),
+            click.option(
+                "--pending-timeout",
+                type=milliseconds_or_none,
+                metavar="DURATION|none",
+                help="Cancel sessions that waited this long.",
+            ),
+            click.option(
+                "--barrier-timeout",
+                type=milliseconds,
+                metavar="DURATION",
+                help="How long the kernels of a session may take to be up.",
+            ),
+            click.option(
+                "--claim-timeout",
+                type=milliseconds,
+                metavar="DURATION",
+                help="An order that no agent took by then goes elsewhere.",
+            ),
+            click.option(
+                "--max-rescues",
+                type=click.IntRange(0, 1000),
+                metavar="N",
+                help="A session that lost its agent more often than this fails.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@group.command()
+@_name
+@_policy_options
+@pass_app
+def create(app: App, /, name: str, **asked: Any) -> None:
+    """Create a scaling group. A replica leads it when it is started with --group NAME."""
+    create_group(app.store.groups, name, _changes(asked))
+    click.echo(f"group {name} created")
+
+
 @group.command("set")
 @_name
-@click.option("--scheduler", metavar="NAME", help="In which order waiting sessions are tried.")
-@click.option("--selector", metavar="NAME", help="Which agent gets a kernel.")
+@_policy_options
 @click.option(
-    "--grows/--no-grows",
-    default=None,
-    help="Whether agents may be added from outside: then what fits none of today's waits.",
-)
-@click.option(
-    "--pending-timeout",
-    type=milliseconds_or_none,
-    metavar="DURATION|none",
-    help="Cancel sessions that waited this long.",
+    "--revision",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Change nothing unless the group is at this revision.",
 )
 @pass_app
-def set_(app: App, /, name: str, **asked: Any) -> None:
-    """Create a scaling group, or change the options named."""
-    store = app.store
-    now = store.groups.get(name) if name in store.groups.names() else ScalingGroupOpts()
-    changes: dict[str, Any] = {}
-    if asked["scheduler"] is not None:
-        load_scheduler(asked["scheduler"], now, {})
-        changes["scheduler"] = asked["scheduler"]
-    if asked["selector"] is not None:
-        load_agent_selector(asked["selector"], now, {})
-        changes["agent_selector"] = asked["selector"]
-    if asked["grows"] is not None:
-        changes["grows"] = asked["grows"]
+def set_(app: App, /, name: str, revision: int | None, **asked: Any) -> None:
+    """Change options of a scaling group; its leader goes on with them at once."""
+    now, new = change_group(app.store.groups, name, _changes(asked), expected=revision)
+    click.echo(f"group {name} {'changed' if new else 'unchanged'}, revision {now}")
+
+
+def _changes(asked: dict[str, Any]) -> dict[str, Any]:
+    """The options that were said, by their names."""
+    named = {
+        "scheduler": asked["scheduler"],
+        "scheduler_opts": dict(asked["scheduler_opts"]) or None,
+        "agent_selector": asked["selector"],
+        "agent_selector_opts": dict(asked["selector_opts"]) or None,
+        "grows": asked["grows"],
+        "barrier_timeout_ms": asked["barrier_timeout"],
+        "claim_timeout_ms": asked["claim_timeout"],
+        "max_rescues": asked["max_rescues"],
+    }
+    changes = {name: value for name, value in named.items() if value is not None}
     if (timeout := asked["pending_timeout"]) is not None:
         changes["pending_timeout_ms"] = None if timeout == NONE else timeout
-    click.echo(f"group {name} {store.groups.configure(name, changes)}")
+    return changes
+
+
+@group.command()
+@_name
+@output_option
+@pass_app
+def history(app: App, name: str, output: str) -> None:
+    """List the revisions of a scaling group's options, newest first, and what each changed."""
+    found = app.store.groups.history(name)
+    if output == JSON:
+        print_json([asdict(revision) for revision in found])
+        return
+    before = [*found[1:], None]
+    print_table(
+        ("REVISION", "WHEN", "BY", "CHANGED"),
+        [
+            (then.revision, moment(then.at), then.says, _difference(earlier, then))
+            for then, earlier in zip(found, before, strict=True)
+        ],
+    )
+
+
+def _difference(earlier: GroupRevision | None, then: GroupRevision) -> str:
+    old = asdict(earlier.options) if earlier else asdict(ScalingGroupOpts())
+    changed = {key: value for key, value in asdict(then.options).items() if old[key] != value}
+    return ", ".join(f"{key}: {old[key]} > {value}" for key, value in changed.items()) or "-"
+
+
+@group.command()
+@_name
+@click.argument("revision", type=click.IntRange(1))
+@pass_app
+def rollback(app: App, name: str, revision: int) -> None:
+    """Set all options back to what they were at a revision; that is a revision, too."""
+    now = roll_back_group(app.store.groups, name, revision)
+    click.echo(f"group {name} is back to revision {revision}, as revision {now}")
+
+
+@group.command()
+@_name
+@click.option("--why", default="by an operator", show_default=True, help="What sessions are told.")
+@pass_app
+def pause(app: App, name: str, why: str) -> None:
+    """Place nothing new; what runs goes on, what is submitted waits."""
+    click.echo(f"group {name} {_said(app.store.groups.pause(name, why), 'paused')}")
+
+
+@group.command()
+@_name
+@pass_app
+def resume(app: App, name: str) -> None:
+    """Place again after a pause."""
+    click.echo(f"group {name} {_said(app.store.groups.resume(name), 'not paused')}")
+
+
+def _said(word: str, already: str) -> str:
+    return f"was {already} already" if word == "already" else word
+
+
+@group.command()
+@_name
+@pass_app
+def delete(app: App, name: str) -> None:
+    """Delete a scaling group that has no agents, no sessions and no leader."""
+    app.store.groups.delete(name)
+    click.echo(f"group {name} deleted")

@@ -93,6 +93,15 @@ def assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
+def plugin_option(text: str) -> tuple[str, Any]:
+    """NAME=VALUE; a value that is JSON is read as such, anything else is text."""
+    name, value = assignment(text)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def address(text: str) -> tuple[str, int]:
     """HOST:PORT, or PORT on the loopback interface."""
     host, _, port = text.rpartition(":")

@@ -10,12 +10,16 @@ SchedulerError
 |   |-- SessionNotFound
 |   |-- AgentNotFound
 |   |-- GroupNotFound
+|   |-- RevisionNotFound
 |   |-- DependencyNotFound
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
 |   |-- Unsatisfiable
 |   |-- WrongState
+|   |-- GroupExists
+|   |-- GroupInUse
+|   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
 |   |-- RedisFull
 |   |-- RedisUnsuitable
@@ -76,6 +80,10 @@ class GroupNotFound(NotFound):
     """Scaling group {group!r} does not exist; known groups: {known}."""
 
 
+class RevisionNotFound(NotFound):
+    """Group {group!r} has no revision {revision}; `scheduler group history {group}` shows those that are kept."""
+
+
 class DependencyNotFound(NotFound):
     """The session was not submitted: it depends on {session}, which is not known here."""
 
@@ -98,6 +106,18 @@ class Unsatisfiable(Refused):
 
 class WrongState(Refused):
     """Session {session} is {state}; {verb} works only in {allowed}."""
+
+
+class GroupExists(Refused):
+    """Scaling group {group!r} exists already; `scheduler group set {group}` changes it."""
+
+
+class GroupInUse(Refused):
+    """Scaling group {group!r} cannot be deleted: it has {holds}."""
+
+
+class RevisionConflict(Refused):
+    """Group {group!r} is at revision {found}, not {expected}: somebody changed it meanwhile; nothing was written."""
 
 
 class AgentInUse(Refused):

@@ -36,6 +36,9 @@ CATALOGUE: Mapping[str, str] = MappingProxyType(
         "leader.resigned": "the leader handed its term back",
         "scope.changed": "a scope has other limits now",
         "group.changed": "a scaling group has other options now",
+        "group.paused": "a scaling group places nothing new",
+        "group.resumed": "a scaling group places again",
+        "group.deleted": "a scaling group is gone",
         "epoch.began": "the stream's numbering began anew after Redis lost writes or was replaced",
     }
 )

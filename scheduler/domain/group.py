@@ -23,3 +23,23 @@ class ScalingGroupOpts:
     barrier_timeout_ms: int = 60_000
     claim_timeout_ms: int = 10_000
     max_rescues: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingGroup:
+    """A group as it stands: its options, which revision of them, and whether it is paused."""
+
+    name: str
+    options: ScalingGroupOpts
+    revision: int
+    paused: str  #: why nothing new is placed, or ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRevision:
+    """The options as they were set once."""
+
+    revision: int
+    at: int  #: ms of Redis' clock
+    says: str  #: what made it: set, or the revision that was rolled back to
+    options: ScalingGroupOpts

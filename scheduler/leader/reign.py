@@ -99,6 +99,7 @@ class Reign:
         self._forget = Every(_FORGET_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
         self._busy = True
+        self._paused = ""  #: why nothing new is placed
         self._caught_up = False
         self._timers_known = False  #: whether nothing was written since timers were read
         self._forgetting = False
@@ -108,9 +109,10 @@ class Reign:
 
         Raises StoreUnavailable, UnknownPlugin, InvalidSetting.
         """
-        options = self._groups.get(self.term.group)
-        policy = load_policy(options)
-        self._state = load(self._repositories, options, policy.scheduler)
+        group = self._groups.read(self.term.group)
+        policy = load_policy(group.options)
+        self._paused = group.paused
+        self._state = load(self._repositories, group.options, policy.scheduler)
         self._assemble(policy)
         self._busy, self._caught_up = True, False
         self._log.info(
@@ -165,7 +167,7 @@ class Reign:
         busy = self._hear()
         self._timers_known &= not busy
         busy |= self._look_at_the_clock()
-        if self.chores.hold_over():
+        if self.chores.hold_over() and not self._paused:
             placed = self.dispatcher.counts.placed
             busy |= self.dispatcher.run_once()
             self._timers_known &= placed == self.dispatcher.counts.placed
@@ -220,7 +222,8 @@ class Reign:
         return more or self._forgetting
 
     def _reload_group(self) -> None:
-        options = self._groups.get(self.term.group)
+        group = self._groups.read(self.term.group)
+        self._paused, options = group.paused, group.options
         try:
             policy = load_policy(options)
         except InvalidInput as error:

@@ -64,12 +64,13 @@ def explain(
     facts: Facts,
     validators: tuple[AbstractValidator, ...],
     context_of: Callable[[SessionData], ValidatorContext],
-    led: Callable[[str], bool],
+    of_group: Callable[[str], list[Refusal]],
 ) -> Explanation:
     """Explain one session. Raises SessionNotFound.
 
     A waiting session is asked of the validators again, on what is true now; what only the leader can
-    know (that no agent has room) comes from the verdict it left.
+    know (that no agent has room) comes from the verdict it left. ``of_group`` says what holds up all
+    sessions of a group.
     """
     data = facts.get(session)
     if data.state not in (SessionState.PENDING, SessionState.READY):
@@ -80,14 +81,7 @@ def explain(
     # What a rule said then is not told beside what it says now.
     if noted and not {v.name for v in validators}.issuperset(noted["by"].split(", ")):
         refusals.append(Refusal(noted["by"], noted["reason"], tuple(noted["cures"])))
-    if not led(data.group):
-        refusals.append(
-            Refusal(
-                "leader",
-                f"group {data.group} has no leader now",
-                ("start a replica: `scheduler replica run`",),
-            )
-        )
+    refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
     if data.unsealed:
         says = "its dependencies are still being loaded by the app that submitted it"

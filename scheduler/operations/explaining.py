@@ -8,9 +8,10 @@ from typing import Protocol
 from scheduler.domain.clock import Clock
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
-from scheduler.operations.explain import Explanation, explain
+from scheduler.operations.explain import Explanation, Refusal, explain
 from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
 from scheduler.plugins.loading import load_validators
+from scheduler.store.groups import GroupRepository
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
@@ -25,6 +26,8 @@ class _Store(Protocol):
     @property
     def scopes(self) -> ScopeRepository: ...
     @property
+    def groups(self) -> GroupRepository: ...
+    @property
     def leadership(self) -> LeadershipRepository: ...
     @property
     def clock(self) -> Clock: ...
@@ -37,8 +40,29 @@ def explain_session(store: _Store, session: str) -> Explanation:
         store.sessions,
         load_validators(),
         lambda data: context_of(store, data),
-        lambda group: bool(store.leadership.show(group)["lock"]),
+        lambda group: _of_group(store, group),
     )
+
+
+def _of_group(store: _Store, group: str) -> list[Refusal]:
+    refusals = []
+    if why := store.groups.read(group).paused:
+        refusals.append(
+            Refusal(
+                "pause",
+                f"group {group} is paused: {why}",
+                (f"an operator resumes it: `scheduler group resume {group}`",),
+            )
+        )
+    if not store.leadership.show(group)["lock"]:
+        refusals.append(
+            Refusal(
+                "leader",
+                f"group {group} has no leader now",
+                ("start a replica: `scheduler replica run`",),
+            )
+        )
+    return refusals
 
 
 def context_of(store: _Store, data: SessionData) -> ValidatorContext:

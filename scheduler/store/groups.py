@@ -9,14 +9,23 @@ from typing import Any, cast
 
 import redis
 
-from scheduler.domain.errors import GroupNotFound, InvalidSetting
-from scheduler.domain.group import ScalingGroupOpts
-from scheduler.domain.ids import is_name
+from scheduler.domain.errors import (
+    GroupExists,
+    GroupInUse,
+    GroupNotFound,
+    InvalidSetting,
+    RevisionConflict,
+)
+from scheduler.domain.group import GroupRevision, ScalingGroup, ScalingGroupOpts
+from scheduler.domain.ids import has_control_characters, is_name
+from scheduler.domain.scope import LONGEST_NAME
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
 _SET = Script.load("group/set")
+_PAUSE = Script.load("group/pause")
+_DELETE = Script.load("group/delete")
 _NAMES = tuple(field.name for field in fields(ScalingGroupOpts))
 
 
@@ -37,6 +46,36 @@ class GroupRepository:
 
         Raises InvalidSetting for a name or an option that is none.
         """
+        return self._set(group, options, "any")[0]
+
+    def create(self, group: str, options: Mapping[str, Any]) -> int:
+        """Create a group; its first revision. Raises GroupExists, InvalidSetting."""
+        return self._set(group, options, "new")[1]
+
+    def change(
+        self,
+        group: str,
+        options: Mapping[str, Any],
+        *,
+        expected: int | None = None,
+        says: str = "set",
+    ) -> int:
+        """Change the options named; the revision it is at then, a new one if anything is different.
+
+        ``expected`` is the revision that was looked at; ``says`` is told by the history. Raises
+        GroupNotFound, RevisionConflict, InvalidSetting.
+        """
+        return self._set(group, options, "known", expected=expected, says=says)[1]
+
+    def _set(
+        self,
+        group: str,
+        options: Mapping[str, Any],
+        mode: str,
+        *,
+        expected: int | None = None,
+        says: str = "set",
+    ) -> tuple[str, int]:
         if not is_name(group):
             raise InvalidSetting(
                 name="group",
@@ -51,17 +90,89 @@ class GroupRepository:
         for name, value in options.items():
             flat += [name, _to_text(value)]
         with speaking_to(self._client):
-            return str(_SET(self._client, self._keys.root, group=group, fields=flat)[0])
+            word, number = [
+                *_SET(
+                    self._client,
+                    self._keys.root,
+                    group=group,
+                    fields=flat,
+                    names=_NAMES,
+                    mode=mode,
+                    revision="" if expected is None else str(expected),
+                    says=says,
+                ),
+                "0",
+            ][:2]
+        match word:
+            case "exists":
+                raise GroupExists(group=group)
+            case "unknown_group":
+                raise self._not_found(group)
+            case "conflict":
+                raise RevisionConflict(group=group, found=number, expected=expected)
+            case _:
+                return str(word), int(number)
 
     def get(self, group: str) -> ScalingGroupOpts:
         """A group's options. Raises GroupNotFound."""
+        return self.read(group).options
+
+    def read(self, group: str) -> ScalingGroup:
+        """A group as it stands. Raises GroupNotFound."""
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             pipe.sismember(self._keys.groups(), group)
             pipe.hgetall(self._keys.group(group))
             known, stored = pipe.execute()
         if not known:
-            raise GroupNotFound(group=group, known=", ".join(self.names()) or "none")
-        return options_from_row(stored)
+            raise self._not_found(group)
+        return ScalingGroup(
+            name=group,
+            options=options_from_row(stored),
+            revision=int(stored.get("revision", 0)),
+            paused=stored.get("paused", ""),
+        )
+
+    def history(self, group: str) -> list[GroupRevision]:
+        """The last hundred revisions, newest first. Raises GroupNotFound."""
+        self.read(group)
+        with speaking_to(self._client):
+            stored = cast("dict[str, str]", self._client.hgetall(self._keys.group_revisions(group)))
+        found = {int(number): json.loads(text) for number, text in stored.items()}
+        return [
+            GroupRevision(number, then["at"], then["says"], options_from_row(then["options"]))
+            for number, then in sorted(found.items(), reverse=True)
+        ]
+
+    def pause(self, group: str, why: str) -> str:
+        """Place nothing new there; ``paused`` or ``already``. Raises GroupNotFound, InvalidSetting."""
+        if not why or len(why) > LONGEST_NAME or has_control_characters(why):
+            raise InvalidSetting(
+                name="pause", problem="its reason has 1 to 256 characters and no control characters"
+            )
+        return self._pause(group, why)
+
+    def resume(self, group: str) -> str:
+        """Place again; ``resumed`` or ``already``. Raises GroupNotFound."""
+        return self._pause(group, "")
+
+    def _pause(self, group: str, why: str) -> str:
+        with speaking_to(self._client):
+            word = _PAUSE(self._client, self._keys.root, group=group, why=why)[0]
+        if word == "unknown_group":
+            raise self._not_found(group)
+        return str(word)
+
+    def delete(self, group: str) -> None:
+        """Forget a group without agents, sessions and leader. Raises GroupNotFound, GroupInUse."""
+        with speaking_to(self._client):
+            answer = _DELETE(self._client, self._keys.root, group=group)
+        if answer[0] == "unknown_group":
+            raise self._not_found(group)
+        if answer[0] == "in_use":
+            raise GroupInUse(group=group, holds=answer[1])
+
+    def _not_found(self, group: str) -> GroupNotFound:
+        return GroupNotFound(group=group, known=", ".join(self.names()) or "none")
 
 
 def options_from_row(stored: Mapping[str, str]) -> ScalingGroupOpts:
@@ -88,4 +199,4 @@ def _to_text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "1" if value else "0"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)

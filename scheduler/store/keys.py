@@ -74,6 +74,10 @@ class Keys:
         """hash, options, shapes of its agents, memory pressure; operators and leader, for ever"""
         return f"{self.root}:group:{group}"
 
+    def group_revisions(self, group: str) -> str:
+        """hash, number -> options as they were set then, as JSON; operators, the last 100"""
+        return f"{self.root}:group:{group}:revisions"
+
     def state(self, group: str, state: str) -> str:
         """zset, sessions of a group in one state by time (READY: by rank); every move"""
         return f"{self.root}:group:{group}:state:{state}"

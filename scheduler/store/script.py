@@ -26,7 +26,14 @@ import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from scheduler.domain.errors import ScriptError
-from scheduler.domain.states import FINAL, KERNEL_LIFE, SESSION_LIFE, STOP_STRENGTH, Edge
+from scheduler.domain.states import (
+    FINAL,
+    KERNEL_LIFE,
+    SESSION_LIFE,
+    STOP_STRENGTH,
+    Edge,
+    SessionState,
+)
 from scheduler.store.keys import lua_functions
 
 LUA_ROOT: Final = Path(__file__).parent / "lua"
@@ -196,6 +203,7 @@ def _expand(name: str, root: Path, path: tuple[str, ...], found: dict[str, str])
 _TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "SESSION_LIFE": lambda: _life(SESSION_LIFE),
     "KERNEL_LIFE": lambda: _life(KERNEL_LIFE),
+    "SESSION_STATES": lambda: _table({str(state): 1 for state in SessionState}),
     "FINAL": lambda: _table({str(state): 1 for state in FINAL}),
     "STRENGTH": lambda: _table(STOP_STRENGTH),
 }

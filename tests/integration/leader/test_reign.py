@@ -207,3 +207,25 @@ def test_an_order_that_no_placement_knows_is_stopped(cluster: Cluster) -> None:
     assert [f"stop-{stray}"] == cluster.store.client.lrange(
         cluster.store.keys.rq_queue("a1"), 0, -1
     )
+
+
+def test_a_paused_group_places_nothing_and_looks_after_what_runs(cluster: Cluster) -> None:
+    """K17."""
+    made = reign(cluster)
+    (running,) = started(cluster, made, 1)
+    cluster.store.groups.pause(GROUP, "new disks")
+    cluster.submit(3)
+    turn_until(made, lambda: len(made._state.waiting) == 3)
+
+    (agent,) = cluster.agents
+    agent.end(list(agent.running.values()))
+    turn_until(made, lambda: cluster.get(running).state is S.SUCCEEDED)
+    assert 3 == cluster.store.sessions.counts(GROUP)[S.READY]
+
+    second = reign(cluster)
+    turn_until(second, second.chores.hold_over)
+    second.run_once()
+    assert 3 == cluster.store.sessions.counts(GROUP)[S.READY], "a pause outlives its leader"
+
+    cluster.store.groups.resume(GROUP)
+    turn_until(second, lambda: cluster.store.sessions.counts(GROUP)[S.READY] == 0)

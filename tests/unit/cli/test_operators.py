@@ -166,58 +166,6 @@ def test_groups_are_listed_with_what_they_hold(world: World, run: Run) -> None:
     assert (1, 1, 1) == tuple(document.json[0][name] for name in ("waiting", "placed", "ended"))
 
 
-def test_a_group_is_created_changed_and_shown(world: World, run: Run) -> None:
-    created = run("group", "set", "gpu")
-    changed = run(
-        "group", "set", "gpu", "--selector", "dispersed", "--grows", "--pending-timeout", "90m"
-    )
-    again = run("group", "set", "gpu", "--grows")
-
-    assert ["created", "changed", "unchanged"] == [
-        s.out.split()[-1] for s in (created, changed, again)
-    ]
-    options = world.groups.get("gpu")
-    assert ("dispersed", True, 5_400_000) == (
-        options.agent_selector,
-        options.grows,
-        options.pending_timeout_ms,
-    )
-    assert "1h30m" in run("group", "show", "gpu").out
-    assert "dispersed" == run("group", "show", "gpu", "-o", "json").json["agent_selector"]
-
-
-def test_a_pending_timeout_can_be_taken_back(world: World, run: Run) -> None:
-    run("group", "set", "gpu", "--pending-timeout", "1h")
-    run("group", "set", "gpu", "--pending-timeout", "none", "--no-grows")
-
-    assert world.groups.get("gpu").pending_timeout_ms is None
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["--scheduler", "nosuch"], "There is no scheduler named 'nosuch'; installed are: fifo."),
-        (["--selector", "nosuch"], "There is no agent selector named 'nosuch'; installed are: "),
-        (["--pending-timeout", "soon"], "is no duration"),
-    ],
-)
-def test_a_plugin_that_is_not_installed_is_refused(
-    world: World, run: Run, words: list[str], says: str
-) -> None:
-    said = run("group", "set", "gpu", *words)
-
-    assert (2, "", 1) == (said.code, said.out, said.err.count("\n"))
-    assert says in said.err
-    assert ["default"] == world.groups.names()
-
-
-def test_an_unknown_group_is_not_shown(world: World, run: Run) -> None:
-    _ = world
-
-    assert 3 == run("group", "show", "nosuch").code
-    assert 2 == run("group", "set", "no such").code
-
-
 def test_a_scope_is_limited_and_freed(world: World, run: Run) -> None:
     scope = Scope("keypair", "k1")
 

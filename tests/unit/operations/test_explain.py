@@ -13,7 +13,7 @@ from scheduler.domain.ids import SessionId
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.states import KernelState, SessionState
-from scheduler.operations.explain import Explanation, explain
+from scheduler.operations.explain import Explanation, Refusal, explain
 from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
 from tests.unit.cycle.made import request
 
@@ -69,7 +69,8 @@ def told(
     def context(data: SessionData) -> ValidatorContext:
         return ValidatorContext(data.id, data.request, 0, None, unmet, {GLOBAL: ScopeUse(limit, 0)})
 
-    return explain(data.id, Facts(data, noted), RULES, context, lambda _: led)
+    nobody = Refusal("leader", "no leader", ())
+    return explain(data.id, Facts(data, noted), RULES, context, lambda _: [] if led else [nobody])
 
 
 def by(found: Explanation) -> list[str]:

@@ -68,6 +68,12 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
 }
 
+
+def _delete_a_group(world: World) -> None:
+    world.groups.configure("g2", {"grows": True})
+    world.groups.delete("g2")
+
+
 # Agents, groups, scopes, terms
 
 
@@ -132,6 +138,16 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("group/set", "created"): lambda w: w.groups.configure("g2", {"grows": True}),
     ("group/set", "changed"): lambda w: w.groups.configure(GROUP, {"max_rescues": 5}),
     ("group/set", "unchanged"): lambda w: w.groups.configure(GROUP, {}),
+    ("group/set", "exists"): lambda w: w.groups.create(GROUP, {"max_rescues": 5}),
+    ("group/set", "unknown_group"): lambda w: w.groups.change("nowhere", {"max_rescues": 5}),
+    ("group/set", "conflict"): lambda w: w.groups.change(GROUP, {"max_rescues": 5}, expected=7),
+    ("group/pause", "paused"): lambda w: w.groups.pause(GROUP, "a reason"),
+    ("group/pause", "resumed"): lambda w: (w.groups.pause(GROUP, "x"), w.groups.resume(GROUP)),
+    ("group/pause", "already"): lambda w: w.groups.resume(GROUP),
+    ("group/pause", "unknown_group"): lambda w: w.groups.resume("nowhere"),
+    ("group/delete", "deleted"): _delete_a_group,
+    ("group/delete", "in_use"): lambda w: w.groups.delete(GROUP),
+    ("group/delete", "unknown_group"): lambda w: w.groups.delete("nowhere"),
     ("scope/set", "set"): lambda w: w.scopes.limit(GLOBAL, ScopeLimits(3)),
     ("leader/apply", "applied"): lambda w: w.apply(),
     ("leader/apply", "already"): lambda w: w.apply(cursor=("5-5", "6-6")),
@@ -296,6 +312,9 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
+    ("group/pause", "paused"): "already",
+    ("group/pause", "resumed"): "already",
+    ("group/delete", "deleted"): "unknown_group",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",

@@ -1,0 +1,23 @@
+-- Forget a group that holds nothing: no agents, no sessions, no leader. Its term number stays, so that
+-- a group of the same name never repeats one.
+--
+-- @arg group str
+-- @reply deleted | in_use | unknown_group
+-- @include lib/emit
+if redis.call('SISMEMBER', keys.groups(), group) == 0 then return { 'unknown_group' } end
+local holds = {}
+local function count(amount, what)
+    if amount > 0 then holds[#holds + 1] = amount .. ' ' .. what end
+end
+count(redis.call('SCARD', keys.group_agents(group)), 'agents')
+for state in pairs(SESSION_STATES) do count(redis.call('ZCARD', keys.state(group, state)), 'sessions ' .. state) end
+count(redis.call('EXISTS', keys.lock(group)), 'leader')
+if #holds > 0 then
+    table.sort(holds)
+    return { 'in_use', table.concat(holds, ', ') }
+end
+redis.call('SREM', keys.groups(), group)
+redis.call('DEL', keys.group(group), keys.group_revisions(group), keys.verdicts(group), keys.inbox(group),
+    keys.reports(group), keys.timers(group), keys.resolve(group))
+emit('group.deleted', 'group', group)
+return { 'deleted' }
