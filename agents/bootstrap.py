@@ -75,10 +75,12 @@ class StorePost:
         with self._lock:
             self._mailbox.report(reports)
 
-    def beat(self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str]) -> Answer:
-        """Say what runs, hear the answer."""
+    def beat(
+        self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str], over: Sequence[str]
+    ) -> Answer:
+        """Say what runs and which stops are carried out, hear the answer."""
         with self._lock:
-            return self._mailbox.beat(boot, ttl_ms, claims=claims, running=running)
+            return self._mailbox.beat(boot, ttl_ms, claims=claims, running=running, over=over)
 
     def stop_order(self, order: str) -> str | None:
         """The signed stop order for one order, if one stands."""

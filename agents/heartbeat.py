@@ -73,6 +73,7 @@ class Heartbeat:
         self._ever_admitted = False
         self._registered_ns = 0
         self._said: tuple[str, str] | None = None
+        self._over: list[str] = []  #: stops that stood at the last beat, of kernels that are over
         self._log = identity.log()
         self._service = Service("heartbeat", self.run_once)
         self.may_claim = threading.Event()
@@ -104,7 +105,9 @@ class Heartbeat:
         try:
             if not self._registered_ns:
                 self._say_register(sent)
-            answer = self._post.beat(self._identity.boot, ttl_ms, claims=claims, running=running)
+            answer = self._post.beat(
+                self._identity.boot, ttl_ms, claims=claims, running=running, over=self._over
+            )
             return self._hear(answer, sent)
         except (StoreUnavailable, RedisFull) as error:
             self._once("unreachable", str(error))
@@ -117,8 +120,9 @@ class Heartbeat:
         if answer.word == "ok":
             self._leash.extend(sent + self._rhythm.lease_ms * 1_000_000)
             self._be_admitted(ruler)
-            for order, text in answer.stops.items():
-                ruler.stop(order, text)
+            self._over = [order for order in answer.stops if self._held.over(order)]
+            for order in answer.stops.keys() - set(self._over):
+                ruler.stop(order, answer.stops[order])
             return self._rhythm.interval_s
         self.may_claim.clear()
         if answer.word == "refused":

@@ -40,6 +40,11 @@ class Held:
         with self._lock:
             return order in self._held or order in self._seen
 
+    def over(self, order: str) -> bool:
+        """Whether it ran here, and its end was told."""
+        with self._lock:
+            return order in self._seen and order not in self._held
+
     def any(self) -> bool:
         """Whether something is held; without the lock, as a hint."""
         return bool(self._held)

@@ -61,8 +61,10 @@ class Post(Protocol):
         """Append encoded reports, in order."""
         ...
 
-    def beat(self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str]) -> Answer:
-        """Say what runs, hear the answer."""
+    def beat(
+        self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str], over: Sequence[str]
+    ) -> Answer:
+        """Say what runs and which stops are carried out, hear the answer."""
         ...
 
     def stop_order(self, order: str) -> str | None:

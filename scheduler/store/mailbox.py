@@ -18,6 +18,8 @@ _CLAIM = Script.load("agent/claim")
 _REPORT = Script.load("agent/report")
 _BEAT = Script.load("agent/beat")
 _LOG = Script.load("agent/log")
+#: Stops cleared by one beat; the next one clears the rest.
+_MOST_OVER = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,16 @@ class AgentMailbox:
         with speaking_to(self._client):
             _REPORT(self._client, self._keys.root, group=self._group, reports=list(reports))
 
-    def beat(self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str]) -> Answer:
-        """Renew the lease, hear the answer."""
+    def beat(
+        self,
+        boot: str,
+        ttl_ms: int,
+        *,
+        claims: int,
+        running: Sequence[str],
+        over: Sequence[str] = (),
+    ) -> Answer:
+        """Renew the lease, hear the answer; ``over``: orders whose stop has been carried out and told."""
         text = json.dumps(
             {"boot": boot, "claims": claims, "running": list(running)}, separators=(",", ":")
         )
@@ -94,6 +104,7 @@ class AgentMailbox:
                 boot=boot,
                 ttl_ms=ttl_ms,
                 beat=text,
+                over=list(over)[:_MOST_OVER],
             )
         return Answer(word, reason, dict(zip(stops[::2], stops[1::2], strict=True)))
 

@@ -32,10 +32,14 @@ class Leader:
         self.answer: Said | None = Said("unknown")
         self.registered = 0
         self.beats: list[tuple[int, list[str]]] = []
+        self.over: list[list[str]] = []
         self.led_to: list[str] = []
 
-    def beat(self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str]) -> Answer:
+    def beat(
+        self, boot: str, ttl_ms: int, *, claims: int, running: Sequence[str], over: Sequence[str]
+    ) -> Answer:
         assert (boot, ttl_ms) == ("b" * 32, 4000)
+        self.over.append(list(over))
         self.beats.append((claims, list(running)))
         if self.answer is None:
             raise StoreUnavailable(url="redis://h", why="gone")
@@ -183,3 +187,18 @@ def test_beats_name_what_is_held_until_its_end_is_told(
 
     assert [(5, ["o1", "o2"]), (5, ["o2"])] == leader.beats
     assert held.knows("o1")
+
+
+def test_a_stop_is_obeyed_until_the_end_is_told_and_then_given_back(
+    beats: Heartbeat, leader: Leader, held: Held
+) -> None:
+    """A stop for a kernel that no session knows is taken back by nobody else."""
+    held.take([("o1", 1)])
+    leader.answer = Said("ok", stops={"o1": "stop it"})
+    beats.run_once()
+    held.told("o1")
+    beats.run_once()
+    beats.run_once()
+
+    assert ["admitted", "stop o1 stop it"] == leader.led_to
+    assert [[], [], ["o1"]] == leader.over
