@@ -8,6 +8,7 @@ it holds now. Cells are eight bytes and aligned, so a reader sees the old or the
 from __future__ import annotations
 
 import mmap
+import os
 from pathlib import Path
 from typing import Final
 
@@ -70,7 +71,8 @@ class Leash:
             path.touch(mode=0o600)
         with path.open("r+b") as file:
             if create:
-                file.truncate(_SIZE)
+                # Not a hole: writing to one on a full disk is a SIGBUS, which ends the process.
+                os.posix_fallocate(file.fileno(), 0, _SIZE)
             self._map = mmap.mmap(file.fileno(), _SIZE)
         self._cells = memoryview(self._map).cast("q")
 

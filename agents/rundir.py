@@ -7,13 +7,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from agents import facts
 from agents.leash import Leash
 from scheduler.domain.errors import Refused
+from scheduler.observability.logs import get_logger
 
 _LOCK: Final = "lock"
 _BOOT: Final = "boot.json"
@@ -29,8 +31,9 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         """Take the directory for this process. Raises Refused when another agent holds it."""
         self.path = path
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with _writing(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,6 +44,7 @@ class RunDirectory:
         self._record: TextIO | None = None
         self._boot: dict[str, Any] = {}
         self._lines = 0
+        self._full = False
 
     @property
     def scratch(self) -> Path:
@@ -53,36 +57,52 @@ class RunDirectory:
         return self.path / "leash"
 
     def begin(self, boot: str, swept: str) -> Leash:
-        """Start a record for this boot, which has swept another."""
+        """Start a record for this boot, which has swept another. Raises Refused on a full disk."""
         shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(mode=0o700, exist_ok=True)
-        leash = Leash(self.leash, create=True)
-        # The list is emptied first: at no moment does this boot stand beside old processes.
-        self._record = (self.path / _PROCESSES).open("w")
         self._boot = {
             "boot": boot,
             "machine": facts.machine_boot(),
             "swept": swept,
             "admitted": False,
         }
-        _write(self.path / _BOOT, self._boot)
+        with _writing(self.path):
+            self.scratch.mkdir(mode=0o700, exist_ok=True)
+            leash = Leash(self.leash, create=True)
+            # The list is emptied first: at no moment does this boot stand beside old processes.
+            self._record = (self.path / _PROCESSES).open("w")
+            _write(self.path / _BOOT, self._boot)
         return leash
 
     def admitted(self) -> None:
         """The leader knows this boot: from now on it is the one to be swept."""
         self._boot["admitted"] = True
-        _write(self.path / _BOOT, self._boot)
+        with self._going_on():
+            _write(self.path / _BOOT, self._boot)
 
     def note(self, pid: int) -> None:
         """Record a process that was started; it must not run foreign code before."""
         found = facts.look(pid)
         if found is None or self._record is None:
             return
-        self._record.write(f"{pid} {found.started}\n")
-        self._record.flush()
-        self._lines += 1
-        if self._lines >= _COMPACT_AT:
-            self._compact()
+        with self._going_on():
+            self._record.write(f"{pid} {found.started}\n")
+            self._record.flush()
+            self._lines += 1
+            if self._lines >= _COMPACT_AT:
+                self._compact()
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A disk that is full now harms nobody: the next boot finds our processes by their mark, too.
+
+        Where it cannot name the boot it swept, the leader waits for the lease, as for any other.
+        """
+        try:
+            yield
+        except OSError as error:
+            if not self._full:
+                self._full = True
+                get_logger(path=str(self.path)).error("rundir.full", why=error.strerror)
 
     def sweep(self) -> str:
         """Kill what the predecessor left, and confirm it; returns the boot that is swept, or "".
@@ -105,7 +125,8 @@ class RunDirectory:
         """Leave: clean, so a successor finds nothing to do but the boot's name."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         if self._record is not None:
-            self._record.close()
+            with self._going_on():
+                self._record.close()
         os.close(self._lock)
 
     def _compact(self) -> None:
@@ -119,6 +140,16 @@ class RunDirectory:
         if self._record is not None:
             self._record.close()
         self._record, self._lines = record, 0
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """At the start. Raises Refused with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        why = f"its run directory {path} cannot be written: {error.strerror}; see --state-dir"
+        raise Refused(why=why) from error
 
 
 def _left(recorded: Iterable[tuple[int, int]], boot: str) -> set[facts.Process]:
