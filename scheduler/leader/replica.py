@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, SchedulerError, StoreUnavailable
 from scheduler.domain.group import DEFAULT_GROUP
@@ -109,6 +111,7 @@ class Candidacy:
     def _lead(self, tenure: Tenure) -> None:
         why = "stopped"
         try:
+            self._found_anew_if_wiped()
             reign = Reign(
                 tenure.term,
                 (self._client, self._blocking),
@@ -134,6 +137,17 @@ class Candidacy:
         finally:
             self._elector.resign(why)
             self._loop.wake()
+
+    def _found_anew_if_wiped(self) -> None:
+        """A Redis that lost everything must not wait for people to restart every replica.
+
+        The sessions are gone with it. Agents register again by themselves, and what they still run
+        is stopped, as no session knows it.
+        """
+        known = GroupRepository(self._client, self._parts.keys).names()
+        if self._group not in known:
+            self._log.error("redis.wiped", then="the group begins anew, with default options")
+            prepare(self._client, self._parts, [self._group])
 
     def _reign(self, reign: Reign, tenure: Tenure) -> None:
         """Lead until the term is over; where Redis did not answer for a moment, go on from what it holds."""
@@ -173,6 +187,17 @@ class Candidacy:
             thread.join(_UNBLOCK_EVERY_S)
 
 
+def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:
+    """Check the server, note the layout, create the groups.
+
+    Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
+    """
+    schema.prepare(client, parts.keys, events_cap=parts.events_cap)
+    repository = GroupRepository(client, parts.keys)
+    for group in groups:
+        repository.configure(group, {})
+
+
 class Replica:
     """Stands for election in one or more groups."""
 
@@ -187,10 +212,7 @@ class Replica:
         Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
         """
         client = connect(self._parts.redis_url)
-        schema.prepare(client, self._parts.keys, events_cap=self._parts.events_cap)
-        groups = GroupRepository(client, self._parts.keys)
-        for group in self._groups:
-            groups.configure(group, {})
+        prepare(client, self._parts, self._groups)
         client.close()
         self._candidacies = [Candidacy(group, self._parts) for group in self._groups]
         for candidacy in self._candidacies:
