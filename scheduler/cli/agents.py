@@ -81,6 +81,7 @@ def show(app: App, agent_id: str, output: str) -> None:
             "group": data.group,
             "status": _status(data),
             "admission": _admission(details),
+            "spoilt fields": ", ".join(data.unreadable) or None,
             "free": slots_of(data.free, data.capacity),
             "models": _pairs(data.models),
             "labels": _pairs(data.labels),

@@ -28,7 +28,12 @@ class AgentRow:
     @property
     def takes_work(self) -> bool:
         """Whether anything new may go there."""
-        return self.data.status is AgentStatus.READY and not self.data.drained and not self.avoided
+        return (
+            self.data.status is AgentStatus.READY
+            and not self.data.drained
+            and not self.data.unreadable
+            and not self.avoided
+        )
 
     @property
     def takes_nothing_because(self) -> str:
@@ -37,6 +42,8 @@ class AgentRow:
             return "drained"
         if self.data.status is not AgentStatus.READY:
             return str(self.data.status)
+        if self.data.unreadable:
+            return "known by a spoilt record"
         return "let an order lie" if self.avoided else "at the limit of kernels"
 
     @property

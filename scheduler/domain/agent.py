@@ -38,6 +38,9 @@ class AgentData:
     admitted_at: int = 0
     candidate: str = ""  #: a boot that waits for its predecessor's lease to be over
     refused: str = ""  #: why the last boot that asked was not admitted
+    unreadable: tuple[
+        str, ...
+    ] = ()  #: fields of its record that make no sense, which count for little
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,11 @@ class Request:
     on_lost: OnLost
 
     @property
+    def known(self) -> bool:
+        """False where Redis has lost it: what runs may end, nothing can be placed by it."""
+        return bool(self.text)
+
+    @property
     def need(self) -> dict[str, int]:
         """What an idle agent must have at least to hold the session on one node."""
         return slot_math.total(self.kernels)
@@ -281,6 +286,23 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
         ensure_ascii=False,
     )
     return parse_request_text(text)
+
+
+def lost_request(request: str) -> Request:
+    """Stands for a request whose text is gone, so that sessions that have it can be shown and can end."""
+    return Request(
+        id=request,
+        text="",
+        kernels=(),
+        scopes=(),
+        cluster_mode=ClusterMode.SINGLE_NODE,
+        session_type=SessionType.BATCH,
+        private=False,
+        # The agent has its own copy of the deadline; the leader's is the net below it.
+        timeout_ms=duration_ms(DEFAULT_TIMEOUT, "a timeout"),
+        retries=0,
+        on_lost=OnLost.FAIL,
+    )
 
 
 @lru_cache(maxsize=65_536)

@@ -246,6 +246,16 @@ class Chores:
                 more |= len(forgotten) >= FORGOTTEN_PER_STEP
         return more
 
+    def refuse_unplaceable(self) -> None:
+        """End the READY sessions of which Redis has lost what they asked for: they would wait for ever."""
+        gone, self._p.state.unplaceable = self._p.state.unplaceable, []
+        self._log.error("requests.gone", sessions=len(gone), first=gone[0])
+        batch = Batch()
+        why = "what it asked for is gone from Redis; submit it again"
+        for session in gone:
+            batch.add([Settle(session, self._group, "refuse", why)])
+        self._p.writer.write(batch)
+
     def sweep(self) -> bool:
         """The safety net: look at everything that sleeps; whether the queue must be loaded anew."""
         state, leader = self._p.state, self._p.repositories.leader

@@ -68,7 +68,8 @@ class SchedulerDispatcher:
         self._group = repositories.leader.term.group
         self._log = get_logger(group=self._group, term=repositories.leader.term.number)
         #: What was noted of a kind of request, and when; None: nothing is noted in Redis.
-        self._noted: dict[str, tuple[Verdict, int] | None] = {}
+        self._noted: dict[str, tuple[Verdict | None, int] | None] = {}
+        self._inherited = False  #: whether what former terms noted is in there, too
         self.counts = CycleCounts()
 
     def run_once(self) -> bool:
@@ -183,6 +184,11 @@ class SchedulerDispatcher:
 
     def forget_notes(self) -> None:
         """Forget what was noted of requests that nobody waits with any more."""
+        if not self._inherited and self._state.all_loaded:
+            # Their kind of request may never come again, and its session may be gone for long.
+            for request in self._repositories.leader.noted():
+                self._noted.setdefault(request, (None, 0))
+            self._inherited = True
         batch = Batch()
         for request, noted in list(self._noted.items()):
             if self._state.waiting.line(request) is None:

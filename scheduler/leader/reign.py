@@ -217,6 +217,8 @@ class Reign:
         if not self._state.all_loaded:
             load_ready_page(self._state, self._repositories)
             more = True
+        if self._state.unplaceable:
+            self.chores.refuse_unplaceable()
         if self._forgetting or self._forget.due():
             self._forgetting = self.chores.forget()
         return more or self._forgetting

@@ -48,6 +48,7 @@ class LeaderState:
         None  #: score of the last READY session loaded; None before the first
     )
     all_loaded: bool = False
+    unplaceable: list[str] = field(default_factory=list)  #: READY, and what they asked for is gone
     suspects: set[str] = field(
         default_factory=set
     )  #: waited when a reload began, and were not met in it yet
@@ -141,7 +142,9 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
     if new_scopes:
         load_scopes(state, repositories, sorted(new_scopes))
     for w in found:
-        if w.request in requests:
+        if w.request not in requests:
+            state.unplaceable.append(w.id)
+        else:
             state.waiting.add(
                 WaitingSession(
                     id=w.id,

@@ -205,6 +205,11 @@ def _agents(store: Store, group: str, now_ms: int, silent_after_ms: int) -> Chec
 
 def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: int) -> list[str]:
     """What is wrong with an agent: [] or one sentence."""
+    if agent.unreadable:
+        named = ", ".join(agent.unreadable)
+        return [
+            f"{agent.id} has a spoilt record ({named}); restart the agent, which has it made anew"
+        ]
     if agent.status is AgentStatus.LEFT:
         return []
     if agent.status is AgentStatus.LOST:

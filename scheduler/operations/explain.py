@@ -83,6 +83,8 @@ def explain(
         refusals.append(Refusal(noted["by"], noted["reason"], tuple(noted["cures"])))
     refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
+    if not data.request.known:
+        says = "what it asked for is gone from Redis, so it can never be placed; submit it again"
     if data.unsealed:
         says = "its dependencies are still being loaded by the app that submitted it"
     return Explanation(

@@ -15,11 +15,12 @@ from typing import Protocol
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.slots import render_amount
+from scheduler.domain.spec import lost_request
 from scheduler.domain.states import FINAL, KERNEL_LIVE, PLACED, WAITING, SessionState
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import PAGE, AuditRepository, Entry, pages
 from scheduler.store.groups import GroupRepository
-from scheduler.store.rows import session_from_row
+from scheduler.store.rows import agent_from_record, session_from_row
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
@@ -140,8 +141,9 @@ class Recount:
         requests = self._store.sessions.requests({row["request"] for row in rows.values() if row})
         held: Counter[str] = Counter()
         for session, row in rows.items():
-            if row and row["request"] in requests:
-                for kernel in live(session_from_row(session, row, requests[row["request"]])):
+            if row:
+                request = requests.get(row["request"]) or lost_request(row["request"])
+                for kernel in live(session_from_row(session, row, request)):
                     if kernel.agent == agent:
                         held.update(kernel.slots)
         return dict(held)
@@ -232,11 +234,10 @@ def live(data: SessionData) -> Iterator[KernelData]:
 
 
 def _slot_drift(agent: str, record: Mapping[str, str], held: Mapping[str, int]) -> list[str]:
-    total = {name[6:]: int(value) for name, value in record.items() if name.startswith("total:")}
-    free = {name[5:]: int(value) for name, value in record.items() if name.startswith("free:")}
     if held and not record:
         return [f"agent {agent} is not known, and kernels hold slots of it"]
-    lent = _differences(total, free)
+    data = agent_from_record(agent, record)
+    lent = _differences(data.capacity, data.free)
     return [
         f"agent {agent} has lent {render_amount(slot, lent.get(slot, 0))} {slot},"
         f" its live kernels hold {render_amount(slot, held.get(slot, 0))}"

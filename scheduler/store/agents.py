@@ -52,7 +52,7 @@ class AgentRepository:
         return found[0]
 
     def beats(self, agents: Iterable[str]) -> dict[str, Beat]:
-        """The last beats of the given agents, without those that expired."""
+        """The last beats of the given agents, without those that expired or make no sense."""
         wanted = list(agents)
         if not wanted:
             return {}
@@ -61,7 +61,9 @@ class AgentRepository:
                 "list[str | None]", self._client.mget([self._keys.beat(agent) for agent in wanted])
             )
         return {
-            agent: beat_from_text(text) for agent, text in zip(wanted, texts, strict=True) if text
+            agent: beat
+            for agent, text in zip(wanted, texts, strict=True)
+            if text and (beat := beat_from_text(text))
         }
 
     def drain(self, agent: str) -> None:

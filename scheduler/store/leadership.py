@@ -251,6 +251,13 @@ class LeaderStore:
             key = self._keys.state(self.term.group, state)
             return cast("list[str]", self._client.zrangebyscore(key, "-inf", before_ms, 0, limit))
 
+    def noted(self) -> list[str]:
+        """Requests of which a refusal is noted, by whatever term."""
+        key = self._keys.verdicts(self.term.group)
+        with speaking_to(self._client):
+            found = cast("Any", self._client).hscan_iter(key, count=500)
+            return [request for request, _ in found]
+
     def forget(self, state: SessionState, before_ms: int, limit: int = 100) -> list[str]:
         """Forget sessions that ended before a moment; their ids. Not fenced: it is harmless twice."""
         with speaking_to(self._client):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.ids import SessionId
@@ -15,6 +15,10 @@ from scheduler.domain.states import KernelState, SessionState
 #: Field name -> text; nested kernels are ``kernel:<index>:<field>``, attempts ``history:<number>``.
 SessionRow = Mapping[str, str]
 
+T = TypeVar("T")
+
+#: Where nobody can tell how long an agent's kernels live by themselves: only an operator ends the wait.
+_LONG_LEASE_MS: Final = 24 * 3_600_000
 _KERNEL_FIELDS = ("state", "agent", "boot", "slots", "exit_code", "signal", "reason", "error")
 
 
@@ -138,36 +142,81 @@ def _optional_int(text: str | None) -> int | None:
 
 
 def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
-    """Read an agent's record."""
+    """Read an agent's record; what makes no sense is named, and read as what does the least harm.
+
+    One spoilt record must not keep a leader from looking after all the others.
+    """
+    fields = _Fields(record)
     return AgentData(
         id=agent,
-        group=record["group"],
+        group=record.get("group", ""),
         boot=record.get("boot", ""),
-        status=AgentStatus(record["status"]),
+        status=fields.read("status", AgentStatus, AgentStatus.NOT_READY, AgentStatus.NOT_READY),
         drained=record.get("drained") == "1",
-        capacity={
-            name[6:]: int(value) for name, value in record.items() if name.startswith("total:")
-        },
-        free={name[5:]: int(value) for name, value in record.items() if name.startswith("free:")},
-        models=json.loads(record.get("models", "{}")),
-        labels=json.loads(record.get("labels", "{}")),
+        capacity=fields.amounts("total:"),
+        free=fields.amounts("free:"),
+        models=fields.read("models", _texts, {}, {}),
+        labels=fields.read("labels", _texts, {}, {}),
         architecture=record.get("architecture", ""),
         address=record.get("address", ""),
-        lease_ms=int(record.get("lease_ms", 30_000)),
-        grace_ms=int(record.get("grace_ms", 3_000)),
-        max_kernels=int(record.get("max_kernels", 0)),
-        admitted_at=int(record.get("admitted_at", 0)),
+        lease_ms=fields.read("lease_ms", int, 30_000, _LONG_LEASE_MS),
+        grace_ms=fields.read("grace_ms", int, 3_000, 3_000),
+        max_kernels=fields.read("max_kernels", int, 0, 0),
+        admitted_at=fields.read("admitted_at", int, 0, 0),
         candidate=record.get("candidate", ""),
         refused=record.get("refused", ""),
+        unreadable=tuple(fields.unreadable),
     )
 
 
-def beat_from_text(text: str) -> Beat:
-    """Read a beat."""
+class _Fields:
+    """The fields of a record, of which some may be nonsense."""
+
+    def __init__(self, record: Mapping[str, str]) -> None:
+        self._record = record
+        self.unreadable = [name for name in ("group", "status") if name not in record]
+
+    def read(self, name: str, read: Callable[[str], T], absent: T, unreadable: T) -> T:
+        """One field."""
+        text = self._record.get(name)
+        if text is None:
+            return absent
+        try:
+            return read(text)
+        except (ValueError, RecursionError):
+            self.unreadable.append(name)
+            return unreadable
+
+    def amounts(self, prefix: str) -> dict[str, int]:
+        """All fields with a prefix; a slot that is nonsense is not offered."""
+        names = sorted(name for name in self._record if name.startswith(prefix))
+        found = {name.removeprefix(prefix): self.read(name, _amount, 0, None) for name in names}
+        return {slot: amount for slot, amount in found.items() if amount is not None}
+
+
+def _amount(text: str) -> int:
+    amount = int(text)
+    if abs(amount) >= 2**53:
+        raise ValueError(f"{text[:64]} is more than anything has")
+    return amount
+
+
+def _texts(text: str) -> dict[str, str]:
     found = json.loads(text)
-    return Beat(
-        at_ms=int(found["at"]),
-        boot=found["boot"],
-        claims=int(found["claims"]),
-        running=tuple(found["running"] or ()),
-    )
+    if not isinstance(found, dict):
+        raise ValueError(f"expected an object, got {text[:64]}")  # noqa: TRY004 - one error for all fields
+    return {name: str(value) for name, value in found.items()}
+
+
+def beat_from_text(text: str) -> Beat | None:
+    """Read a beat; None for one that makes no sense, as if none had come."""
+    try:
+        found = json.loads(text)
+        return Beat(
+            at_ms=int(found["at"]),
+            boot=str(found["boot"]),
+            claims=int(found["claims"]),
+            running=tuple(map(str, found["running"] or ())),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

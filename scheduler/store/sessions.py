@@ -23,7 +23,14 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.ids import SessionId, new_nonce, new_session_id
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import Request, SessionSpec, parse_request_text, payload_of, request_of
+from scheduler.domain.spec import (
+    Request,
+    SessionSpec,
+    lost_request,
+    parse_request_text,
+    payload_of,
+    request_of,
+)
 from scheduler.domain.states import SESSION_LIFE, SessionState
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
@@ -182,7 +189,10 @@ class SessionRepository:
         return found[0]
 
     def many(self, sessions: Iterable[str]) -> list[SessionData]:
-        """Those of the given sessions that exist, in the given order; two round trips."""
+        """Those of the given sessions that exist, in the given order; two round trips.
+
+        One whose request is gone is among them, with `lost_request` in its place.
+        """
         ids = list(sessions)
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for session in ids:
@@ -190,9 +200,11 @@ class SessionRepository:
             rows = pipe.execute()
         requests = self.requests({row["request"] for row in rows if row})
         return [
-            session_from_row(session, row, requests[row["request"]])
+            session_from_row(
+                session, row, requests.get(row["request"]) or lost_request(row["request"])
+            )
             for session, row in zip(ids, rows, strict=True)
-            if row and row["request"] in requests
+            if row
         ]
 
     def requests(self, ids: Iterable[str]) -> dict[str, Request]:

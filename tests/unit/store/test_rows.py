@@ -5,11 +5,12 @@ from __future__ import annotations
 import string
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.domain import moves as m
-from scheduler.domain.agent import AgentStatus
+from scheduler.domain.agent import AgentStatus, Beat
 from scheduler.domain.ids import SessionId
 from scheduler.domain.session import AttemptData, KernelData, SessionData
 from scheduler.domain.spec import SessionSpec, request_of
@@ -187,8 +188,34 @@ def test_an_agent_that_only_waits_has_a_record_too(world: World) -> None:
 def test_a_beat_is_read() -> None:
     beat = beat_from_text('{"at":12,"boot":"b","claims":3,"running":["x"]}')
 
-    assert (12, "b", 3, ("x",)) == (beat.at_ms, beat.boot, beat.claims, beat.running)
-    assert () == beat_from_text('{"at":1,"boot":"b","claims":0,"running":{}}').running
+    assert Beat(12, "b", 3, ("x",)) == beat
+    assert Beat(1, "b", 0, ()) == beat_from_text('{"at":1,"boot":"b","claims":0,"running":{}}')
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "[]", "1", "[" * 5_000, '{"at":1}', '{"at":null,"boot":"b"}']
+)
+def test_a_beat_that_makes_no_sense_is_none(text: str) -> None:
+    assert None is beat_from_text(text)
+
+
+def test_a_record_that_makes_no_sense_is_read_with_the_least_harm() -> None:
+    """Nothing new is placed there, and nobody is rescued from it early."""
+    data = agent_from_record(
+        "a1",
+        {"status": "x", "lease_ms": "y", "models": "3", "total:cpu": "1", "free:cpu": "9" * 30},
+    )
+
+    assert ("group", "status", "models", "free:cpu", "lease_ms") == tuple(
+        sorted(data.unreadable, key=["group", "status", "models", "free:cpu", "lease_ms"].index)
+    )
+    assert (AgentStatus.NOT_READY, {"cpu": 1}, {}, {}) == (
+        data.status,
+        data.capacity,
+        data.free,
+        data.models,
+    )
+    assert data.lease_ms >= 3_600_000
 
 
 def test_a_beat_of_the_store_is_read(world: World) -> None:

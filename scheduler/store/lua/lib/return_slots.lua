@@ -6,10 +6,11 @@ local function return_slots(id, kernel, placement)
     redis.call('HDEL', keys.orders(agent), order)
     redis.call('HDEL', keys.stops(agent), order)
     redis.call('DEL', keys.rq_job(order))
-    -- A removed agent has no record any more; do not make a half one.
+    -- A removed agent has no record any more; do not make a half one. A spoilt number stays as it
+    -- is: adding to it is an error, which would stop the leader here for ever.
     if redis.call('EXISTS', keys.record(agent)) == 1 then
         for slot, amount in pairs(cjson.decode(slots)) do
-            redis.call('HINCRBY', keys.record(agent), 'free:' .. slot, amount)
+            redis.pcall('HINCRBY', keys.record(agent), 'free:' .. slot, amount)
         end
     end
 end

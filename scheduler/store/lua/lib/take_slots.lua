@@ -21,7 +21,7 @@ local function take_slots(kernels)
         if found[1] ~= agent.boot or found[2] ~= 'ready' or found[3] == '1' then return 'away' end
         agent.left = {}
         for index, slot in ipairs(agent.names) do
-            local left = tonumber(found[index + 3] or '-1') - agent.sums[slot]
+            local left = (tonumber(found[index + 3] or '-1') or -1) - agent.sums[slot]
             if left < 0 then return 'full' end
             agent.left[#agent.left + 1] = 'free:' .. slot
             agent.left[#agent.left + 1] = int(left)

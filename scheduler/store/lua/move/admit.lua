@@ -6,15 +6,25 @@
 -- @item done | already
 -- @include lib/emit
 -- @include lib/announce
+local function slots_in_use(record)
+    local total, used = {}, {}
+    for index = 1, #record, 2 do
+        local slot = string.match(record[index], '^total:(.+)$')
+        if slot then total[slot] = tonumber(record[index + 1]) end
+    end
+    for index = 1, #record, 2 do
+        local slot = string.match(record[index], '^free:(.+)$')
+        local amount = slot and total[slot] and total[slot] - (tonumber(record[index + 1]) or total[slot])
+        -- Where a number is spoilt nothing counts as held: the record is made anew here, to mend it.
+        if amount and amount == math.floor(amount) then used[slot] = amount end
+    end
+    return used
+end
+
 function moves.admit(op)
     local record = keys.record(op.agent)
     if redis.call('HGET', record, 'boot') == op.boot then return 'already' end
-    local used, old = {}, redis.call('HGETALL', record)
-    for index = 1, #old, 2 do
-        local kind, slot = string.match(old[index], '^(%a+):(.+)$')
-        if kind == 'total' then used[slot] = (used[slot] or 0) + old[index + 1] end
-        if kind == 'free' then used[slot] = (used[slot] or 0) - old[index + 1] end
-    end
+    local used = slots_in_use(redis.call('HGETALL', record))
     local drained, group = unpack(redis.call('HMGET', record, 'drained', 'group'))
     if group and group ~= op.group then redis.call('SREM', keys.group_agents(group), op.agent) end
     redis.call('DEL', record, keys.orders(op.agent), keys.stops(op.agent), keys.rq_queue(op.agent))
