@@ -16,7 +16,7 @@ _ENDS = {f"session.{state.value.lower()}" for state in FINAL}
 
 @dataclass(frozen=True, slots=True)
 class WitnessEntry:
-    """One line a kernel wrote: ``start|end SESSION ATTEMPT NAME TIME_NS``."""
+    """One line of a kernel, or a child of it: ``start|alive|end SESSION ATTEMPT NAME TIME_NS``."""
 
     what: str
     session: str
@@ -73,18 +73,21 @@ class Evidence:
     def overlaps(self) -> list[str]:
         """No two attempts of a session may run at the same time.
 
-        An attempt whose end nobody wrote was killed; its start alone proves nothing, but what
-        starts after another start must come after that one's end, if it has one.
+        An attempt lasts from its first line to its last, whoever of its processes wrote it. One that
+        was killed wrote no end; then the last sign of life that it gave counts.
         """
-        spans: dict[str, dict[int, dict[str, int]]] = defaultdict(dict)
+        spans: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
         for entry in self.witness:
-            spans[entry.session].setdefault(entry.attempt, {})[entry.what] = entry.at_ns
-        wrong = []
-        for session, attempts in spans.items():
-            known = sorted(
-                (span["start"], span.get("end", 0)) for span in attempts.values() if "start" in span
-            )
-            for (_, end), (start, _) in pairwise(known):
-                if start < end:
-                    wrong.append(f"two attempts of session {session} ran at the same time")
-        return wrong
+            attempts = spans[entry.session]
+            first, last = attempts.get(entry.attempt, (entry.at_ns, entry.at_ns))
+            attempts[entry.attempt] = (min(first, entry.at_ns), max(last, entry.at_ns))
+        return [
+            f"two attempts of session {session} ran at the same time"
+            for session, attempts in spans.items()
+            for (_, end), (start, _) in pairwise(sorted(attempts.values()))
+            if start < end
+        ]
+
+    def alive_after(self, moment_ns: int) -> set[str]:
+        """Names of what has given a sign of life since a moment of the monotonic clock."""
+        return {entry.name for entry in self.witness if entry.at_ns > moment_ns}

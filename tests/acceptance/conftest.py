@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from scheduler import Session, SessionSpec
+from scheduler.domain.events import EventData
 from scheduler.domain.states import PLACED
-from scheduler.testing import Cluster, wait_until
+from scheduler.testing import Cluster, WitnessEntry, wait_until
+from tests.acceptance.proxy import Proxy
 
 KERNELS = "tests.acceptance.kernels"
 #: Short enough that a test need not wait, long enough for a busy machine.
@@ -58,6 +61,53 @@ class Bench:
         """Ids of all placed sessions."""
         store = self.client.store.sessions
         return [i for state in PLACED for i in store.list_ids("default", state, limit=10_000)]
+
+    def wait_for_starts(self) -> None:
+        """Until a kernel of every session that was enqueued here has begun."""
+        wait_until(
+            lambda: all(map(self.started, self.sessions)), within=30, saying="not all started"
+        )
+
+    def now_ms(self) -> int:
+        """Redis' clock, which stamps events."""
+        return self.client.store.sessions.redis_time_ms()
+
+    def events(self, *names: str, since: int = 0) -> list[EventData]:
+        """Events of these names, from a moment of Redis' clock on."""
+        found = self.cluster.evidence(self.witness).events
+        return [e for e in found if e.name in names and int(e.fields["at"]) >= since]
+
+    def witnessed(self, what: str) -> list[WitnessEntry]:
+        """Lines of the witness: start, alive or end."""
+        return [e for e in self.cluster.evidence(self.witness).witness if e.what == what]
+
+    def wait_for_event(
+        self, name: str, since: int, within: float = 30, **fields: str
+    ) -> tuple[EventData, int]:
+        """The first such event since a moment, and how many ms after it that was."""
+
+        def look() -> list[EventData]:
+            return [
+                event
+                for event in self.events(name, since=since)
+                if fields.items() <= event.fields.items()
+            ]
+
+        found = wait_until(look, within=within, saying=f"there was no {name}", every=0.1)[0]
+        return found, int(found.fields["at"]) - since
+
+    def start_agent_behind(
+        self,
+        port: int,
+        agent: str,
+        slots: str = "cpu=4,mem=4GiB",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start an agent that reaches Redis by another port, as a proxy's, or is told more."""
+        state = ["--state-dir", str(self.cluster.folder / "agents")]
+        words = ["agent", "run", "--id", agent, "--slots", slots, "--allow", "*", *state]
+        url = f"redis://127.0.0.1:{port}/0"
+        self.cluster.start(agent, words, {"SCHEDULER_REDIS_URL": url, **(environment or {})})
 
     def wait_for_all(self, within: float) -> None:
         """Until every session that was enqueued here has ended."""
@@ -133,13 +183,28 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
             cluster.start_replica(f"r{index}")
         for index in range(1, agents + 1):
             cluster.start_agent(f"a{index}", slots=slots)
-        cluster.wait_for_leader()
+        if replicas:
+            cluster.wait_for_leader()
         cluster.wait_for_agents(*[f"a{index}" for index in range(1, agents + 1)])
         return Bench(cluster)
 
     yield make
     for cluster in clusters:
         cluster.stop()
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[[str], Proxy]]:
+    """Proxies before a Redis, by its URL."""
+    made: list[Proxy] = []
+
+    def make(url: str) -> Proxy:
+        made.append(Proxy(urlsplit(url).port or 0))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
 
 
 @pytest.fixture(scope="module")

@@ -44,11 +44,21 @@ def wait_for(path: str) -> str:
     return path
 
 
+#: A child that nobody asked to end; it writes to the witness until it is killed.
+_STUBBORN = """
+import os, signal, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+words = " ".join(["alive", os.environ["SESSION_ID"], os.environ["SESSION_ATTEMPT"], "child"])
+while not threading.Event().wait(0.05):
+    with open(os.environ["WITNESS_FILE"], "ab", buffering=0) as file:
+        file.write(f"{words} {time.monotonic_ns()}\\n".encode())
+"""
+
+
 def with_children(seconds: float) -> None:
-    """Leave a child and a grandchild that ignore SIGTERM, one of them in a session of its own."""
+    """Leave children that ignore SIGTERM, one of them in a session of its own; both say that they live."""
     note("start", "with_children")
-    stubborn = "import signal, threading; signal.signal(signal.SIGTERM, signal.SIG_IGN); threading.Event().wait()"
     for new_session in (False, True):
-        subprocess.Popen([sys.executable, "-c", stubborn], start_new_session=new_session)
+        subprocess.Popen([sys.executable, "-S", "-c", _STUBBORN], start_new_session=new_session)
     threading.Event().wait(seconds)
     note("end", "with_children")

@@ -19,6 +19,8 @@ class Proxy:
         self._through = threading.Event()
         self._through.set()
         self._ended = threading.Event()
+        self._lost: bytes | None = None
+        self._losses = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -28,6 +30,10 @@ class Proxy:
     def mend(self) -> None:
         """Let everything pass again."""
         self._through.set()
+
+    def lose_answers_to(self, words: bytes, *, times: int) -> None:
+        """Forward requests with these words, and hang up instead of passing what is answered."""
+        self._lost, self._losses = words, times
 
     def close(self) -> None:
         """End."""
@@ -45,7 +51,7 @@ class Proxy:
             threading.Thread(target=self._pass, args=(near, far), daemon=True).start()
 
     def _pass(self, near: socket.socket, far: socket.socket) -> None:
-        other = {near: far, far: near}
+        other, doomed = {near: far, far: near}, False
         with contextlib.suppress(OSError), near, far, selectors.DefaultSelector() as selector:
             for end in other:
                 selector.register(end, selectors.EVENT_READ)
@@ -54,6 +60,8 @@ class Proxy:
                     end = other[other[cast("socket.socket", ready.fileobj)]]
                     data = end.recv(65_536)
                     self._through.wait()
-                    if not data:
+                    if not data or (doomed and end is far):
                         return
+                    if end is near and self._losses and self._lost and self._lost in data:
+                        self._losses, doomed = self._losses - 1, True
                     other[end].sendall(data)

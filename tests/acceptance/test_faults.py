@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 
@@ -23,20 +22,6 @@ Make = Callable[..., Bench]
 
 def status(bench: Bench, agent: str) -> AgentStatus:
     return bench.client.store.agents.get(agent).status
-
-
-@pytest.fixture
-def cut_off() -> Iterator[Callable[[str], Proxy]]:
-    """Proxies before a Redis, by its URL."""
-    made: list[Proxy] = []
-
-    def make(url: str) -> Proxy:
-        made.append(Proxy(urlsplit(url).port or 0))
-        return made[-1]
-
-    yield make
-    for proxy in made:
-        proxy.close()
 
 
 def test_ten_leaders_killed_in_a_run_of_a_thousand_lose_nothing(make_bench: Make) -> None:
@@ -81,9 +66,7 @@ def test_an_agent_frozen_past_its_lease_loses_its_kernels_before_they_run_elsewh
     """X8: SIGSTOP past the lease, then SIGCONT: it is admitted again and takes work."""
     bench = make_bench(replicas=1, agents=2, slots="cpu=2,mem=2GiB")
     bench.enqueue_many([bench.spec("work", 6) for _ in range(4)])
-    wait_until(
-        lambda: all(bench.started(s) for s in bench.sessions), within=30, saying="not all started"
-    )
+    bench.wait_for_starts()
     bench.cluster.kill("a1", signal.SIGSTOP)
     wait_until(
         lambda: status(bench, "a1") is AgentStatus.LOST, within=20, saying="a1 was never lost"
@@ -101,20 +84,15 @@ def test_an_agent_frozen_past_its_lease_loses_its_kernels_before_they_run_elsewh
 
 
 def test_an_agent_cut_off_past_its_lease_comes_back(
-    make_bench: Make, cut_off: Callable[[str], Proxy]
+    make_bench: Make, proxy_to: Callable[[str], Proxy]
 ) -> None:
     """X8: nothing passes between agent and Redis; its kernels end by themselves and run elsewhere."""
     bench = make_bench(replicas=1, agents=1, slots="cpu=2,mem=2GiB")
-    proxy = cut_off(bench.cluster.redis.url)
-    state = ["--state-dir", str(bench.cluster.folder / "agents")]
-    words = ["agent", "run", "--id", "far", "--slots", "cpu=2,mem=2GiB", "--allow", "*", *state]
-    url = {"SCHEDULER_REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}
-    bench.cluster.start("far", words, url)
+    proxy = proxy_to(bench.cluster.redis.url)
+    bench.start_agent_behind(proxy.port, "far", "cpu=2,mem=2GiB")
     bench.cluster.wait_for_agents("a1", "far")
     bench.enqueue_many([bench.spec("work", 5) for _ in range(4)])
-    wait_until(
-        lambda: all(bench.started(s) for s in bench.sessions), within=30, saying="not all started"
-    )
+    bench.wait_for_starts()
     proxy.cut()
     wait_until(
         lambda: status(bench, "far") is AgentStatus.LOST, within=20, saying="far was never lost"
