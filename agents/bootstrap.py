@@ -33,7 +33,7 @@ from agents.worker import AgentWorker
 from scheduler.domain.errors import InvalidInput, InvalidSetting
 from scheduler.domain.ids import is_name, new_nonce
 from scheduler.protocol.report import Registration
-from scheduler.store.connection import CONNECT_TIMEOUT_S, connect
+from scheduler.store.connection import CONNECT_TIMEOUT_S, connect, open_client
 from scheduler.store.mailbox import AgentMailbox, Superseded
 
 
@@ -156,7 +156,7 @@ def _parts(
 def _rq_connection(url: str) -> redis.Redis:
     """RQ's own: it works on bytes, and changes the time-outs of the connection it is given."""
     once = Retry(NoBackoff(), 0)
-    return redis.Redis.from_url(
+    return open_client(
         url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=None, retry=once
     )
 

@@ -60,8 +60,12 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
 
 
 def open_for_app(settings: Settings) -> Store:
-    """A store for apps and operators: refuses a layout newer than this program. Raises SchemaTooNew."""
-    store = open_store(settings)
+    """A store for apps and operators: refuses a layout newer than this program. Raises SchemaTooNew.
+
+    It waits for a primary while Sentinel looks for one; processes that run on have loops for that.
+    """
+    patience = settings.failover_patience / 1000
+    store = open_store(settings, connect(settings.redis_url, patience=patience))
     schema.check_version(store.client, store.keys)
     return store
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from redis.connection import parse_url
 
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.ids import is_name
 from scheduler.domain.spec import duration_ms
 from scheduler.protocol.signing import SHORTEST_SECRET
+from scheduler.store.connection import open_client
 
 
 def _milliseconds(value: Any) -> int:
@@ -31,8 +31,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SCHEDULER_", frozen=True, extra="ignore")
 
-    #: Where Redis is.
+    #: Where Redis is; with Sentinel redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DB.
     redis_url: str = "redis://localhost:6379/0"
+    #: With Sentinel: how long calls of apps and operators wait for a primary.
+    failover_patience: Duration = Field(default="10s")  # type: ignore[assignment]
     #: All keys begin with it; two namespaces share a Redis without seeing each other.
     namespace: str = "scheduler"
     #: The cluster's secret, which replicas hold; agents' keys are derived from it.
@@ -69,11 +71,9 @@ class Settings(BaseSettings):
                 f"namespace {self.namespace!r} is no name: letters, digits, _ and - only, at most 63"
             )
         try:
-            cast("Any", parse_url)(self.redis_url)
-        except ValueError as error:
-            raise ValueError(
-                f"redis_url is no Redis URL such as redis://localhost:6379/0: {error}"
-            ) from error
+            open_client(self.redis_url)
+        except InvalidSetting as error:
+            raise ValueError(str(error.facts["problem"])) from error
         if self.leader_renew * 2 > self.leader_ttl:
             raise ValueError(
                 f"expected leader_renew ({self.leader_renew} ms) to be at most half of"

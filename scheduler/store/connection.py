@@ -2,39 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
-    MasterDownError,
     OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from scheduler.domain.errors import RedisFull, ScriptError, StoreUnavailable
+from scheduler.domain.errors import InvalidSetting, RedisFull, ScriptError, StoreUnavailable
+from scheduler.store import sentinel
 
 #: A command that takes longer than this has failed; no script of ours runs for longer than 10 ms.
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
+_BACKOFF = {"base": 0.02, "cap": 0.5}
+
+T = TypeVar("T")
+
+
+class PatientRetry(Retry):
+    """Tries again for some seconds, however often that is: as long as a failover may take."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(ExponentialWithJitterBackoff(**_BACKOFF), -1)
+        self._seconds = seconds
+
+    def call_with_retry(
+        self, do: Callable[[], T], fail: Callable[..., Any], *more: Any, **options: Any
+    ) -> T:
+        """As redis-py's. Connecting is tried within a command that is: both end with the first's time."""
+        deadline = monotonic() + self._seconds
+
+        def fail_in_time(error: Exception, *count: int) -> None:
+            fail(error, *count)
+            if monotonic() >= deadline:
+                raise error
+
+        return super().call_with_retry(do, fail_in_time, *more, **options)
+
+
+def open_client(url: str, **options: Any) -> redis.Redis:
+    """The one place where clients are made: of a server, or of a primary that Sentinel watches over.
+
+    ``options`` are redis-py's; those in the URL win. Raises InvalidSetting for a URL that is none.
+    """
+    try:
+        if sentinel.is_sentinel_url(url):
+            client = sentinel.follow_primary(url, **options)
+        else:
+            client = redis.Redis.from_url(url, **options)
+        # Options of the URL are looked at with the first connection; nothing is sent yet.
+        cast("Any", client.connection_pool).connection_class(
+            **client.connection_pool.connection_kwargs
+        )
+    except (ValueError, TypeError) as error:
+        problem = (
+            f"redis_url is no Redis URL such as redis://localhost:6379/0 or {sentinel.EXAMPLE}"
+        )
+        raise InvalidSetting(name="redis_url", problem=f"{problem}: {error}") from error
+    return client
 
 
 def connect(
-    url: str, *, retries: int = 3, timeout: float = COMMAND_TIMEOUT_S, name: str | None = None
+    url: str,
+    *,
+    retries: int = 3,
+    patience: float = 0.0,
+    timeout: float = COMMAND_TIMEOUT_S,
+    name: str | None = None,
 ) -> redis.Redis:
     """A client for commands: text in and out, a few quick retries.
 
-    Retries re-send scripts whose answer was lost, which is why every script of ours is safe to repeat.
-    RQ needs a client of its own: it changes time-outs, and cannot work with decoded answers.
+    With ``patience`` (s), and only where Sentinel may find another primary meanwhile, it retries for
+    so long. Retries re-send scripts whose answer was lost, which is why every script of ours is safe
+    to repeat. RQ needs a client of its own: it changes time-outs, and cannot work with decoded answers.
     """
-    return redis.Redis.from_url(
+    retry = Retry(ExponentialWithJitterBackoff(**_BACKOFF), retries)
+    if patience and sentinel.is_sentinel_url(url):
+        retry = PatientRetry(patience)
+    return open_client(
         url,
         decode_responses=True,
         # Bytes that are no UTF-8 must not stop a reader: whoever looks at them sees that they are not.
@@ -43,7 +99,7 @@ def connect(
         socket_timeout=timeout,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         health_check_interval=15,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), retries),
+        retry=retry,
     )
 
 
@@ -54,18 +110,14 @@ def speaking_to(client: redis.Redis) -> Iterator[None]:
         yield
     except OutOfMemoryError as error:
         raise RedisFull(used_percent=100) from error
-    except (
-        ReadOnlyError,
-        MasterDownError,
-        RedisConnectionError,
-        RedisTimeoutError,
-        OSError,
-    ) as error:
+    except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         why = (str(error) or type(error).__name__).rstrip(".")
         raise StoreUnavailable(url=safe_url(client), why=why) from error
     except ResponseError as error:
         if "OOM command not allowed" in str(error):
             raise RedisFull(used_percent=100) from error
+        if sentinel.takes_no_writes(error):
+            raise StoreUnavailable(url=safe_url(client), why=str(error).rstrip(".")) from error
         # It answered, and did not like the question: a defect of ours, not an outage.
         raise ScriptError(script="a command", problem=str(error)) from error
     except RedisError as error:
@@ -74,6 +126,8 @@ def speaking_to(client: redis.Redis) -> Iterator[None]:
 
 def safe_url(client: redis.Redis) -> str:
     """Where a client points, without its password."""
+    if watched := sentinel.describe(client):
+        return watched
     facts = client.connection_pool.connection_kwargs
     if "path" in facts:
         return f"unix://{facts['path']}"
