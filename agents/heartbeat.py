@@ -43,6 +43,10 @@ class Ruler(Protocol):
         """Another boot of this agent was admitted: ours must end at once."""
         ...
 
+    def forgotten(self) -> None:
+        """Redis lost that this boot was admitted, and so all that was placed here since."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
@@ -66,6 +70,7 @@ class Heartbeat:
         self._identity = identity
         self._post = post
         self._register = reports.encode(registration, identity.key)
+        self._predecessors = {registration.swept}  #: boots that were on record before ours
         self._rhythm = rhythm
         self._leash = leash
         self._held = Held()
@@ -125,10 +130,21 @@ class Heartbeat:
                 ruler.stop(order, answer.stops[order])
             return self._rhythm.interval_s
         self.may_claim.clear()
+        if answer.word == "superseded" and not self._ever_admitted:
+            self._predecessors.add(answer.reason)
         if answer.word == "refused":
             ruler.refused(answer.reason)
-        elif answer.word == "superseded" and self._ever_admitted:
+        elif (
+            answer.word == "superseded"
+            and self._ever_admitted
+            and answer.reason not in self._predecessors
+        ):
             ruler.superseded()
+        elif self._ever_admitted and self._held.any():
+            # A failover lost our admission. No record knows what was placed here after it; the same
+            # sessions may be placed elsewhere, and here as soon as we are admitted once more.
+            self._once("forgotten", "Redis lost its admission, so its kernels are stopped")
+            ruler.forgotten()
         else:
             if answer.word == "wait":
                 self._once("waiting", answer.reason)

@@ -25,7 +25,8 @@ class Held:
         with self._lock:
             for order, number in orders:
                 self._held[order] = None
-                self._claims = max(self._claims, number)
+                # Not the largest: a failover may have set the count back.
+                self._claims = number or self._claims
 
     def told(self, order: str) -> None:
         """The end of an order was told."""

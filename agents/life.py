@@ -18,7 +18,7 @@ from agents.rundir import RunDirectory
 from agents.sender import Sender
 from agents.supervisor import Supervisor
 from agents.worker import NUDGE, AgentWorker
-from scheduler.protocol.report import Leaving
+from scheduler.protocol.report import EndReason, Leaving
 
 EXIT_BROKEN: Final = 1
 EXIT_REFUSED: Final = 4
@@ -111,6 +111,13 @@ class Life:
         """Another boot of this agent was admitted: nothing that runs here counts any more."""
         self._log.error("agent.superseded", why="another boot of this agent was admitted")
         self._end(EXIT_SUPERSEDED, silent=True, at_once=True)
+
+    def forgotten(self) -> None:
+        """Redis lost all that was placed here."""
+        for order in self._parts.held.now()[1]:
+            self._parts.supervisor.stop(
+                order, EndReason.STOPPED, "Redis lost its placement in a failover."
+            )
 
     def _leave(self) -> None:
         """Within the grace and two seconds, whatever Redis does."""

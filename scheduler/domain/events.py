@@ -32,6 +32,8 @@ CATALOGUE: Mapping[str, str] = MappingProxyType(
         "agent.undrained": "gets work again",
         "agent.removed": "was removed from its group",
         "agents.storm": "too many agents fell silent at once; nothing is rescued for a minute",
+        "inbox.overran": "the leader fell 20,000 requests behind; it loaded everything, an `agent lost` among them"
+        " must be said again",
         "leader.elected": "a replica leads the group from this term on",
         "leader.resigned": "the leader handed its term back",
         "scope.changed": "a scope has other limits now",

@@ -209,6 +209,15 @@ class Reach(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Renumber(Move):
+    """Events are numbered anew on a Redis that may have lost some: their numbers would be given twice."""
+
+    verb: ClassVar[str] = "renumber"
+    group: str
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tell(Move):
     """An event that changes no state."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.spec import Request
 from scheduler.domain.states import KERNEL_LIVE, KernelState, SessionState
-from scheduler.protocol.names import OrderId
+from scheduler.protocol.names import OrderId, parse_order_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,17 @@ class Board:
         """Sessions with a kernel on any of the agents."""
         ids = {session for agent in agents for session in self._by_agent.get(agent, ())}
         return [self._sessions[session] for session in sorted(ids)]
+
+    def knows(self, order: str) -> bool:
+        """Whether an order is of a placement that stands."""
+        named = parse_order_id(order)
+        session = self._sessions.get(named.session) if named else None
+        return bool(
+            named
+            and session
+            and session.placement == named.placement
+            and named.kernel < len(session.kernels)
+        )
 
     def kernels_on(self, agent: str) -> int:
         """How many live kernels an agent has."""

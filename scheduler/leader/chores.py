@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scheduler.cycle.snapshot import AGENTS
-from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.clock import Clock
-from scheduler.domain.moves import Kill, Mark, Resolve, Settle, Tell
-from scheduler.domain.states import FINAL, SessionState
+from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell
+from scheduler.domain.states import FINAL, KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
+from scheduler.leader.settling import Settling
 from scheduler.leader.state import (
     LeaderState,
     Repositories,
@@ -25,6 +26,7 @@ from scheduler.leader.state import (
 from scheduler.leader.watch import Watch
 from scheduler.leader.writer import Batch, Writer
 from scheduler.observability.logs import get_logger
+from scheduler.protocol.names import parse_order_id
 from scheduler.store.schema import ServerFacts
 
 #: Submits are refused from here on, so that what runs can still report (architecture 6).
@@ -34,6 +36,7 @@ FORGOTTEN_PER_STEP = 100
 _PARENTS, _DEPENDENTS = 10, 200
 #: Redis' clock and ours may differ by this much from one look to the next.
 CLOCK_STEP_MS = 2_000
+_NOT_UP = (KernelState.ORDERED, KernelState.CLAIMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class Chores:
         self._full: str | None = None
         self._avoided: dict[str, int] = {}
         self._looked: tuple[int, float] | None = None
-        self._hold_since: int | None = None
+        self._settling: Settling | None = None
+        self._identity = ""
         self.now_ms = 0
         self.next_timer_ms: int | None = None
         term = parts.repositories.leader.term
@@ -78,13 +82,14 @@ class Chores:
     @property
     def holding(self) -> bool:
         """Whether placing is held back until the agents were heard after a change of Redis."""
-        return self._hold_since is not None
+        return self._settling is not None
 
     def timers(self, *, caught_up: bool) -> bool:
         """Look at sessions whose time has come; whether there are more.
 
         Until all reports were read, placed sessions are left alone: that an order was claimed, or a
-        kernel came up, while no leader lived is still to be heard.
+        kernel came up, while no leader lived is still to be heard; or, where reports were lost, to
+        be learned from beats.
         """
         self.now_ms, due, self.next_timer_ms = self._p.repositories.leader.due()
         if not due:
@@ -94,7 +99,7 @@ class Chores:
             placed = self._p.state.board.get(session)
             if placed is None:
                 waiting.append(session)
-            elif caught_up:
+            elif caught_up and not self.holding:
                 if placed.state is SessionState.SCHEDULED:
                     self._avoid(placed.agents)
                 self._p.writer.accept(batch, placed, decide.timer(placed, self._p.rules))
@@ -168,7 +173,11 @@ class Chores:
             self._p.reports.lose(batch, agent, why, kept=False)
             batch.add([Mark(agent.id, agent.boot, AgentStatus.LOST, why)])
         changed = [agent.id for agent in (*seen.silent, *seen.back, *seen.lost)]
-        if caught_up and not self.holding:
+        if caught_up and self._settling is not None:
+            self._learn(batch, self._settling.heard(agents, self._p.watch))
+            for agent, order in self._settling.to_kill(agents, self._p.watch, state.board):
+                self._kill(batch, agent, order)
+        elif caught_up:
             self._find_missing(batch, agents)
         self._p.writer.write(batch)
         if changed:
@@ -193,46 +202,81 @@ class Chores:
                 why = f"agent {agent.id} runs it no more, and reported no end"
                 self._p.reports.confirm_missing(batch, session.id, kernel.index, why)
             for order in self._p.watch.strays(agent, sessions):
-                stop = self._p.orders.stop_unknown(agent.id, agent.boot, order)
-                if stop is not None:
-                    self._log.warning("order.stray", agent=agent.id, order=order)
-                    batch.add([Kill(agent.id, order, stop)])
+                self._kill(batch, agent, order)
 
-    def server(self) -> None:
-        """Memory, and whether Redis was restarted or replaced."""
+    def _learn(self, batch: Batch, heard: Iterable[Beat]) -> None:
+        """A kernel that runs was claimed and came up, though the reports of it were lost."""
+        for beat in heard:
+            for named in filter(None, map(parse_order_id, beat.running)):
+                session = self._p.state.board.get(named.session)
+                if session is None or not self._p.state.board.knows(str(named)):
+                    continue
+                kernel = session.kernels[named.kernel]
+                if kernel.boot == beat.boot and kernel.state in _NOT_UP:
+                    self._p.writer.accept(batch, session, decide.up(session, kernel, self._p.rules))
+
+    def _kill(self, batch: Batch, agent: AgentData, order: str) -> None:
+        stop = self._p.orders.stop_unknown(agent.id, agent.boot, order)
+        if stop is not None:
+            self._log.warning("order.stray", agent=agent.id, order=order)
+            batch.add([Kill(agent.id, order, stop)])
+
+    def server(self) -> str:
+        """Memory, and whether Redis was restarted or replaced; the identity of this one.
+
+        Noted is the last Redis on which placing went on: a leader that dies while it is held leaves
+        the hold to its successor.
+        """
         facts = self._facts()
         percent = 100 * facts.used_memory // facts.max_memory if facts.max_memory else 0
         full = str(percent) if percent >= FULL_PERCENT else ""
-        before, now = self._p.inbox.server, facts.run_id + facts.replication_id
-        if before and now != before:
-            self.redis_changed()
-        if full != self._full or now != before:
+        before, now = self._p.inbox.server, facts.identity
+        if before and now not in (before, self._identity):
+            self._redis_changed(facts)
+        self._identity = now
+        if full != self._full or not before:
             if full or self._full:
                 says = "refused" if full else "admitted"
                 self._log.warning("redis.memory", used_percent=percent, submits=says)
             # At the beginning of a term, too: the last one may have left "full" behind.
             self._full = self._p.inbox.full = full
-            self._p.inbox.server = now
+            self._p.inbox.server = before or now
             self._p.writer.write(self._p.inbox.reach())
+        return now
 
-    def redis_changed(self) -> None:
+    def _redis_changed(self, facts: ServerFacts) -> None:
         """Redis was restarted, or a replica took its place: hear every agent before placing again."""
+        self.now_ms = self._p.repositories.leader.now_ms()
+        agents = [row.data for row in self._p.state.agents.rows]
+        silence, grace = (
+            self._p.watch.not_ready_after_ms,
+            max((a.grace_ms for a in agents), default=0),
+        )
+        at_least_ms = silence + grace if facts.was_replica else 0
         self._log.warning(
             "redis.changed",
-            then="placing is held until every agent has beaten or its lease is over",
+            failover=facts.was_replica,
+            then="placing is held until it is known what every agent runs, or its lease is over",
         )
         self._p.watch.redis_restarted(self.now_ms)
-        self._hold_since = self.now_ms
+        before = self._p.repositories.agents.beats([agent.id for agent in agents])
+        self._settling = Settling(self.now_ms, before, at_least_ms)
+        batch = Batch()
+        batch.add([Renumber(self._group, facts.identity)])
+        self._p.writer.write(batch)
 
     def hold_over(self) -> bool:
         """Whether placing may go on; looks only while it is held."""
-        if self._hold_since is None:
+        if self._settling is None:
             return True
-        agents = [row.data for row in self._p.state.agents.rows]
-        if self._p.watch.everyone_heard_since(agents, self._hold_since):
-            self._hold_since = None
-            self._log.info("redis.settled")
-        return self._hold_since is None
+        state = self._p.state
+        agents = [row.data for row in state.agents.rows]
+        if not self._settling.over(agents, self._p.watch, state.board, self.now_ms):
+            return False
+        self._settling, self._p.inbox.server = None, self._identity
+        self._p.writer.write(self._p.inbox.reach())
+        self._log.info("redis.settled")
+        return True
 
     def forget(self) -> bool:
         """Forget sessions that ended longer ago than the retention, with their logs; whether there are more."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import redis
+from redis.exceptions import OutOfMemoryError
 from redis_lock import Lock, NotAcquired, NotExpirable
 
 from scheduler.domain.clock import Clock
@@ -35,12 +36,23 @@ class ElectorSettings:
 
 
 class Tenure:
-    """One held lock: renewed from outside, trusted for a while counted from before each request."""
+    """One held lock: renewed from outside, trusted for a while counted from before each request.
 
-    def __init__(
-        self, client: redis.Redis, lock: Lock, term: Term, clock: Clock, trusted_until: float
+    All that is said of the term goes over the lock's own connection. During a failover another one
+    may still be with the old primary.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of one term
+        self,
+        client: redis.Redis,
+        leadership: LeadershipRepository,
+        lock: Lock,
+        term: Term,
+        clock: Clock,
+        trusted_until: float,
     ) -> None:
         self._client = client
+        self.leadership = leadership
         self._lock = lock
         self._clock = clock
         self._trusted_until = trusted_until
@@ -134,13 +146,19 @@ class Elector:
             self._settings.redis_url, retries=0, timeout=1.0, name=connection_name(nonce)
         )
         try:
-            return self._begin(client, nonce)
+            tenure = self._begin(client, nonce)
         except StoreUnavailable:
             client.close()
             raise
+        if tenure is None:
+            client.close()
+            # Free where we looked, held where we asked: perhaps these are two servers.
+            self._leadership.look_anew()
+        return tenure
 
     def _begin(self, client: redis.Redis, nonce: str) -> Tenure | None:
         asked = self._clock.monotonic()
+        leadership = self._leadership.over(client)
         with speaking_to(client):
             lock = Lock(
                 client,
@@ -148,20 +166,24 @@ class Elector:
                 expire=self._settings.ttl_ms // 1000,
                 id=nonce,
             )
-            # A lost answer makes acquire() say False although the key is ours.
-            if not lock.acquire(blocking=False) and lock.get_owner_id() != nonce:
-                client.close()
+            if not self._take(lock, leadership, nonce):
                 return None
             connection = str(client.client_id())
-        term = self._leadership.elect(self._group, nonce, self._settings.holder, connection)
+        term = leadership.elect(self._group, nonce, self._settings.holder, connection)
         if term is None:
-            client.close()
             return None
         self._published = connection
         trusted_until = asked + self._settings.ttl_ms / 1000 - _MARGIN_S
-        self.tenure = Tenure(client, lock, term, self._clock, trusted_until)
+        self.tenure = Tenure(client, leadership, lock, term, self._clock, trusted_until)
         self._log.info("leader.elected", term=term.number)
         return self.tenure
+
+    def _take(self, lock: Lock, leadership: LeadershipRepository, nonce: str) -> bool:
+        try:
+            # A lost answer makes acquire() say False although the key is ours.
+            return bool(lock.acquire(blocking=False)) or lock.get_owner_id() == nonce
+        except OutOfMemoryError:
+            return leadership.acquire(self._group, nonce, self._settings.ttl_ms)
 
     def renew(self) -> None:
         """Renew the lock; publish the connection anew when it changed."""
@@ -176,7 +198,7 @@ class Elector:
         except StoreUnavailable:
             return
         if connection != self._published:
-            self._leadership.publish_connection(self._group, tenure.term.nonce, connection)
+            tenure.leadership.publish_connection(self._group, tenure.term.nonce, connection)
             self._published = connection
 
     def resign(self, why: str) -> None:
@@ -186,7 +208,7 @@ class Elector:
             return
         if tenure.trusted():
             try:
-                self._leadership.resign(tenure.term, why)
+                tenure.leadership.resign(tenure.term, why)
             except StoreUnavailable:
                 self._log.warning("leader.resigned_unheard", why=why)
         tenure.release()

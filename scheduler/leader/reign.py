@@ -12,6 +12,7 @@ from scheduler.cycle.scheduler import Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
 from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
 from scheduler.intake.decide import Rules
@@ -98,6 +99,7 @@ class Reign:
         self._server = Every(_SERVER_EVERY_S, clock)
         self._forget = Every(_FORGET_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
+        self._redis = ""  #: the one that was loaded from
         self._busy = True
         self._paused = ""  #: why nothing new is placed
         self._caught_up = False
@@ -112,8 +114,13 @@ class Reign:
         group = self._groups.read(self.term.group)
         policy = load_policy(group.options)
         self._paused = group.paused
-        self._state = load(self._repositories, group.options, policy.scheduler)
-        self._assemble(policy)
+        while True:
+            self._redis = self._facts().identity
+            self._state = load(self._repositories, group.options, policy.scheduler)
+            self._assemble(policy)
+            # Before anything is placed; and nothing may be put together from two servers.
+            if self.chores.server() == self._redis:
+                break
         self._busy, self._caught_up = True, False
         self._log.info(
             "leader.loaded",
@@ -182,6 +189,15 @@ class Reign:
             limit=_REPORTS_PER_BATCH,
         )
         self._caught_up = len(heard.reports) < _REPORTS_PER_BATCH
+        if len(heard.inbox) == _REPORTS_PER_BATCH and self._repositories.leader.inbox_overran(
+            state.inbox_cursor
+        ):
+            self._log.error("inbox.overran", then="everything is loaded anew")
+            self._repositories.leader.apply(
+                [Tell(self.term.group, "inbox.overran", "the leader fell behind and loads anew")]
+            )
+            self.load()
+            return True
         if heard.reports:
             self.reports.handle(heard.reports)
         if heard.inbox:
@@ -204,8 +220,9 @@ class Reign:
         if self._timers.due():
             more = self.chores.timers(caught_up=self._caught_up)
             self._timers_known = not more
-        if self._server.due():
-            self.chores.server()
+        if self._server.due() and self.chores.server() != self._redis:
+            # Connections found it so fast that no call failed: the picture is of the one before.
+            self.load()
         if self._beats.due():
             self.chores.beats(caught_up=self._caught_up)
         if self.inbox.unresolved:

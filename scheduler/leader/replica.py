@@ -111,6 +111,7 @@ class Candidacy:
     def _lead(self, tenure: Tenure) -> None:
         why = "stopped"
         try:
+            self._look_anew()
             self._found_anew_if_wiped()
             reign = Reign(
                 tenure.term,
@@ -163,10 +164,16 @@ class Candidacy:
             except StoreUnavailable as error:
                 if not tenure.trusted():
                     raise
-                # The picture may be ahead of what was written. Still ours is the lock: read it anew.
+                # The picture may be ahead of what was written. Still ours is the lock: read it anew,
+                # and over new connections: one client may have met the new primary, the other not.
                 self._log.warning("leader.unheard", term=tenure.term.number, says=str(error))
                 loaded = False
+                self._look_anew()
                 self.stopping.wait(_READ_ANEW_S)
+
+    def _look_anew(self) -> None:
+        for client in (self._client, self._blocking):
+            client.connection_pool.disconnect()
 
     def stop(self) -> None:
         """Hand over and end."""

@@ -10,7 +10,7 @@ from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.errors import BadMessage, InvalidSetting
 from scheduler.domain.ids import is_name
-from scheduler.domain.moves import Admit, Answer, Mark
+from scheduler.domain.moves import Admit, Answer, Kill, Mark
 from scheduler.domain.states import KernelState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
@@ -97,6 +97,9 @@ class ReportsIntake:
             self._log.info(
                 "report.superseded", session=report.session, kind=report.kind, agent=report.agent
             )
+            if report.kind is ReportKind.ENDED:
+                # It may have been killed as one that no placement knows.
+                batch.add([Kill(report.agent, report.order, "")])
             return
         kernel = session.kernels[report.kernel]
         if (kernel.agent, kernel.boot) != (report.agent, report.boot):

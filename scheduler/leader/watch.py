@@ -43,9 +43,14 @@ class Watch:
         self._misses: dict[str, dict[str, tuple[int, int]]] = {}  #: by agent, then by order
         self._strays: dict[str, dict[str, int]] = {}
 
+    @property
+    def not_ready_after_ms(self) -> int:
+        """By then an agent that lives has spoken."""
+        return self._rules.not_ready_after
+
     def redis_restarted(self, now_ms: int) -> None:
         """Beats may have been lost with it: silence counts from now on."""
-        self._floor_ms = now_ms
+        self._floor_ms = self._now_ms = now_ms
 
     def look(self, agents: Iterable[AgentData], beats: dict[str, Beat], now_ms: int) -> Seen:
         """Judge every admitted agent."""
@@ -59,7 +64,7 @@ class Watch:
             self._lease_ms = max(self._lease_ms, agent.lease_ms)
             silence = now_ms - self._heard_ms(agent)
             if silence <= self._rules.not_ready_after:
-                if agent.status in (AgentStatus.NOT_READY, AgentStatus.LOST) and self._beat_of(
+                if agent.status in (AgentStatus.NOT_READY, AgentStatus.LOST) and self.beat_of(
                     agent
                 ):
                     seen.back.append(agent)
@@ -90,31 +95,26 @@ class Watch:
 
     def ms_until_lost(self, agent: AgentData) -> int:
         """How long the kernels of this boot may still be alive."""
-        patience = agent.lease_ms + agent.grace_ms + self._rules.margin
-        return self._heard_ms(agent) + patience - self._now_ms
+        return self._heard_ms(agent) + self.patience_ms(agent) - self._now_ms
+
+    def patience_ms(self, agent: AgentData) -> int:
+        """How long the kernels of a boot may live after its last beat."""
+        return agent.lease_ms + agent.grace_ms + self._rules.margin
 
     def _heard_ms(self, agent: AgentData) -> int:
-        beat = self._beat_of(agent)
+        beat = self.beat_of(agent)
         return max(min(beat.at_ms, self._now_ms) if beat else 0, agent.admitted_at, self._floor_ms)
 
-    def _beat_of(self, agent: AgentData) -> Beat | None:
+    def beat_of(self, agent: AgentData) -> Beat | None:
+        """The last beat of this boot that was looked at."""
         beat = self._beats.get(agent.id)
         return beat if beat and beat.boot == agent.boot else None
-
-    def everyone_heard_since(self, agents: Iterable[AgentData], moment_ms: int) -> bool:
-        """Whether each agent has beaten since a moment, or its kernels are certainly dead."""
-        for agent in agents:
-            if agent.boot and agent.status is not AgentStatus.LEFT:
-                beat = self._beat_of(agent)
-                if not (beat and beat.at_ms > moment_ms) and self.ms_until_lost(agent) > 0:
-                    return False
-        return True
 
     def missing(
         self, agent: AgentData, sessions: Iterable[PlacedSession]
     ) -> list[tuple[PlacedSession, PlacedKernel]]:
         """Kernels which two beats in a row do not name, claims newer than the beat left aside."""
-        beat = self._beat_of(agent)
+        beat = self.beat_of(agent)
         if beat is None:
             self._misses.pop(agent.id, None)
             return []
@@ -138,7 +138,7 @@ class Watch:
 
     def strays(self, agent: AgentData, known: Iterable[PlacedSession]) -> list[str]:
         """Orders an agent runs in two looks apart though no placement knows them: a failover lost it."""
-        beat = self._beat_of(agent)
+        beat = self.beat_of(agent)
         if beat is None or not beat.running:
             self._strays.pop(agent.id, None)
             return []

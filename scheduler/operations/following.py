@@ -22,6 +22,10 @@ class EventGap(Refused):
     """Events after {since} are no longer kept, the oldest is {oldest}; use --from-oldest."""
 
 
+class EventsRewound(EventGap):
+    """Redis lost events in a failover: some up to {since} are not on record any more; use --from-oldest."""
+
+
 class EventReader:
     """Reads events in order; what was trimmed away is told, never skipped in silence."""
 
@@ -52,9 +56,19 @@ class EventReader:
         if found and not _follows(self.after, found[0]):
             # Trimmed between two looks, or a new epoch began.
             self._look_for_gap()
+        if any(_rewinds(self.after, event) for event in found):
+            self._on_gap(EventsRewound(since=self.after))
         if found:
             self.after = found[-1].id
         return found
+
+
+def _rewinds(event_id: str, event: EventData) -> bool:
+    """Whether an epoch begins on a Redis whose events ended before those that were read."""
+    if event.name != "epoch.began":
+        return False
+    epoch, seq = map(int, event_id.split("-"))
+    return tuple(map(int, event.fields["after"].split("-"))) < (epoch, seq)
 
 
 def _follows(event_id: str, event: EventData) -> bool:

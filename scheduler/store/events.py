@@ -26,8 +26,7 @@ class EventRepository:
     def last_id(self) -> str:
         """The id of the newest event, to follow from now on."""
         with speaking_to(self._client):
-            found = self._client.xrevrange(self._keys.events(), count=1)
-        return streams.entries(found)[0].id if found else BEGINNING
+            return streams.last_id(self._client, self._keys.events())
 
     def oldest_id(self) -> str:
         """The id of the oldest event still kept."""

@@ -20,12 +20,17 @@ from scheduler.store.script import Script
 from scheduler.store.sessions import SessionRepository
 
 _APPLY = Script.load("leader/apply")
+_ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
 _RESIGN = Script.load("leader/resign")
 _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
 _FORGET = Script.load("session/forget")
+
+
+#: As lib/announce.lua has it; the cap is kept to whole nodes, so never fewer entries are left.
+INBOX_CAP = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +133,22 @@ class LeaderStore:
         return ["already"] * len(moves) if word == "already" else words
 
     def cursor(self) -> str:
-        """Up to which report everything was applied."""
+        """Up to which report everything was applied.
+
+        Beyond the end of the stream nothing can have been applied: the stream was deleted or put
+        back, and is read from its beginning. What is heard twice by that changes nothing.
+        """
+        group = self.term.group
         with speaking_to(self._client):
-            return (
-                cast(
-                    "str | None",
-                    self._client.hget(self._keys.leadership(self.term.group), "cursor"),
-                )
-                or "0-0"
-            )
+            stored = cast("str", self._client.hget(self._keys.leadership(group), "cursor") or "0-0")
+            last = streams.last_id(self._client, self._keys.reports(group))
+        return "0-0" if streams.number(stored) > streams.number(last) else stored
+
+    def now_ms(self) -> int:
+        """Redis' time."""
+        with speaking_to(self._client):
+            seconds, micros = self._client.time()
+        return seconds * 1000 + micros // 1000
 
     def server_identity(self) -> str:
         """The Redis that the group's leaders saw last, or ""."""
@@ -145,15 +157,31 @@ class LeaderStore:
         return cast("str | None", found) or ""
 
     def inbox_cursor(self) -> str:
-        """Where to go on listening: behind what the last leader acted on, else with what comes now."""
+        """Where to go on listening: behind what the last leader acted on, else with what comes now.
+
+        With what comes now, too, where the cursor is not of this stream, or what followed it was
+        trimmed away: whoever asks loads everything afterwards.
+        """
+        stream = self._keys.inbox(self.term.group)
         with speaking_to(self._client):
             stored = self._client.hget(self._keys.leadership(self.term.group), "inbox")
-        return cast("str | None", stored) or self._last_inbox_id()
+            last = streams.last_id(self._client, stream)
+        lost = stored and streams.number(cast("str", stored)) > streams.number(last)
+        if not stored or lost or self.inbox_overran(cast("str", stored)):
+            return last
+        return cast("str", stored)
 
-    def _last_inbox_id(self) -> str:
-        with speaking_to(self._client):
-            found = self._client.xrevrange(self._keys.inbox(self.term.group), count=1)
-        return streams.entries(found)[0].id if found else "0-0"
+    def inbox_overran(self, cursor: str) -> bool:
+        """Whether entries behind the cursor were dropped unread: nobody led, or it fell far behind.
+
+        A leader trims what is before its cursor and leaves the entry itself; only the cap takes that.
+        """
+        stream = self._keys.inbox(self.term.group)
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            pipe.xlen(stream)
+            pipe.xrange(stream, count=1)
+            length, first = pipe.execute()
+        return length >= INBOX_CAP and streams.number(first[0][0]) > streams.number(cursor)
 
     def listen(self, inbox: str, reports: str, *, timeout: float, limit: int = 200) -> Heard:
         """Entries after the given ids; waits up to ``timeout`` s (at most 4) for the first."""
@@ -298,6 +326,20 @@ class LeadershipRepository:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
+
+    def over(self, client: redis.Redis) -> LeadershipRepository:
+        """The same, over the connections of another client."""
+        return LeadershipRepository(client, self._keys)
+
+    def look_anew(self) -> None:
+        """Leave the server that was read: where Sentinel watches, another one may be primary."""
+        self._client.connection_pool.disconnect()
+
+    def acquire(self, group: str, nonce: str, ttl_ms: int) -> bool:
+        """Take the lock on a full Redis, which refuses the way of the lock's library."""
+        with speaking_to(self._client):
+            arguments = {"group": group, "nonce": nonce, "ttl_ms": ttl_ms}
+            return bool(_ACQUIRE(self._client, self._keys.root, **arguments)[0] == "acquired")
 
     def elect(self, group: str, nonce: str, holder: str, connection: str) -> Term | None:
         """Begin a term for who holds the lock; None when somebody else does."""

@@ -30,9 +30,20 @@ class ServerFacts:
     max_memory: int
     run_id: str
     replication_id: str
+    former_replication_id: str
     uptime_s: int
     max_clients: int
     clients: int
+
+    @property
+    def identity(self) -> str:
+        """Another one after a restart, and after a failover."""
+        return self.run_id + self.replication_id
+
+    @property
+    def was_replica(self) -> bool:
+        """Whether it was promoted: what its primary acknowledged last may be missing."""
+        return bool(self.former_replication_id.strip("0"))
 
 
 def server_facts(client: redis.Redis) -> ServerFacts:
@@ -51,6 +62,7 @@ def server_facts(client: redis.Redis) -> ServerFacts:
             max_memory=int(str(info.get("maxmemory", 0))),
             run_id=str(info.get("run_id", "")),
             replication_id=str(info.get("master_replid", "")),
+            former_replication_id=str(info.get("master_replid2", "")),
             uptime_s=int(str(info.get("uptime_in_seconds", 0))),
             max_clients=int(str(info.get("maxclients", 0))),
             clients=int(str(info.get("connected_clients", 0))),

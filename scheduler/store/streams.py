@@ -20,6 +20,18 @@ class Entry:
     fields: Mapping[str, str]
 
 
+def number(entry_id: str) -> tuple[int, int]:
+    """An id as it is ordered."""
+    ms, seq = entry_id.split("-")
+    return int(ms), int(seq)
+
+
+def last_id(client: redis.Redis, stream: str) -> str:
+    """The id of a stream's last entry, "0-0" where there is none."""
+    found = entries(client.xrevrange(stream, count=1))
+    return found[0].id if found else "0-0"
+
+
 def entries(found: Any) -> list[Entry]:
     """What XRANGE and XREVRANGE answer."""
     return [Entry(entry, fields) for entry, fields in found or ()]

@@ -3,5 +3,6 @@
 from scheduler.testing.cluster import Cluster
 from scheduler.testing.evidence import Evidence, WitnessEntry
 from scheduler.testing.waiting import wait_until
+from scheduler.testing.watched import WatchedRedis
 
-__all__ = ["Cluster", "Evidence", "WitnessEntry", "wait_until"]
+__all__ = ["Cluster", "Evidence", "WatchedRedis", "WitnessEntry", "wait_until"]

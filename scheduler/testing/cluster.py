@@ -18,6 +18,7 @@ from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.store.embedded import EmbeddedRedis
 from scheduler.testing.evidence import Evidence, read_witness
 from scheduler.testing.waiting import wait_until
+from scheduler.testing.watched import WatchedRedis
 
 _PATIENCE_S = 15.0
 
@@ -26,9 +27,10 @@ class Cluster:
     """Starts processes with the command line an operator would use, in a folder that keeps their logs.
 
     ``settings`` are environment variables without their prefix, such as ``{"LEASE": "3s"}``.
+    With ``watched``, Redis is a primary and its replica with Sentinels.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a test may choose
         self,
         folder: Path,
         *,
@@ -36,6 +38,7 @@ class Cluster:
         redis_options: Mapping[str, str] | None = None,
         binary: Path | None = None,
         path: Path | None = None,
+        watched: WatchedRedis | None = None,
     ) -> None:
         self.folder = folder
         self.path = path or Path.cwd()
@@ -44,12 +47,13 @@ class Cluster:
         self._settings = dict(settings or {})
         (folder / "redis").mkdir(parents=True, exist_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
+        self._watched = watched
         self.redis = EmbeddedRedis(folder / "redis", binary=binary, options=redis_options or {})
         self.client: Client
 
     def __enter__(self) -> Self:
-        self.redis.start()
-        self.client = Client(self.redis.url)
+        (self._watched or self.redis).start()
+        self.client = Client(self.url)
         return self
 
     def __exit__(
@@ -61,11 +65,16 @@ class Cluster:
         self.stop()
 
     @property
+    def url(self) -> str:
+        """Where the processes find Redis."""
+        return (self._watched or self.redis).url
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the processes find in their environment."""
         return {
             **os.environ,
-            "SCHEDULER_REDIS_URL": self.redis.url,
+            "SCHEDULER_REDIS_URL": self.url,
             "SCHEDULER_SECRET": self.secret,
             **{f"SCHEDULER_{name}": value for name, value in self._settings.items()},
         }
@@ -164,7 +173,7 @@ class Cluster:
                 process.kill()
                 process.wait()
         self.client.close()
-        self.redis.stop()
+        (self._watched or self.redis).stop()
 
     def _say(self, what: str) -> str:
         ended = [

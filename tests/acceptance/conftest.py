@@ -15,7 +15,7 @@ import pytest
 from scheduler import Session, SessionSpec
 from scheduler.domain.events import EventData
 from scheduler.domain.states import PLACED
-from scheduler.testing import Cluster, WitnessEntry, wait_until
+from scheduler.testing import Cluster, WatchedRedis, WitnessEntry, wait_until
 from tests.acceptance.proxy import Proxy
 
 KERNELS = "tests.acceptance.kernels"
@@ -174,9 +174,14 @@ def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     clusters: list[Cluster] = []
 
     def make(
-        *, replicas: int = 1, agents: int = 1, slots: str = "cpu=4,mem=4GiB", **settings: str
+        *,
+        replicas: int = 1,
+        agents: int = 1,
+        slots: str = "cpu=4,mem=4GiB",
+        watched: WatchedRedis | None = None,
+        **settings: str,
     ) -> Bench:
-        cluster = Cluster(tmp_path, settings={**QUICK, **settings})
+        cluster = Cluster(tmp_path, settings={**QUICK, **settings}, watched=watched)
         clusters.append(cluster)
         cluster.__enter__()
         for index in range(1, replicas + 1):

@@ -1,6 +1,7 @@
 """What the sessions of the acceptance tests run; each notes its start and end outside the product."""
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -23,6 +24,17 @@ def work(seconds: float = 0.0) -> str:
     threading.Event().wait(seconds)
     note("end", "work")
     return os.environ["SESSION_ID"]
+
+
+def tick(seconds: float) -> None:
+    """Take a while, and say all the time that it lives: a killed one says no end."""
+    name = f"tick-{secrets.token_hex(8)}"
+    note("start", name)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        threading.Event().wait(0.05)
+        note("tick", name)
+    note("end", name)
 
 
 def fail_until(attempt: int) -> int:

@@ -158,6 +158,26 @@ def test_a_full_redis_refuses_submits_with_a_sentence_and_drains(make_bench: Mak
     bench.check()
 
 
+def test_a_leader_killed_on_a_full_redis_is_replaced_and_it_drains(make_bench: Make) -> None:
+    """Architecture 6: nothing new can be written there, not even a lock by its library's way."""
+    bench = make_bench(replicas=2, agents=1)
+    bench.enqueue_many([bench.spec("work", 3) for _ in range(4)])
+    wait_until(
+        lambda: all(bench.started(s) for s in bench.sessions), within=30, saying="not all started"
+    )
+    client = bench.client.store.client
+    client.config_set("maxmemory", 1)
+    killed = bench.cluster.wait_for_leader()
+    bench.cluster.kill(killed)
+    bench.cluster.wait_for_leader(other_than=killed, within=15)
+    bench.cluster.start_replica(killed)
+    bench.wait_for_all(within=60)
+    client.config_set("maxmemory", 0)
+
+    assert 4 == succeeded(bench)
+    bench.check()
+
+
 def test_a_submit_whose_answer_was_lost_is_found_again(make_bench: Make) -> None:
     """K20: the same key asked again answers the same session, however often."""
     bench = make_bench(replicas=1, agents=1)

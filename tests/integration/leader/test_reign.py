@@ -174,8 +174,8 @@ def test_a_leader_that_saw_another_redis_before_holds_placing_until_agents_were_
     first = reign(cluster)
     agent = cluster.boot().register()
     turn_until(first, lambda: agent.beat().word == "ok")
+    cluster.store.client.hset(cluster.store.keys.group(GROUP), "server", "another")
     second = reign(cluster)
-    second.inbox.server = "another"
     (session,) = cluster.submit()
     for _ in range(3):
         second.run_once()

@@ -69,6 +69,9 @@ class Leader:
     def superseded(self) -> None:
         self.led_to.append("superseded")
 
+    def forgotten(self) -> None:
+        self.led_to.append("forgotten")
+
 
 @pytest.fixture
 def leader() -> Leader:
@@ -121,12 +124,32 @@ def test_without_an_ok_nothing_is_claimed(
 
 
 def test_only_who_was_admitted_can_be_superseded(beats: Heartbeat, leader: Leader) -> None:
-    for word in ("superseded", "ok", "superseded"):
-        leader.answer = Said(word)
+    for answer in (Said("superseded", "old"), Said("ok"), Said("superseded", "new")):
+        leader.answer = answer
         beats.run_once()
 
     assert ["admitted", "superseded"] == leader.led_to
     assert not beats.may_claim.is_set()
+
+
+@pytest.mark.parametrize("answer", [Said("unknown"), Said("superseded", "old")])
+def test_who_was_forgotten_in_a_failover_stops_its_kernels_and_registers_once_more(
+    beats: Heartbeat, leader: Leader, held: Held, answer: Said
+) -> None:
+    """X8: the record names nobody, or the boot before ours; what runs here no record knows."""
+    for before in (Said("superseded", "old"), Said("ok")):
+        leader.answer = before
+        beats.run_once()
+    held.take([("o1", 1)])
+    beats._registered_ns -= 4 * 10**9
+    leader.answer = answer
+    beats.run_once()
+    while_it_runs = leader.registered
+    held.told("o1")
+    beats.run_once()
+
+    assert ["admitted", "forgotten"] == leader.led_to
+    assert (1, 2) == (while_it_runs, leader.registered)
 
 
 def test_a_registration_is_said_first_and_again_after_a_while(

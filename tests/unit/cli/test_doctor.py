@@ -29,6 +29,7 @@ GOOD = ServerFacts(
     max_memory=1_000,
     run_id="",
     replication_id="",
+    former_replication_id="",
     uptime_s=1,
     max_clients=10_000,
     clients=10,

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from scheduler.domain import moves as m
 from scheduler.operations.following import EventReader
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import World
@@ -51,6 +52,20 @@ def test_a_gap_is_told_with_the_oldest_id(world: World, run: Run) -> None:
         f"Events after {since} are no longer kept, the oldest is {world.events.oldest_id()};"
         " use --from-oldest.\n"
     ) == said.err
+
+
+def test_a_reader_that_is_ahead_of_what_redis_kept_is_told(world: World, run: Run) -> None:
+    """A failover lost what it read last; numbers begin anew so that none is given twice."""
+    since = world.events.last_id()
+    epoch, seq = since.split("-")
+    ahead = f"{epoch}-{int(seq) + 5}"
+    world.apply(m.Renumber("default", "another"))
+
+    level, told = (run("events", "--since", each, "-o", "json") for each in (since, ahead))
+
+    assert (0, ["epoch.began"]) == (level.code, [event["name"] for event in level.json])
+    assert (4, 1) == (told.code, told.err.count("\n"))
+    assert f"Redis lost events in a failover: some up to {ahead}" in told.err
 
 
 def test_a_gap_may_be_accepted(world: World, run: Run) -> None:

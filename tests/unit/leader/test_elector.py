@@ -44,6 +44,7 @@ class World:
     down: bool = False
     clients: list[Client] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    looked_anew: int = 0
 
     def speak(self) -> None:
         self.clock.seconds += self.request_takes_s
@@ -54,6 +55,12 @@ class World:
 
     def show(self, _group: str) -> dict[str, str]:
         return {**self.facts, "lock": self.holder}
+
+    def over(self, _client: Client) -> World:
+        return self
+
+    def look_anew(self) -> None:
+        self.looked_anew += 1
 
     def elect(self, group: str, nonce: str, holder: str, connection: str) -> Term | None:
         if self.holder != nonce:
@@ -172,6 +179,17 @@ def test_a_leadership_that_is_held_is_left_alone(world: World, elector: Elector)
     world.connections = {("5", connection_name("other"))}
 
     assert [None, None, None] == [elector.stand() for _ in range(3)]
+
+
+def test_who_finds_the_lock_held_where_it_looked_free_looks_at_another_server(
+    world: World, elector: Elector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A follower's view may still be the old primary's, while each term asks the Sentinels anew."""
+    world.holder = "somebody"
+    monkeypatch.setattr(World, "show", lambda *_: {"lock": ""})
+
+    assert None is elector.stand()
+    assert 1 == world.looked_anew
 
 
 def test_every_term_has_a_nonce_of_its_own(elector: Elector) -> None:

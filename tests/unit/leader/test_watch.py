@@ -184,23 +184,6 @@ def test_who_is_gone_is_not_remembered_as_silent(watch: Watch) -> None:
     assert {"new"} == set(watch._fell_silent)
 
 
-# Hold
-
-
-def test_everyone_was_heard_once_each_beat_is_newer_or_its_lease_over(watch: Watch) -> None:
-    agents = [agent("a0"), agent("a1"), agent("left", AgentStatus.LEFT)]
-    answers = []
-    for now, beats in [
-        (1_000, {"a0": 1_000}),
-        (2_000, {"a0": 2_000, "a1": 2_000}),
-        (LOST_AFTER, {"a0": 2_000}),
-    ]:
-        look(watch, now, agents, **beats)
-        answers.append(watch.everyone_heard_since(agents, BEGAN + 500))
-
-    assert [False, True, True] == answers
-
-
 # Misses and strays
 
 

@@ -258,6 +258,7 @@ def test_forgetting_takes_all_that_belongs_to_a_session(world: World) -> None:
 def test_a_cursor_goes_on_only_from_where_it_stands(world: World) -> None:
     session = world.into(S.READY)
     move = m.Settle(session, GROUP, "expire", "")
+    world.client.xadd(world.keys.reports(GROUP), {"body": "{}", "mac": "0"}, id="8-0")
 
     assert ["already"] == world.apply(move, cursor=("7-0", "8-0"))
     assert ["done"] == world.apply(move, cursor=("0-0", "8-0"))

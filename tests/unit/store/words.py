@@ -152,6 +152,11 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("leader/apply", "applied"): lambda w: w.apply(),
     ("leader/apply", "already"): lambda w: w.apply(cursor=("5-5", "6-6")),
     ("leader/apply", "deposed"): _deposed,
+    ("leader/acquire", "acquired"): lambda w: (
+        w.client.delete(w.keys.lock(GROUP)),
+        w.leadership.acquire(GROUP, OTHER, 60_000),
+    ),
+    ("leader/acquire", "held"): lambda w: w.leadership.acquire(GROUP, OTHER, 60_000),
     ("leader/elect", "elected"): lambda w: w.lead(),
     ("leader/elect", "not_holder"): lambda w: w.leadership.elect(GROUP, OTHER, "me", "1"),
     ("leader/connection", "noted"): lambda w: w.leadership.publish_connection(
@@ -263,6 +268,11 @@ MOVES: Mapping[tuple[str, str], Case] = {
     ("stop", "superseded"): lambda w: w.stop(w.into(S.RUNNING), placement=OTHER),
     ("stop", "gone"): lambda w: w.stop(NOBODY),
     ("stop", "ended"): lambda w: w.stop(w.into(S.SUCCEEDED)),
+    ("renumber", "done"): lambda w: w.apply(m.Renumber(GROUP, "new")),
+    ("renumber", "already"): lambda w: (
+        w.apply(m.Renumber(GROUP, "new")),
+        w.apply(m.Renumber(GROUP, "new")),
+    ),
     ("kill", "done"): lambda w: _kill(w, 1),
     ("kill", "already"): lambda w: _kill(w, 2),
     ("finish", "done"): lambda w: _ended(w, S.RUNNING, S.RETRYING),
@@ -328,6 +338,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("move/stop", "cancelled"): "ended",
     ("move/stop", "unplaced"): "superseded",
     ("move/kill", "done"): "already",
+    ("move/renumber", "done"): "already",
     ("move/finish", "done"): "stale",
     ("move/settle", "done"): "stale",
     ("move/admit", "done"): "already",

@@ -11,6 +11,7 @@
 -- @arg revision str
 -- @arg says str
 -- @reply created | changed | unchanged | exists | unknown_group | conflict
+-- @include lib/although_full
 -- @include lib/clock_ms
 -- @include lib/emit
 -- @include lib/announce

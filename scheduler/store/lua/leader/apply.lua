@@ -15,6 +15,7 @@
 -- @arg ops json
 -- @reply applied | already | deposed
 -- @include lib/fence
+-- @include lib/beyond
 -- @include lib/moves
 -- @include move/place
 -- @include move/claim
@@ -31,6 +32,7 @@
 -- @include move/mark
 -- @include move/note
 -- @include move/reach
+-- @include move/renumber
 -- @include move/tell
 
 -- A full Redis refuses scripts whose first write may grow it; one that begins like this drains it.
@@ -42,7 +44,9 @@ if not leads(group, nonce, term) then
 end
 if cursor_to ~= '' then
     local cursor = redis.call('HGET', keys.leadership(group), 'cursor') or '0-0'
-    if cursor ~= cursor_from then return { 'already' } end
+    -- A cursor beyond the stream's end is of another stream: this one was deleted or put back.
+    local begins = cursor_from == '0-0' and beyond(cursor, keys.reports(group))
+    if cursor ~= cursor_from and not begins then return { 'already' } end
 end
 if inbox ~= '' then redis.call('HSET', keys.leadership(group), 'inbox', inbox) end
 local words = { 'applied' }

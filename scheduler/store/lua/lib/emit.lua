@@ -4,7 +4,7 @@
 -- which the loader calls however the script ends: an event costs one call, not three.
 -- @include lib/clock_ms
 -- @include lib/int
-local numbering
+local numbering = false
 
 local function emit(name, ...)
     if not numbering then

@@ -1,8 +1,12 @@
 -- Tell an agent to stop a kernel that no session knows of; whatever it reports will be dropped.
+-- Without a stop order, forget it again: the kernel is over.
 --
 -- @op agent, order, stop
 -- @item done | already
 function moves.kill(op)
+    if op.stop == '' then
+        return redis.call('HDEL', keys.stops(op.agent), op.order) == 1 and 'done' or 'already'
+    end
     if redis.call('HSETNX', keys.stops(op.agent), op.order, op.stop) == 0 then return 'already' end
     redis.call('RPUSH', keys.rq_queue(op.agent), 'stop-' .. op.order)
     return 'done'

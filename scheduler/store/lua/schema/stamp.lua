@@ -3,6 +3,7 @@
 -- @arg version int
 -- @arg events_cap int
 -- @reply stamped | known | newer
+-- @include lib/although_full
 -- @include lib/emit
 local found = tonumber(redis.call('HGET', keys.schema(), 'version') or '0')
 if found > version then return { 'newer', int(found) } end
