@@ -14,6 +14,7 @@ from agents.channel import BrokenFrameError, Channel, Frame
 from agents.kernels import Host
 from agents.nursery import Nursery
 from agents.reactor import Reactor
+from agents.shim import HUNG_UP
 
 # A shim confirms within milliseconds of its SIGKILL; one that does not is stopped or stuck itself.
 _SHIM_LATE_NS: Final = 1_000_000_000
@@ -186,7 +187,7 @@ class Hosts:
         if not open_ and host.number in self._hosts:
             # It ended, which its shim sees too, or its kernel closed all files and is deaf.
             self._reactor.unwatch(child.fileno())
-            self.stop(host, "hung_up", 0)
+            self.stop(host, HUNG_UP, 0)
 
     def _output_reader(self, host: Host, fd: int) -> Callable[[], None]:
         def read() -> None:

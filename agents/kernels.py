@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,9 +137,16 @@ def _by_itself(host: Host, cause: str, code: int) -> Outcome:
     if host.outcome is not None:
         return host.outcome
     if code < 0:
-        says = _UNUSUAL.get(cause, "It was killed by signal {number}.").format(number=-code)
+        says = _UNUSUAL.get(cause, f"It was killed by signal {-code}{_name_of(-code)}.")
         return Outcome(EndReason.KILLED, None, -code, says)
     return Outcome(EndReason.EXITED, code)
+
+
+def _name_of(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:  # a real-time signal
+        return ""
 
 
 _UNUSUAL = {

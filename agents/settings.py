@@ -13,12 +13,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agents.limits import MIB, MemoryLimit
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.ids import is_name
+from scheduler.domain.spelling import refuse_mistyped
 from scheduler.protocol import signing
 
 _DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
 _UNIT_S: Final = {"ms": 0.001, "s": 1, None: 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZE: Final = re.compile(r"([0-9]+)(KiB|MiB|GiB)?")
 _UNIT_BYTES: Final = {None: 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB}
+_PREFIX: Final = "SCHEDULER_"
 _SYSTEM_STATE: Final = Path("/var/lib")
 
 
@@ -49,7 +51,7 @@ Size = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 class AgentSettings(BaseSettings):
     """What holds for an agent process; each may be set as SCHEDULER_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="SCHEDULER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
     redis_url: str = "redis://localhost:6379/0"  #: where Redis is
     namespace: str = "scheduler"  #: all keys begin with it
@@ -85,6 +87,7 @@ class AgentSettings(BaseSettings):
 
 def read_settings(**given: Any) -> AgentSettings:
     """The environment's, overridden by what was given and is not None. Raises InvalidSetting."""
+    refuse_mistyped(os.environ, AgentSettings.model_fields, _PREFIX)
     try:
         settings = AgentSettings(
             **{name: value for name, value in given.items() if value is not None}

@@ -32,6 +32,10 @@ _LOOK_NS: Final = _NS // 2
 _WATCH_SHARE: Final = 20
 # The agent stops a kernel at its deadline. If it has not by now it hangs, and the shim does.
 _AGENT_HANGS_NS: Final = 2 * _NS
+#: What the agent says of a child whose channel it found closed.
+HUNG_UP: Final = "hung_up"
+# A process that dies closes its files first: only one that lives on after this has closed them itself.
+_DYING_NS: Final = _NS // 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,9 @@ class Shim:
     def _begin_stop(self, cause: str, grace_ns: int) -> None:
         now = facts.boottime_ns()
         grace_ns = grace_ns if self._kernel else 0
+        if cause == HUNG_UP:
+            self._stop = self._stop or _Stop(cause, now + _DYING_NS, self._post.row.serial)
+            return
         if self._stop is None:
             self._stop = _Stop(cause, now + grace_ns, self._post.row.serial)
             if grace_ns:
@@ -223,9 +230,11 @@ class Shim:
     def _finish(self) -> None:
         """Kill what is left, confirm it, clean up, tell."""
         ended = facts.kill_descendants()
+        cause = self._stop.cause if self._stop else ""
+        if cause == HUNG_UP and self._status is not None:
+            cause = ""  # it was dying by itself
         if self._kernel and self._status is None:
             self._status = ended.get(self._kernel, signal.SIGKILL)
-        cause = self._stop.cause if self._stop else ""
         if self._post.cgroup is not None:
             group = Cgroup(self._post.cgroup)
             cause = cause or ("out_of_memory" if group.ran_out_of_memory() else "")

@@ -191,7 +191,8 @@ def main() -> int:
         "--keep", action="store_true", help="leave the cluster up, and say how to use it"
     )
     keep = parser.parse_args().keep
-    console = Console()
+    # What is piped is not folded.
+    console = Console(soft_wrap=not sys.stdout.isatty())
     scratch = Path(tempfile.mkdtemp(prefix="scheduler-demo-"))
     shared = scratch / "survey"
     shared.mkdir()

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
-from scheduler.domain.ids import is_name
+from scheduler.domain.ids import is_name, shown
 from scheduler.domain.spec import duration_ms
+from scheduler.domain.spelling import refuse_mistyped
 from scheduler.protocol.signing import SHORTEST_SECRET
 from scheduler.store.connection import open_client
 
 
 def _milliseconds(value: Any) -> int:
     try:
-        return duration_ms(value, "a duration")
+        return duration_ms(value, "it")
     except InvalidSpec as error:
         raise ValueError(str(error.facts["problem"])) from error
 
 
 #: ``"30s"``, ``"7d"``, or seconds as a number; kept in ms.
-Duration = Annotated[int, BeforeValidator(_milliseconds), Field(validate_default=True)]
+Duration = Annotated[int, BeforeValidator(_milliseconds)]
+
+
+def duration(text: str) -> Any:
+    """A default as people write it, which the field's own validator turns into ms."""
+    return Field(default=text, validate_default=True)
+
+
+PREFIX = "SCHEDULER_"
 
 
 class Settings(BaseSettings):
     """What every process of the scheduler may be told; ``SCHEDULER_<NAME>`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="SCHEDULER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     #: Where Redis is; with Sentinel redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DB.
     redis_url: str = "redis://localhost:6379/0"
@@ -42,46 +52,60 @@ class Settings(BaseSettings):
     #: A file with the secret, instead.
     secret_file: Path | None = None
     #: How long a leader that went silent keeps the lock.
-    leader_ttl: Duration = Field(default="3s")  # type: ignore[assignment]
+    leader_ttl: Duration = duration("3s")
     #: How often the lock is renewed.
-    leader_renew: Duration = Field(default="1s")  # type: ignore[assignment]
+    leader_renew: Duration = duration("1s")
     #: How often a follower looks whether there is a leader.
-    follower_poll: Duration = Field(default="100ms")  # type: ignore[assignment]
+    follower_poll: Duration = duration("100ms")
     #: Silence of an agent after which it gets nothing new.
-    not_ready_after: Duration = Field(default="5s")  # type: ignore[assignment]
+    not_ready_after: Duration = duration("5s")
     #: Added to lease and kill grace before an agent's sessions are run elsewhere.
-    rescue_margin: Duration = Field(default="2s")  # type: ignore[assignment]
+    rescue_margin: Duration = duration("2s")
     #: How long nothing is rescued after many agents fell silent at once.
-    storm_pause: Duration = Field(default="60s")  # type: ignore[assignment]
+    storm_pause: Duration = duration("60s")
     #: The slow sweep, the safety net below all wake-ups.
-    sweep: Duration = Field(default="5s")  # type: ignore[assignment]
+    sweep: Duration = duration("5s")
     #: How long ended sessions, their results and logs are kept.
-    retention: Duration = Field(default="7d")  # type: ignore[assignment]
+    retention: Duration = duration("7d")
     #: How many events the stream keeps.
     events_cap: int = Field(default=100_000, ge=1_000, le=10_000_000)
     #: Back-off after a failure: the first wait, doubled each time up to a minute.
-    retry_initial: Duration = Field(default="1s")  # type: ignore[assignment]
+    retry_initial: Duration = duration("1s")
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not is_name(self.namespace):
+    @field_validator("namespace")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not is_name(value):
             raise ValueError(
-                f"namespace {self.namespace!r} is no name: letters, digits, _ and - only, at most 63"
+                f"{shown(value)} is no name: letters, digits, _ and - only, at most 63"
             )
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis_url(cls, value: str) -> str:
         try:
-            open_client(self.redis_url)
+            open_client(value)
         except InvalidSetting as error:
             raise ValueError(str(error.facts["problem"])) from error
-        if self.leader_renew * 2 > self.leader_ttl:
-            raise ValueError(
-                f"expected leader_renew ({self.leader_renew} ms) to be at most half of"
-                f" leader_ttl ({self.leader_ttl} ms)"
-            )
-        if self.leader_ttl % 1000:
-            raise ValueError(f"leader_ttl must be whole seconds, got {self.leader_ttl} ms")
-        return self
+        return value
+
+    @field_validator("leader_ttl")
+    @classmethod
+    def _is_whole_seconds(cls, value: int) -> int:
+        if value % 1000:
+            raise ValueError(f"it must be whole seconds, got {value} ms")
+        return value
+
+    @field_validator("leader_renew")
+    @classmethod
+    def _renews_in_time(cls, value: int, others: ValidationInfo) -> int:
+        ttl = others.data.get("leader_ttl", value * 2)
+        if value * 2 > ttl:
+            raise ValueError(f"it must be at most half of leader_ttl ({ttl} ms), got {value} ms")
+        return value
 
     def cluster_secret(self) -> str:
         """The secret, from the setting or its file. Raises InvalidSetting where there is none."""
@@ -89,10 +113,10 @@ class Settings(BaseSettings):
         if not secret and self.secret_file is not None:
             try:
                 secret = self.secret_file.read_text().strip()
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is no text"
                 raise InvalidSetting(
-                    name="secret_file",
-                    problem=f"{self.secret_file} cannot be read: {error.strerror}",
+                    name="secret_file", problem=f"{self.secret_file} cannot be read: {why}"
                 ) from error
         if len(secret) < SHORTEST_SECRET:
             raise InvalidSetting(
@@ -105,11 +129,12 @@ class Settings(BaseSettings):
 
 def load(**overrides: Any) -> Settings:
     """Read the settings; overrides that are None are left to the environment. Raises InvalidSetting."""
+    refuse_mistyped(os.environ, Settings.model_fields, PREFIX)
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
+        name = ".".join(map(str, first["loc"]))
         raise InvalidSetting(
             name=name, problem=first["msg"].removeprefix("Value error, ")
         ) from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import locale
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -24,12 +26,10 @@ from agents.limits import limit_address_space
 
 _SCRATCH_MODE: Final = stat.S_IFDIR | 0o700
 _TERMINATED: Final = 128 + signal.SIGTERM
-_WATCHED_SIGNALS: Final = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGALRM,
-    signal.SIGCHLD,
-    signal.SIGHUP,
+# All but the real-time signals: to ask for each takes 10 us.
+_WATCHED_SIGNALS: Final = range(1, signal.SIGRTMIN)
+_WATCHED_LIMITS: Final = tuple(
+    getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")
 )
 
 
@@ -73,10 +73,6 @@ def _run(frame: channel.Frame, scratch: _Scratch) -> Ended:
         scratch.make_empty(head["scratch"])
     except OSError as error:
         return Ended("raised", 1, f"There is no room for its scratch directory: {error}.")
-    for name, value in head["env"].items():
-        os.environ[name] = value
-    if head["address_space"]:
-        limit_address_space(head["address_space"])
     signal.signal(signal.SIGTERM, _terminate)
     try:
         ended = _call(work, head)
@@ -95,6 +91,9 @@ def _terminate(_: int, __: FrameType | None) -> None:
 
 def _call(work: Mapping[str, Any], head: Mapping[str, Any]) -> Ended:
     try:
+        os.environ.update(head["env"])
+        if head["address_space"]:
+            limit_address_space(head["address_space"])
         function = find(work["callable"])
         value = function(*work.get("args", ()), **work.get("kwargs", {}))
         return _result(value, head["max_result"]) if head["wants_result"] else Ended("exited", 0)
@@ -146,7 +145,10 @@ def _exit_code(code: object) -> int:
         return 0
     if isinstance(code, int):
         return code & 0xFF
-    print(code, file=sys.stderr)  # noqa: T201 - as Python itself does it for sys.exit("text")
+    # As Python itself does it for sys.exit("text"); a kernel that closed its files, or whose text
+    # cannot be made, has still ended with 1.
+    with contextlib.suppress(Exception):
+        print(code, file=sys.stderr)  # noqa: T201
     return 1
 
 
@@ -210,28 +212,44 @@ class _Home:
     env: dict[str, str]
     cwd: str
     path: list[str]
-    streams: tuple[TextIO, TextIO]
+    streams: tuple[TextIO, TextIO, TextIO]
     handlers: tuple[Any, ...]
-    outputs: tuple[int, int]
+    files: tuple[int, ...]
+    umask: int
+    locale: str
+    process: tuple[object, ...]
 
     @classmethod
     def now(cls) -> _Home:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        handlers = tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS)
-        streams = (sys.stdout, sys.stderr)
-        return cls(dict(os.environ), os.getcwd(), list(sys.path), streams, handlers, _outputs())  # noqa: PTH109 - compared as text
+        limit_address_space(0)
+        umask = os.umask(0o022)
+        os.umask(umask)
+        return cls(
+            env=dict(os.environ),
+            cwd=os.getcwd(),  # noqa: PTH109 - compared as text
+            path=list(sys.path),
+            streams=(sys.stdin, sys.stdout, sys.stderr),
+            handlers=_handlers(),
+            files=_files(),
+            umask=umask,
+            locale=locale.setlocale(locale.LC_ALL),
+            process=_process(),
+        )
 
     def restore(self) -> bool:
         """Undo what a kernel changed; False when it left something that cannot be undone."""
-        sys.stdout, sys.stderr = self.streams
+        sys.stdin, sys.stdout, sys.stderr = self.streams
         if sys.path != self.path:
-            sys.path[:] = self.path
+            sys.path = list(self.path)
         for name in os.environ.keys() - self.env.keys():
             del os.environ[name]
         for name, value in self.env.items():
             if os.environ.get(name) != value:
                 os.environ[name] = value
-        os.umask(0o022)
+        os.umask(self.umask)
+        if locale.setlocale(locale.LC_ALL) != self.locale:
+            locale.setlocale(locale.LC_ALL, self.locale)
         limit_address_space(0)
         try:
             if os.getcwd() != self.cwd:  # noqa: PTH109 - compared as text
@@ -241,9 +259,9 @@ class _Home:
         return self._left_nothing()
 
     def _left_nothing(self) -> bool:
-        if sys.stdout.closed or sys.stderr.closed or _outputs() != self.outputs:
+        if any(stream.closed for stream in self.streams) or _files() != self.files:
             return False
-        if tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS) != self.handlers:
+        if _handlers() != self.handlers or _process() != self.process:
             return False
         if any(signal.getitimer(signal.ITIMER_REAL)):
             return False
@@ -259,9 +277,22 @@ class _Home:
         return False
 
 
-def _outputs() -> tuple[int, int]:
-    """Which pipes stdout and stderr are; (0, 0) when one was closed."""
+def _handlers() -> tuple[Any, ...]:
+    return tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS)
+
+
+def _files() -> tuple[int, ...]:
+    """Which files stdin, stdout and stderr are; () when one was closed."""
     try:
-        return os.fstat(1).st_ino, os.fstat(2).st_ino
+        return tuple(os.fstat(number).st_ino for number in range(3))
     except OSError:
-        return 0, 0
+        return ()
+
+
+def _process() -> tuple[object, ...]:
+    """What a process cannot always take back: blocked signals, niceness, lowered limits."""
+    return (
+        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        os.getpriority(os.PRIO_PROCESS, 0),
+        *(resource.getrlimit(limit) for limit in _WATCHED_LIMITS),
+    )

@@ -64,7 +64,9 @@ def _become(command: Command, stdout: int, stderr: int, writer: int) -> NoReturn
             limit_address_space(command.address_space)
         _exec(command.words, command.env)
     except (OSError, ValueError, TypeError) as error:
-        os.write(writer, f"{command.words[0]!r} cannot be run: {error}".encode())
+        # Without the name that an OSError ends with: it is the same, as bytes.
+        why = (isinstance(error, OSError) and error.strerror) or str(error)
+        os.write(writer, f"{command.words[0]!r} cannot be run: {why}.".encode())
     finally:
         os._exit(_SHELL_NOT_FOUND)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -123,7 +124,8 @@ def cli(ctx: click.Context, redis_url: str | None, namespace: str | None) -> Non
     """Schedule sessions on Redis and RQ.
 
     Exit codes: 0 done, 1 the session failed (or the doctor found something), 2 wrong usage,
-    3 not found, 4 refused, 5 Redis does not answer. Errors are one sentence on stderr.
+    3 not found, 4 refused, 5 Redis does not answer, 130 interrupted. Errors are one sentence on
+    stderr. A DURATION is 500ms, 30s, 5m, 1.5h or 2d; a bare number is seconds.
 
     `scheduler completion bash|zsh|fish` prints completion for your shell.
     """
@@ -135,7 +137,7 @@ def cli(ctx: click.Context, redis_url: str | None, namespace: str | None) -> Non
 @cli.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    r"""Print shell completion.
+    """Print shell completion.
 
     \b
     bash:  scheduler completion bash > ~/.local/share/bash-completion/completions/scheduler
@@ -143,7 +145,7 @@ def completion(shell: str) -> None:
     fish:  scheduler completion fish > ~/.config/fish/completions/scheduler.fish
 
     Commands and options are completed, and ids of sessions, agents and groups from Redis.
-    """
+    """  # noqa: D301 - click needs the character itself
     kind: Any = get_completion_class(shell)
     click.echo(kind(cli, {}, PROGRAM, f"_{PROGRAM}_complete".upper()).source())
 
@@ -156,4 +158,8 @@ session.add_command(submit)
 def main() -> None:
     """The program."""
     sys.excepthook = tell_defect
+    for stream in (sys.stdout, sys.stderr):
+        # A name that this terminal cannot show must not end the command that lists it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     cli.main(prog_name=PROGRAM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import threading
@@ -24,6 +25,7 @@ from scheduler.domain.slots import parse_capacity
 from scheduler.settings import Settings, load
 from scheduler.store.embedded import EmbeddedRedis, EmbeddedRedisError
 
+PROGRAM = "scheduler"
 #: Seconds between two looks at the processes.
 LOOK_S = 0.2
 #: Colours of the names before the lines, one after the other.
@@ -121,9 +123,18 @@ def usage(url: str, namespace: str) -> str:
         "In another shell:\n"
         f"  export SCHEDULER_REDIS_URL={url}\n"
         f"  export SCHEDULER_NAMESPACE={namespace}\n"
-        "  scheduler session submit --wait -- echo hello\n"
+        f"  {program()} session submit --wait -- echo hello\n"
         "Ctrl-C stops everything."
     )
+
+
+def program() -> str:
+    """How this program is called from another shell: its name where that finds it, else its path."""
+    beside = Path(sys.executable).with_name(PROGRAM)
+    found = shutil.which(PROGRAM)
+    if found and Path(found).resolve() == beside.resolve():
+        return PROGRAM
+    return str(beside) if beside.exists() else f"{sys.executable} -m scheduler.cli"
 
 
 def prefixed_lines() -> Callable[[str, str], None]:

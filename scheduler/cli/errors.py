@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from traceback import extract_tb, format_exception
 from types import MappingProxyType, TracebackType
@@ -22,8 +22,9 @@ from scheduler.domain.errors import (
     SessionFailed,
     StoreUnavailable,
     WaitTimeout,
+    sentence,
 )
-from scheduler.domain.session import SessionData
+from scheduler.domain.session import SessionData, headline
 
 
 class Exit(IntEnum):
@@ -63,16 +64,24 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
 
 
-def say(sentence: str) -> None:
+def say(text: str) -> None:
     """Tell the person, beside the output."""
-    click.echo(one_line(sentence).rstrip(".") + ".", err=True)
+    click.echo(sentence(one_line(text)), err=True)
 
 
 def session_failed(data: SessionData) -> SessionFailed:
     """How a session ended badly; of a traceback, the line that matters."""
-    lines = data.error.strip().splitlines()
-    reason = (lines[-1] if lines else "") or data.reason or "no reason was given"
-    return SessionFailed(session=data.id, state=data.state, reason=reason.rstrip("."))
+    reason = headline(data.error) or data.reason or "no reason was given"
+    return SessionFailed(session=data.id, state=data.state, reason=reason)
+
+
+@contextmanager
+def while_waiting(session: str) -> Iterator[None]:
+    """Who stops waiting for a session by Ctrl-C has not stopped the session."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted; session {session} goes on") from None
 
 
 class SentenceGroup(click.Group):
@@ -96,7 +105,8 @@ class SentenceGroup(click.Group):
             sys.exit(exit_code(error))
         except click.ClickException as error:
             _refuse_usage(error)
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
+            say("Interrupted")
             sys.exit(Exit.INTERRUPTED)
         sys.exit(code if isinstance(code, int) else Exit.DONE)
 
@@ -104,7 +114,8 @@ class SentenceGroup(click.Group):
         """Run the command of a context."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
+            say(str(interrupt) or "Interrupted")
             ctx.exit(Exit.INTERRUPTED)
         except BrokenPipeError:
             _close_output()
@@ -117,7 +128,7 @@ def _refuse_usage(error: click.ClickException) -> NoReturn:
         sys.exit(Exit.USAGE)
     context = getattr(error, "ctx", None)
     hint = f" See `{context.command_path} --help`." if context else ""
-    say(f"{error.format_message().rstrip('.')}.{hint}")
+    say(f"{sentence(error.format_message())}{hint}")
     sys.exit(Exit.USAGE)
 
 
@@ -131,6 +142,9 @@ def tell_defect(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """``sys.excepthook``: what nobody foresaw is one sentence too; the traceback on demand."""
+    if issubclass(kind, KeyboardInterrupt):  # before or after the command itself
+        say("Interrupted")
+        return
     where = extract_tb(trace)[-1] if trace else None
     place = f" ({where.filename}:{where.lineno})" if where else ""
     say(

@@ -138,7 +138,7 @@ def _policy_options(command: Any) -> Any:
                 "--pending-timeout",
                 type=milliseconds_or_none,
                 metavar="DURATION|none",
-                help="Cancel sessions that waited this long.",
+                help="Cancel sessions that waited this long, as 30s or 1h; a bare number is seconds.",
             ),
             click.option(
                 "--barrier-timeout",

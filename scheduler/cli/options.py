@@ -11,8 +11,10 @@ import click
 
 from scheduler.cli.context import App
 from scheduler.domain.errors import InvalidSlots, InvalidSpec, SchedulerError
+from scheduler.domain.ids import shown
 from scheduler.domain.slots import parse_pairs
 from scheduler.domain.spec import duration_ms
+from scheduler.domain.spelling import meant
 from scheduler.domain.states import FINAL, SessionState
 
 #: Ids offered by the shell; more than that nobody reads.
@@ -24,7 +26,7 @@ LARGEST_PORT = 65_535
 def milliseconds(text: str) -> int:
     """A duration such as 30s, 5m or 2 (seconds), as ms."""
     try:
-        return duration_ms(text, "a duration")
+        return duration_ms(text, "it")
     except InvalidSpec as error:
         raise click.BadParameter(str(error.facts["problem"])) from error
 
@@ -41,7 +43,7 @@ def number_or_none(text: str) -> int | str:
     try:
         return int(text)
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is neither a number nor {NONE!r}") from error
+        raise click.BadParameter(f"{shown(text)} is neither a number nor {NONE!r}") from error
 
 
 def json_list(text: str) -> list[Any]:
@@ -58,9 +60,9 @@ def _json(text: str, kind: type, example: str) -> object:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"{text!r} is not JSON ({error}); write {example}") from error
+        raise click.BadParameter(f"{shown(text)} is not JSON ({error}); write {example}") from error
     if not isinstance(found, kind):
-        raise click.BadParameter(f"{text!r} is not of the form {example}")
+        raise click.BadParameter(f"{shown(text)} is not of the form {example}")
     return found
 
 
@@ -72,7 +74,7 @@ def start_time(text: str) -> datetime | timedelta:
         return datetime.fromisoformat(text)
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is no time; write 2026-11-21T09:00:00+09:00,"
+            f"{shown(text)} is no time; write 2026-11-21T09:00:00+09:00,"
             " or +10m for ten minutes from now"
         ) from error
 
@@ -89,7 +91,7 @@ def assignment(text: str) -> tuple[str, str]:
     """NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+        raise click.BadParameter(f"{shown(text)} is not of the form NAME=VALUE")
     return name, value
 
 
@@ -106,7 +108,7 @@ def address(text: str) -> tuple[str, int]:
     """HOST:PORT, or PORT on the loopback interface."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > LARGEST_PORT:
-        raise click.BadParameter(f"{text!r} is not of the form HOST:PORT")
+        raise click.BadParameter(f"{shown(text)} is not of the form HOST:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -115,7 +117,7 @@ def session_state(text: str) -> SessionState:
     try:
         return SessionState(text.upper().replace("-", "_"))
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is none of {', '.join(SessionState)}") from error
+        raise click.BadParameter(f"{shown(text)} is none of {', '.join(SessionState)}") from error
 
 
 def starts_at(when: datetime | timedelta | None, now_ms: int) -> datetime | None:
@@ -172,6 +174,17 @@ def _offered(ctx: click.Context, names: Callable[[App], list[str]], incomplete: 
         return []
     finally:
         app.close()
+
+
+class OneOf(click.Choice[str]):
+    """A choice whose refusal names the word that was probably meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """One of the words."""
+        if value in self.choices:
+            return str(value)
+        known = [str(word) for word in self.choices]
+        raise click.BadParameter(f"{shown(value)} is none; {meant(str(value), known)}", ctx, param)
 
 
 def group_option(**more: Any) -> Callable[[Any], Any]:

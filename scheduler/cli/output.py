@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,7 @@ SECOND_MS, MINUTE_MS = 1_000, 60_000
 
 #: Columns that are folded where the terminal is narrow; words of ours never are.
 FREE_TEXT = frozenset(
-    {"NAME", "AGENTS", "REASON", "ERROR", "WHY", "CURED WHEN", "LABELS", "ADMISSION"}
+    {"NAME", "AGENTS", "RUNS", "REASON", "ERROR", "WHY", "CURED WHEN", "LABELS", "ADMISSION"}
 )
 
 _COLOURS: Mapping[str, str] = MappingProxyType(
@@ -42,6 +43,7 @@ _COLOURS: Mapping[str, str] = MappingProxyType(
         SessionState.RETRYING: "yellow",
     }
 )
+_HALVES = re.compile("[\ud800-\udfff]")
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -59,12 +61,18 @@ def output_option(command: Any) -> Any:
 
 def print_json(value: object) -> None:
     """One JSON document."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(_json(value, indent=2))
 
 
 def print_json_line(value: object) -> None:
     """One JSON document on a line of its own, for streams."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    click.echo(_json(value, separators=(",", ":")))
+
+
+def _json(value: object, **form: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, **form)
+    # JSON may hold halves of characters, which nothing but its own escapes can write.
+    return text if not _HALVES.search(text) else json.dumps(value, **form)
 
 
 def print_lines(lines: Iterable[str]) -> None:

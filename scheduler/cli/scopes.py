@@ -7,14 +7,14 @@ from itertools import chain, islice
 import click
 
 from scheduler.cli.context import App, pass_app
-from scheduler.cli.options import NONE, number_or_none
+from scheduler.cli.options import NONE, OneOf, number_or_none
 from scheduler.cli.output import JSON, output_option, print_facts, print_json, print_table
 from scheduler.domain.scope import KINDS, Scope, ScopeLimits, parse_scope
 
 #: Holders that are named; the global scope may have tens of thousands.
 NAMED = 100
 
-_kind = click.argument("kind", type=click.Choice(KINDS))
+_kind = click.argument("kind", type=OneOf(KINDS), metavar="KIND")
 _name = click.argument("name")
 
 
@@ -44,7 +44,11 @@ def list_(app: App, output: str) -> None:
 @output_option
 @pass_app
 def show(app: App, kind: str, name: str, output: str) -> None:
-    """Show a scope's limit and the sessions that hold it, a hundred at most."""
+    """Show a scope's limit and the sessions that hold it, a hundred at most.
+
+    KIND is global, domain, group, user, keypair, office, role or pool; the one global scope has the
+    NAME global.
+    """
     wanted = parse_scope(kind, name)
     limits, used = app.store.scopes.read([wanted])[wanted]
     holders = sorted(islice(chain.from_iterable(app.audit.members(wanted)), NAMED))
@@ -68,7 +72,11 @@ def show(app: App, kind: str, name: str, output: str) -> None:
 )
 @pass_app
 def set_(app: App, kind: str, name: str, max_sessions: int | str) -> None:
-    """Limit a scope. A limit below what runs stops new ones, and kills nothing."""
+    """Limit a scope. A limit below what runs stops new ones, and kills nothing.
+
+    KIND is global, domain, group, user, keypair, office, role or pool; the one global scope has the
+    NAME global.
+    """
     wanted = parse_scope(kind, name)
     limits = ScopeLimits(None if max_sessions == NONE else int(max_sessions))
     app.store.scopes.limit(wanted, limits)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, checked_session, pass_app
-from scheduler.cli.errors import Exit, exit_code, say, session_failed
+from scheduler.cli.errors import Exit, exit_code, say, session_failed, while_waiting
 from scheduler.cli.options import (
     complete_sessions,
     complete_states,
@@ -39,6 +39,8 @@ from scheduler.operations.inspection import list_sessions, session_details
 from scheduler.store.logs import LogLine
 
 FOREVER = float("inf")
+#: Characters that a list shows of what a session runs.
+LISTED = 40
 
 _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
 
@@ -77,7 +79,7 @@ def list_(
         return
     now = app.audit.now_ms()
     print_table(
-        ("ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "REASON"),
+        ("ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "RUNS", "REASON"),
         [_row(data, now) for data in found],
         empty="There are no such sessions.",
     )
@@ -91,7 +93,11 @@ def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
     facts = data.summary()
     waited = age(data.submitted_at, now_ms)
     agents = " ".join(facts["agents"])
-    return data.id, data.name, data.state, data.group, data.priority, waited, agents, data.reason
+    work = data.work if len(data.work) <= LISTED else f"{data.work[: LISTED - 3]}..."
+    return (
+        *(data.id, data.name, data.state, data.group, data.priority, waited, agents, work),
+        data.reason,
+    )
 
 
 @session.command()
@@ -144,6 +150,7 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
     return {
         "id": data.id,
         "name": data.name,
+        "runs": data.work,
         "state": data.state,
         "reason": data.reason,
         "group": data.group,
@@ -248,8 +255,9 @@ def logs(app: App, /, session: str, **asked: Any) -> None:
     show = _show_line if asked["output"] != JSON else _show_json
     data = app.session(session)
     if asked["follow"]:
-        for line in follow_log(app.store, data.id, asked["kernel"]):
-            show(line)
+        with while_waiting(data.id):
+            for line in follow_log(app.store, data.id, asked["kernel"]):
+                show(line)
     else:
         for line in app.store.logs.read(data, asked["attempt"], asked["kernel"]):
             show(line)
@@ -271,14 +279,15 @@ def _show_json(line: LogLine) -> None:
     "--timeout",
     type=milliseconds,
     metavar="DURATION",
-    help="Give up after this long.  [default: never]",
+    help="Give up after this long, as 30s or 5m; a bare number is seconds.  [default: never]",
 )
 @output_option
 @pass_app
 def wait(app: App, session: str, timeout: int | None, output: str) -> None:
     """Wait until a session has ended: exit 0 if it succeeded, else 1."""
     seconds = FOREVER if timeout is None else timeout / 1000
-    data = app.store.sessions.wait(checked_session(session), seconds)
+    with while_waiting(checked_session(session)):
+        data = app.store.sessions.wait(session, seconds)
     if not data.ended:
         raise WaitTimeout(session=data.id, seconds=f"{seconds:g}", state=data.state)
     if output == JSON:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, pass_app
-from scheduler.cli.errors import session_failed
+from scheduler.cli.errors import session_failed, while_waiting
 from scheduler.cli.options import (
     assignment,
     complete_sessions,
@@ -59,7 +59,7 @@ _OPTIONS = (
         default=DEFAULT_TIMEOUT,
         show_default=True,
         metavar="DURATION",
-        help="Stop it when it has run for this long.",
+        help="Stop it when it has run for this long, as 30s, 5m or 1.5h; a bare number is seconds.",
     ),
     click.option(
         "--retries",
@@ -110,7 +110,7 @@ def _asked(command: Any) -> Any:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_app
 def submit(app: App, /, **asked: Any) -> None:
-    r"""Enqueue a session: a COMMAND with its arguments, or --callable.
+    """Enqueue a session: a COMMAND with its arguments, or --callable.
 
     Prints the session's id. With --wait the id goes to stderr, and its output to stdout: what a
     command prints, as it comes, or what a callable returns, as JSON.
@@ -118,13 +118,14 @@ def submit(app: App, /, **asked: Any) -> None:
     \b
     scheduler session submit --slots cpu=2,mem=1GiB -- python train.py --epochs 3
     scheduler session submit --callable math:sqrt --args '[2]' --wait
-    """
+    """  # noqa: D301 - click needs the character itself
     wait, output = asked.pop("wait"), asked.pop("output")
     session = app.store.sessions.submit([_spec(asked, app.store.clock.now_ms())])[0]
     if wait:
         if output != JSON:
             click.echo(session, err=True)
-        _wait(app, session, output, follow=not asked["callable"])
+        with while_waiting(session):
+            _wait(app, session, output, follow=not asked["callable"])
     elif output == JSON:
         print_json({"id": session, "state": str(app.session(session).state)})
     else:

@@ -64,6 +64,8 @@ class AgentTable:
         self._changes: list[int] = []
         self._changes_from = 0
         self._shapes: list[dict[str, int]] | None = None
+        #: Whether an idle agent could hold a need, by its key; forgotten with the shapes.
+        self._holdable: dict[tuple[object, ...], bool] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -160,18 +162,21 @@ class AgentTable:
 
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
-        free = self.rows[index].free
-        if len(need.kernels) > 1:
-            free = dict(free)
-        bound = []
+        return self._bind(self.rows[index].free, need)
+
+    @staticmethod
+    def _bind(room: Mapping[str, int], need: Need) -> list[dict[str, int]] | None:
+        if len(need.kernels) == 1:
+            slots = slot_math.allocate(need.kernels[0], room)
+            return None if slots is None else [slots]
+        free, bound = dict(room), []
         for request in need.kernels:
             slots = slot_math.allocate(request, free)
             if slots is None:
                 return None
             bound.append(slots)
-            if len(need.kernels) > 1:
-                for slot, amount in slots.items():
-                    free[slot] -= amount
+            for slot, amount in slots.items():
+                free[slot] -= amount
         return bound
 
     def lacks(self, need: Need) -> dict[str, int]:
@@ -227,7 +232,28 @@ class AgentTable:
         if self._shapes is None:
             capacities = (row.data.capacity for row in self.rows if row.data.capacity)
             self._shapes = slot_math.pareto(map(slot_math.shape_of_free, capacities))
+            self._holdable.clear()
         return self._shapes
+
+    def ever_holds(self, need: Need) -> bool:
+        """Whether some agent, drained and silent ones included, could hold all kernels when idle."""
+        covered = any(slot_math.covers(shape, need.slots) for shape in self.shapes())
+        if need.plain or not covered:
+            return covered
+        if need.key not in self._holdable:
+            # Device by device, and within the limit of kernels: no sum shows either. Agents of one
+            # kind are looked at once.
+            kinds = {
+                (row.data.max_kernels, tuple(sorted(row.data.capacity.items())))
+                for row in self.rows
+                if row.data.capacity
+            }
+            self._holdable[need.key] = any(
+                len(need.kernels) <= (most or len(need.kernels))
+                and self._bind(dict(capacity), need) is not None
+                for most, capacity in kinds
+            )
+        return self._holdable[need.key]
 
     def _touch(self, index: int) -> None:
         row = self.rows[index]

@@ -144,7 +144,7 @@ def word_no_room(need: Need, agents: AgentTable) -> str:
 
 
 def _never_fits(need: Need, snapshot: Snapshot, *, grows: bool) -> str:
-    shapes = snapshot.agents.shapes()
-    if grows or not shapes or any(slot_math.covers(shape, need.slots) for shape in shapes):
+    if grows or not snapshot.agents.shapes() or snapshot.agents.ever_holds(need):
         return ""
-    return f"it asks for {slot_math.render(need.slots)}, and no agent of the group has that, even when idle"
+    asks = slot_math.render_kernels(need.kernels)
+    return f"it asks for {asks}, and no agent of the group has that, even when idle"

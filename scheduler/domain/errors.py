@@ -40,8 +40,14 @@ class SchedulerError(Exception):
     """Something the scheduler refuses to do."""
 
     def __init__(self, **facts: object) -> None:
-        super().__init__((type(self).__doc__ or "").format(**facts))
+        super().__init__(sentence((type(self).__doc__ or "").format(**facts)))
         self.facts = facts
+
+
+def sentence(text: str) -> str:
+    """The text with one stop at its end, whatever its last fact ended with."""
+    text = text.rstrip().rstrip(".")
+    return text if text.endswith(("?", "!")) else f"{text}."
 
 
 class InvalidInput(SchedulerError):

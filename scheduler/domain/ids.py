@@ -18,6 +18,7 @@ _SESSION = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 # No dash at the ends and no dots: agent and group names become parts of keys and RQ queue names.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LARGEST_SHOWN = 10**30
 # Two base-32 digits at a time: ids are on the hot path of submit.
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 
@@ -41,6 +42,16 @@ def is_session_id(text: str) -> bool:
 def is_name(text: str) -> bool:
     """Whether the text may name an agent, a group, a namespace: letters, digits, _ and -."""
     return _NAME.fullmatch(text) is not None
+
+
+def shown(value: object, most: int = 64) -> str:
+    """What somebody gave, as it may stand in a sentence: quoted, and cut where it is long."""
+    if isinstance(value, int) and abs(value) > _LARGEST_SHOWN:
+        return "a very large number"  # Python itself refuses to write more than 4,300 digits
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]!r}..."
+    text = repr(value)
+    return text if len(text) <= most + 2 else f"{text[:most]}..."
 
 
 def has_control_characters(text: str) -> bool:

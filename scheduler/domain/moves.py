@@ -125,6 +125,7 @@ class Finish(Move):
     target: str
     reason: str
     error: str
+    told: str  #: the line of the error that its row in the history keeps
     rescued: int  #: 1 if this costs a rescue
     uncounted: int  #: 1 if the attempt does not count against the retries
     delay: int  #: back-off of RETRYING

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scheduler.domain.errors import InvalidSetting
-from scheduler.domain.ids import has_control_characters
+from scheduler.domain.ids import has_control_characters, shown
+from scheduler.domain.spelling import meant
 
 #: Every session is in this one.
 GLOBAL_NAME = "global"
@@ -39,7 +40,7 @@ def parse_scope(kind: str, name: str) -> Scope:
     """Check what a person typed. Raises InvalidSetting."""
     if kind not in KINDS:
         raise InvalidSetting(
-            name="scope", problem=f"kind {kind!r} is unknown; there are {', '.join(KINDS)}"
+            name="scope", problem=f"kind {shown(kind)} is unknown; {meant(str(kind), KINDS)}"
         )
     if not name or len(name) > LONGEST_NAME or has_control_characters(name):
         raise InvalidSetting(

@@ -13,6 +13,17 @@ from scheduler.domain.states import FINAL, KernelState, SessionState
 _SHOWN = 120
 
 
+def headline(error: str) -> str:
+    """Of a traceback the line that says what was raised, without the frames; else the first line."""
+    lines = error.strip().splitlines()
+    for line in lines:
+        if line.startswith("  | ") and not line[4:].startswith((" ", "+")):
+            return line[4:]  # of an exception group, the group
+    skip = [index for index, line in enumerate(lines) if line.startswith((" ", "Traceback"))]
+    rest = lines[skip[-1] + 1 :] if skip else lines
+    return (rest or lines[-1:] or [""])[0].strip()
+
+
 @dataclass(frozen=True, slots=True)
 class KernelData:
     """One process of a session's current placement."""
@@ -55,6 +66,7 @@ class SessionData:
     request: Request
     payload_digest: str
     submitted_at: int
+    work: str = ""  #: what it runs, as one short line
     attempt: int = 0
     rescues: int = 0
     placement: str = ""
@@ -79,14 +91,14 @@ class SessionData:
     @property
     def why(self) -> str:
         """The reason with the last line of the error, which of a traceback is what was raised."""
-        told = self.error.strip().rpartition("\n")[2][:_SHOWN]
-        return ": ".join(filter(None, (self.reason, told)))
+        return ": ".join(filter(None, (self.reason, headline(self.error)[:_SHOWN])))
 
     def summary(self) -> dict[str, Any]:
         """The fields a list shows."""
         return {
             "id": self.id,
             "name": self.name,
+            "work": self.work,
             "state": str(self.state),
             "group": self.group,
             "priority": self.priority,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import lru_cache
 
 from scheduler.domain.errors import InvalidSlots
+from scheduler.domain.ids import shown
 
 DEVICE = 1000
 MOST_DEVICES = 64
@@ -33,17 +34,17 @@ def _amount(name: str, text: str) -> int:
     match = _AMOUNT.fullmatch(text.strip())
     if not match:
         raise InvalidSlots(
-            problem=f"{name}={text!r} is not a positive number with a unit, such as 2 or 256MiB"
+            problem=f"{name}={shown(text)} is not a positive number with a unit, such as 2 or 256MiB"
         )
-    try:
-        number = Decimal(match[1])
-    except InvalidOperation as error:  # pragma: no cover - the pattern admits numbers only
-        raise InvalidSlots(problem=f"{name}={text!r} is not a number") from error
-    value = number * _scale(name, match[2])
+    value = Decimal(match[1]) * _scale(name, match[2])
     if value <= 0:
-        raise InvalidSlots(problem=f"{name}={text!r} must be more than zero")
+        raise InvalidSlots(problem=f"{name}={shown(text)} must be more than zero")
     if value > LARGEST:
-        raise InvalidSlots(problem=f"{name}={text!r} is more than any machine has")
+        raise InvalidSlots(problem=f"{name}={shown(text)} is more than any machine has")
+    if name.endswith(".device") and value != int(value):
+        raise InvalidSlots(
+            problem=f"{name}={shown(text)} must be whole; ask for a part of a device by {name[:-6]}shares"
+        )
     # A request is rounded up: half a MiB asked for is one MiB held.
     return int(value) if value == int(value) else int(value) + 1
 
@@ -51,12 +52,14 @@ def _amount(name: str, text: str) -> int:
 def _scale(name: str, unit: str) -> Decimal:
     if name in ("mem", "disk"):
         if unit not in _BYTES:
-            raise InvalidSlots(problem=f"unit {unit!r} of {name} is unknown; use MiB, GiB or TiB")
+            raise InvalidSlots(
+                problem=f"unit {shown(unit)} of {name} is unknown; use MiB, GiB or TiB"
+            )
         return _BYTES[unit]
     if name == "cpu":
         if unit not in ("", "m"):
             raise InvalidSlots(
-                problem=f"unit {unit!r} of cpu is unknown; use a number of cores, or milli as 500m"
+                problem=f"unit {shown(unit)} of cpu is unknown; use a number of cores, or milli as 500m"
             )
         return Decimal(1 if unit == "m" else 1000)
     family, _, kind = name.partition(".")
@@ -66,10 +69,10 @@ def _scale(name: str, unit: str) -> Decimal:
         or family in ("cpu", "mem", "disk")
     ):
         raise InvalidSlots(
-            problem=f"slot {name!r} is unknown; there are cpu, mem, disk, and FAMILY.device or FAMILY.shares"
+            problem=f"slot {shown(name)} is unknown; there are cpu, mem, disk, and FAMILY.device or FAMILY.shares"
         )
     if unit:
-        raise InvalidSlots(problem=f"{name} takes no unit, got {unit!r}")
+        raise InvalidSlots(problem=f"{name} takes no unit, got {shown(unit)}")
     return Decimal(1)
 
 
@@ -81,8 +84,14 @@ def parse_request(slots: Mapping[str, str | int]) -> dict[str, int]:
     """
     parsed = {}
     for name, value in slots.items():
+        if not isinstance(name, str):
+            raise InvalidSlots(
+                problem=f"slot {shown(name)} is unknown; names are texts such as cpu"
+            )
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise InvalidSlots(problem=f"{name}={value!r} must be text or an integer")
+            raise InvalidSlots(problem=f"{name}={shown(value)} must be text or an integer")
+        if isinstance(value, int) and value > LARGEST:
+            raise InvalidSlots(problem=f"{name}={shown(value)} is more than any machine has")
         parsed[name] = _amount(name, str(value))
     if not parsed:
         raise InvalidSlots(problem="a kernel must ask for at least one slot, such as cpu=1")
@@ -103,7 +112,7 @@ def parse_pairs(text: str) -> dict[str, str]:
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, equals, value = part.partition("=")
         if not equals or not name or not value:
-            raise InvalidSlots(problem=f"expected NAME=AMOUNT, got {part!r}")
+            raise InvalidSlots(problem=f"expected NAME=AMOUNT, got {shown(part)}")
         if name in pairs:
             raise InvalidSlots(problem=f"{name} is given twice")
         pairs[name] = value
@@ -223,6 +232,28 @@ def total(requests: Iterable[Slots]) -> dict[str, int]:
             else:
                 summed[name] = summed.get(name, 0) + value
     return summed
+
+
+def whole_devices(requests: Iterable[Slots]) -> dict[str, int]:
+    """How many idle devices the shares of several kernels take, laid on them as `allocate` does."""
+    rooms: dict[str, list[int]] = {}
+    for request in requests:
+        for name, value in request.items():
+            if name.endswith(".shares"):
+                room = rooms.setdefault(name.removesuffix("shares") + "device", [])
+                fitting = [index for index, left in enumerate(room) if left >= value]
+                if fitting:
+                    room[min(fitting, key=room.__getitem__)] -= value
+                else:
+                    room.append(DEVICE - value)
+    return {name: len(room) for name, room in rooms.items()}
+
+
+def render_kernels(requests: Sequence[Slots]) -> str:
+    """What the kernels of a session ask for, for people: equal ones are told once."""
+    if len(requests) == 1 or any(request != requests[0] for request in requests):
+        return render(total(requests))
+    return f"{len(requests)} kernels of {render(requests[0])} on one agent"
 
 
 def render(slots: Slots) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from scheduler.domain import slots as slot_math
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
-from scheduler.domain.ids import has_control_characters, is_name, is_session_id
+from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
 from scheduler.domain.scope import GLOBAL, LONGEST_NAME, parse_scope
 
 MAX_ARGUMENTS = 1024 * 1024
@@ -25,6 +27,8 @@ MAX_RETRIES = 1_000
 DEFAULT_PRIORITY = 10
 HIGHEST_PRIORITY = 100
 DEFAULT_TIMEOUT = "30m"
+#: Characters kept of what a session runs, for lists.
+SHOWN_WORK = 100
 DEFAULT_SLOTS: Mapping[str, str | int] = {"cpu": "1"}
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
@@ -32,6 +36,22 @@ _YEARS = (1970, 9000)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
 _UNIT_MS = {"ms": 1, "s": 1_000, None: 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_MS = 100 * 365 * 86_400_000
+#: What each field must be; the others are looked at one by one.
+_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "callable": ((str, type(None)), "a text such as package.module:function"),
+    "args": ((list, tuple), "a list"),
+    "kwargs": (Mapping, "a mapping"),
+    "env": (Mapping, "a mapping"),
+    "slots": (Mapping, 'a mapping such as {"cpu": "1", "mem": "256MiB"}'),
+    "private": (bool, "True or False"),
+    "group": (str, "a text"),
+    "name": (str, "a text"),
+    "keypair": ((str, type(None)), "a text"),
+    "depends_on": ((list, tuple), "a list of sessions or their ids"),
+    "not_before": ((datetime, type(None)), "a datetime with a time zone"),
+    "idempotency_key": ((str, type(None)), "a text"),
+}
 
 
 class SessionType(StrEnum):
@@ -59,22 +79,25 @@ class OnLost(StrEnum):
 
 
 def duration_ms(value: str | float | timedelta, what: str) -> int:
-    """Read ``"30m"``, ``"1.5h"``, seconds as a number, or a timedelta. Raises InvalidSpec."""
+    """Read ``"30m"``, ``"1.5h"``, seconds as a number or bare text, or a timedelta. Raises InvalidSpec.
+
+    ``what`` is the name of the thing, as the sentence begins with it: "timeout".
+    """
     if isinstance(value, timedelta):
-        found = value.total_seconds() * 1_000
-    elif isinstance(value, str):
-        match = _DURATION.fullmatch(value.strip())
-        if not match:
-            raise InvalidSpec(
-                problem=f"{what} {value!r} is no duration; write 30s, 30m, 1.5h or 2d"
-            )
+        found: float = value.total_seconds() * 1_000
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         found = float(match[1]) * _UNIT_MS[match[2]]
-    elif isinstance(value, int | float):
+    elif isinstance(value, int | float) and not isinstance(value, bool):
         found = value * 1_000
     else:
-        raise InvalidSpec(problem=f"{what} {value!r} is no duration; write 30s, 30m, 1.5h or 2d")
-    if not 1 <= found < 2**52:
-        raise InvalidSpec(problem=f"{what} must be more than zero, got {value!r}")
+        raise InvalidSpec(
+            problem=f"{what} must be a duration such as 30s, 30m, 1.5h or 2d"
+            f" (a bare number is seconds), got {shown(value)}"
+        )
+    if found > _LONGEST_MS:
+        raise InvalidSpec(problem=f"{what} must be at most a hundred years, got {shown(value)}")
+    if not found >= 1:  # not a number is neither
+        raise InvalidSpec(problem=f"{what} must be more than zero, got {shown(value)}")
     return int(found)
 
 
@@ -109,18 +132,39 @@ class SessionSpec:
     on_lost: OnLost = OnLost.RERUN
 
     def __post_init__(self) -> None:
+        self._check_types()
         self._check_work()
         self._check_numbers()
         self._check_words()
         self._check_names()
         self._check_dependencies()
 
+    def _check_types(self) -> None:
+        for name, (kind, says) in _TYPES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise InvalidSpec(problem=f"{name} must be {says}, got {shown(value)}")
+
     def _check_work(self) -> None:
+        self._check_command()
+        env: Mapping[Any, Any] = self.env
+        for name, value in env.items():
+            if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
+                raise InvalidSpec(
+                    problem=f"environment variable {shown(name)} is no name:"
+                    " letters, digits and _ only, and no digit first"
+                )
+            if not isinstance(value, str) or "\0" in value:
+                raise InvalidSpec(
+                    problem=f"environment variable {name} must be a text without NUL characters"
+                )
+
+    def _check_command(self) -> None:
         if (self.callable is None) == (self.command is None):
             raise InvalidSpec(problem="give either a callable or a command")
         if self.callable is not None and not _CALLABLE.fullmatch(self.callable):
             raise InvalidSpec(
-                problem=f"callable {self.callable!r} is not of the form package.module:function"
+                problem=f"callable {shown(self.callable)} is not of the form package.module:function"
             )
         if self.command is not None:
             if not _is_list_of_text(self.command):
@@ -137,24 +181,21 @@ class SessionSpec:
                 raise InvalidSpec(
                     problem="args and kwargs are for callables; put them into the command"
                 )
-        if not isinstance(self.args, list | tuple) or not isinstance(self.kwargs, Mapping):
-            raise InvalidSpec(problem="args is a list and kwargs is a mapping")
-        for name, value in self.env.items():
-            if not _ENV_NAME.fullmatch(name) or not _is_list_of_text([value]) or "\0" in value:
-                raise InvalidSpec(
-                    problem=f"environment variable {name!r} needs a plain name and a text"
-                )
+        if not _is_list_of_text(list(self.kwargs)):
+            raise InvalidSpec(problem="kwargs must have names as its keys")
 
     def _check_numbers(self) -> None:
         if not _is_int(self.priority) or not 0 <= self.priority <= HIGHEST_PRIORITY:
-            raise InvalidSpec(problem=f"priority must be between 0 and 100, got {self.priority!r}")
+            raise InvalidSpec(
+                problem=f"priority must be between 0 and 100, got {shown(self.priority)}"
+            )
         if not _is_int(self.retries) or not 0 <= self.retries <= MAX_RETRIES:
             raise InvalidSpec(
-                problem=f"retries must be between 0 and {MAX_RETRIES}, got {self.retries!r}"
+                problem=f"retries must be between 0 and {MAX_RETRIES}, got {shown(self.retries)}"
             )
         if not _is_int(self.cluster_size) or not 1 <= self.cluster_size <= MAX_KERNELS:
             raise InvalidSpec(
-                problem=f"cluster_size must be between 1 and {MAX_KERNELS}, got {self.cluster_size!r}"
+                problem=f"cluster_size must be between 1 and {MAX_KERNELS}, got {shown(self.cluster_size)}"
             )
         if self.not_before is not None and self.not_before.tzinfo is None:
             raise InvalidSpec(
@@ -172,7 +213,7 @@ class SessionSpec:
         for name, kind in kinds.items():
             if (word := getattr(self, name)) not in list(kind):
                 raise InvalidSpec(
-                    problem=f"{name} {word!r} is unknown; there are {', '.join(kind)}"
+                    problem=f"{name} {shown(word)} is unknown; there are {', '.join(kind)}"
                 )
         if self.cluster_mode != ClusterMode.SINGLE_NODE:
             raise InvalidSpec(
@@ -182,7 +223,7 @@ class SessionSpec:
     def _check_names(self) -> None:
         if not is_name(self.group):
             raise InvalidSpec(
-                problem=f"group {self.group!r} is no name: letters, digits, _ and - only, at most 63"
+                problem=f"group {shown(self.group)} is no name: letters, digits, _ and - only, at most 63"
             )
         if len(self.name) > LONGEST_NAME or has_control_characters(self.name):
             raise InvalidSpec(problem="a name has at most 256 characters and no control characters")
@@ -195,15 +236,13 @@ class SessionSpec:
             )
 
     def _check_dependencies(self) -> None:
-        if isinstance(self.depends_on, str):
-            raise InvalidSpec(problem="depends_on is a list of sessions or their ids")
         if len(self.depends_on) > MAX_DEPENDENCIES:
             raise InvalidSpec(
                 problem=f"{len(self.depends_on)} dependencies are too many, the limit is {MAX_DEPENDENCIES}"
             )
         for parent in self.depends_on:
             if not is_session_id(str(parent)):
-                raise InvalidSpec(problem=f"dependency {str(parent)[:64]!r} is no session id")
+                raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
 
 
 def _is_list_of_text(value: object) -> bool:
@@ -237,7 +276,12 @@ class Request:
     @property
     def need(self) -> dict[str, int]:
         """What an idle agent must have at least to hold the session on one node."""
-        return slot_math.total(self.kernels)
+        return slot_math.total(self.kernels) | slot_math.whole_devices(self.kernels)
+
+    @property
+    def asks(self) -> str:
+        """The same for people."""
+        return slot_math.render_kernels(self.kernels)
 
 
 def request_of(spec: SessionSpec) -> Request:
@@ -251,7 +295,7 @@ def request_of(spec: SessionSpec) -> Request:
         str(spec.session_type),
         spec.private,
         spec.keypair,
-        duration_ms(spec.timeout, "a timeout"),
+        duration_ms(spec.timeout, "timeout"),
         spec.retries,
         str(spec.on_lost),
     )
@@ -321,6 +365,26 @@ def parse_request_text(text: str) -> Request:
         retries=found["retries"],
         on_lost=OnLost(found["on_lost"]),
     )
+
+
+def work_line(spec: SessionSpec) -> str:
+    """What it runs as one short line for lists: the command, or the callable with its arguments."""
+    called = f"{spec.callable}({', '.join(_said(spec))})"
+    text = shlex.join(spec.command) if spec.command is not None else called
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return text if len(text) <= SHOWN_WORK else f"{text[: SHOWN_WORK - 3]}..."
+
+
+def _said(spec: SessionSpec) -> Iterator[str]:
+    """Arguments as they would be written, as many as are shown."""
+    left = SHOWN_WORK
+    named = ((f"{name}=", value) for name, value in spec.kwargs.items())
+    for name, value in chain((("", value) for value in spec.args), named):
+        if left <= 0:
+            return
+        said = f"{name}{shown(value, SHOWN_WORK)}"
+        left -= len(said)
+        yield said
 
 
 def payload_of(spec: SessionSpec) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from scheduler.domain.moves import Claim, Finish, Lose, Move, Over, Stop, Up
 from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.session import headline
 from scheduler.domain.spec import OnLost
 from scheduler.domain.states import STOP_STRENGTH, KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
@@ -18,6 +19,9 @@ from scheduler.protocol.report import EndReason, KernelReport
 
 #: The agent stops a kernel at its deadline by itself; the leader is the second to notice.
 DEADLINE_SLACK_MS = 2_000
+
+#: Characters of an error that the history keeps of each attempt; there may be a thousand.
+_TOLD = 300
 
 _OUTCOME_OF_STOP = {"cancelled": SessionState.CANCELLED, "timed_out": SessionState.TIMED_OUT}
 _SAYS = {
@@ -289,6 +293,7 @@ def _finish(  # noqa: PLR0913 - the fields of one move
         target=str(target),
         reason=reason,
         error=error,
+        told=headline(error)[:_TOLD] or reason,
         rescued=rescued,
         uncounted=uncounted,
         delay=delay,

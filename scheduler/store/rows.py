@@ -33,6 +33,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         seq=int(row["seq"]),
         request=request,
         payload_digest=row["digest"],
+        work=row.get("work", ""),
         submitted_at=int(row["submitted_at"]),
         attempt=int(row.get("attempt", 0)),
         rescues=int(row.get("rescues", 0)),
@@ -65,6 +66,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     }
     optional: dict[str, Any] = {
         "name": data.name,
+        "work": data.work,
         "attempt": data.attempt,
         "rescues": data.rescues,
         "placement": data.placement,

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import redis
 
-from scheduler.domain import slots as slot_math
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import (
     DependencyNotFound,
@@ -30,6 +29,7 @@ from scheduler.domain.spec import (
     parse_request_text,
     payload_of,
     request_of,
+    work_line,
 )
 from scheduler.domain.states import SESSION_LIFE, SessionState
 from scheduler.store.connection import speaking_to
@@ -91,6 +91,7 @@ class SessionRepository:
             "request": request.id,
             "payload": payload,
             "digest": digest,
+            "work": work_line(spec),
             "not_before": not_before,
             "key": spec.idempotency_key or "",
             "spec": hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
@@ -121,7 +122,7 @@ class SessionRepository:
             case "no_parent":
                 raise DependencyNotFound(session=rest[0])
             case "unsatisfiable":
-                raise Unsatisfiable(need=slot_math.render(requests[rest[0]].need), group=rest[1])
+                raise Unsatisfiable(need=requests[rest[0]].asks, group=rest[1])
             case "full":
                 raise RedisFull(used_percent=rest[0])
             case _:  # submitted: the loader admits no other word

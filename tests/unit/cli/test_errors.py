@@ -120,14 +120,14 @@ def test_a_url_that_is_none_is_wrong_usage(url: str) -> None:
     left = said(CliRunner().invoke(cli, ["--redis", url, "session", "list"]))
 
     assert (2, "", 1) == (left.code, left.out, left.err.count("\n"))
-    assert "redis_url is no Redis URL" in left.err
+    assert "Bad setting redis_url: it is no Redis URL such as" in left.err
 
 
 def test_a_namespace_that_is_none_is_wrong_usage() -> None:
     left = said(CliRunner().invoke(cli, ["--namespace", "a:b", "session", "list"]))
 
     assert 2 == left.code
-    assert "namespace 'a:b' is no name" in left.err
+    assert "Bad setting namespace: 'a:b' is no name" in left.err
 
 
 @pytest.mark.parametrize(
@@ -174,10 +174,10 @@ def _root(act: BaseException) -> click.Group:
     return root
 
 
-def test_an_interrupt_is_quiet() -> None:
+def test_an_interrupt_is_one_line() -> None:
     left = said(CliRunner().invoke(_root(KeyboardInterrupt()), ["act"]))
 
-    assert (130, "", "") == (left.code, left.out, left.err)
+    assert (130, "", "Interrupted.\n") == (left.code, left.out, left.err)
 
 
 def test_a_reader_that_left_is_quiet() -> None:

@@ -105,7 +105,7 @@ def test_following_goes_on_until_interrupted(
 
     said = run("events", "--follow", "--limit", "1", "-o", "json")
 
-    assert (130, "") == (said.code, said.err)
+    assert (130, "Interrupted.\n") == (said.code, said.err)
     assert ["session.ready"] * 2 == [json.loads(line)["name"] for line in said.out.splitlines()]
 
 

@@ -136,7 +136,7 @@ def test_a_group_made_again_never_repeats_a_term(world: World, run: Run) -> None
         (["--scheduler-opt", "speed=9"], "'speed'"),
         (["--selector-opt", "speed=9"], "'speed'"),
         (["--scheduler-opt", "speed"], "is not of the form NAME=VALUE"),
-        (["--pending-timeout", "soon"], "is no duration"),
+        (["--pending-timeout", "soon"], "it must be a duration such as 30s"),
         (["--max-rescues", "-1"], "-1"),
     ],
 )

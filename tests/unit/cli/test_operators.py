@@ -196,7 +196,11 @@ def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
         (["user", "u1", "--max-sessions", "-1"], "a limit is 0 or more"),
         (["user", "u1", "--max-sessions", "many"], "neither a number nor 'none'"),
         (["user", "u1"], "Missing option '--max-sessions'"),
-        (["planet", "earth", "--max-sessions", "1"], "'planet' is not one of"),
+        (
+            ["planet", "earth", "--max-sessions", "1"],
+            "Invalid value for 'KIND': 'planet' is none; there are global, domain",
+        ),
+        (["keypiar", "alice", "--max-sessions", "1"], "'keypiar' is none; did you mean 'keypair'?"),
         (["global", "other", "--max-sessions", "1"], "the one global scope is called 'global'"),
         (["user", "a\nb", "--max-sessions", "1"], "no control characters"),
     ],

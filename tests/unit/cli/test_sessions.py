@@ -25,7 +25,7 @@ def test_a_table_names_state_group_and_agents(world: World, run: Run) -> None:
     said = run("session", "list")
     head, row = said.rows
 
-    assert ["ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "REASON"] == head
+    assert ["ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "RUNS", "REASON"] == head
     assert [session, "training", "RUNNING", "default", "10"] == row[:5]
     assert "a1" == row[6]
     assert "\x1b" not in said.out

@@ -238,7 +238,16 @@ class World:
     def finish(self, session: str, target: str = S.SUCCEEDED, **changes: Any) -> str:
         """All its kernels are over."""
         move = m.Finish(
-            session, self._placement(session)[0], "end", str(target), "why", "error", 0, 0, 1_000
+            session,
+            self._placement(session)[0],
+            "end",
+            str(target),
+            "why",
+            "error",
+            "told",
+            0,
+            0,
+            1_000,
         )
         return self.apply(replace(move, **changes))[0]
 

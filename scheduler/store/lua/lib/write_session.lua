@@ -8,7 +8,7 @@ local function write_session(asked)
     local id, group = asked.id, asked.group
     local seq = redis.call('HINCRBY', keys.counters(), 'submitted', 1)
     local fields = { 'group', group, 'priority', asked.priority, 'seq', int(seq), 'request', asked.request,
-        'digest', asked.digest, 'submitted_at', int(now) }
+        'digest', asked.digest, 'work', asked.work, 'submitted_at', int(now) }
     local function put(name, value)
         fields[#fields + 1] = name
         fields[#fields + 1] = value

@@ -2,7 +2,8 @@
 --
 -- edge is "end" or "rescue"; target a final state, RETRYING (delay in ms) or READY.
 --
--- @op session, placement, edge, target, reason, error, rescued (0 or 1), uncounted (0 or 1), delay
+-- @op session, placement, edge, target, reason, error, told (for the history),
+--     rescued (0 or 1), uncounted (0 or 1), delay
 -- @item done | alive | superseded | gone | stale
 -- @include lib/alive
 -- @include lib/release_scopes
@@ -15,7 +16,7 @@ local function close_history(key, op)
     local history = cjson.decode(row)
     -- A placement that was lost before any claim has no row of its own.
     if history.placement ~= op.placement or history.ended_at then return false end
-    history.ended_at, history.outcome, history.error = now, op.target, op.reason
+    history.ended_at, history.outcome, history.error = now, op.target, op.told
     redis.call('HSET', key, 'history:' .. attempt, cjson.encode(history))
     return true
 end

@@ -4,7 +4,7 @@
 -- same. A session with an idempotency key that is known answers the session that has it.
 --
 -- requests: {id: {text, need {slot: amount}}}; sessions: [{id, group, name, priority, request,
--- payload, digest, not_before, key, spec, parents [id], more (1: further parents follow)}]
+-- payload, digest, work, not_before, key, spec, parents [id], more (1: further parents follow)}]
 --
 -- @arg requests json
 -- @arg sessions json
