@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     #: Where Redis is; with Sentinel redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DB.
     redis_url: str = "redis://localhost:6379/0"
     #: With Sentinel: how long calls of apps and operators wait for a primary.
-    failover_patience: Duration = Field(default="10s")  # type: ignore[assignment]
+    failover_patience: Duration = duration("10s")
     #: All keys begin with it; two namespaces share a Redis without seeing each other.
     namespace: str = "scheduler"
     #: The cluster's secret, which replicas hold; agents' keys are derived from it.

@@ -46,7 +46,7 @@ class SchedulerError(Exception):
 
 def sentence(text: str) -> str:
     """The text with one stop at its end, whatever its last fact ended with."""
-    text = text.rstrip().rstrip(".")
+    text = text.rstrip().rstrip(".").rstrip()
     return text if text.endswith(("?", "!")) else f"{text}."
 
 

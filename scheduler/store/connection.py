@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -19,12 +18,19 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from scheduler.domain.errors import InvalidSetting, RedisFull, ScriptError, StoreUnavailable
+from scheduler.domain.errors import (
+    InvalidSetting,
+    RedisFull,
+    RedisUnsuitable,
+    ScriptError,
+    StoreUnavailable,
+)
 from scheduler.store import sentinel
 
 #: A command that takes longer than this has failed; no script of ours runs for longer than 10 ms.
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
+_CLUSTER_WORDS = ("Hash slot not served", "non local key", "CLUSTERDOWN", "CROSSSLOT", "MOVED")
 _BACKOFF = {"base": 0.02, "cap": 0.5}
 
 T = TypeVar("T")
@@ -117,7 +123,13 @@ def speaking_to(client: redis.Redis) -> Iterator[None]:
         if "OOM command not allowed" in str(error):
             raise RedisFull(used_percent=100) from error
         if sentinel.takes_no_writes(error):
-            raise StoreUnavailable(url=safe_url(client), why=str(error).rstrip(".")) from error
+            why = "it is a read-only replica" if "READONLY" in str(error) else str(error).rstrip(".")
+            raise StoreUnavailable(url=safe_url(client), why=why) from error
+        if any(word in str(error) for word in _CLUSTER_WORDS):
+            raise RedisUnsuitable(
+                why="it is a node of a Redis Cluster, where no script may touch all of our keys;"
+                " use a Redis without cluster mode"
+            ) from error
         # It answered, and did not like the question: a defect of ours, not an outage.
         raise ScriptError(script="a command", problem=str(error)) from error
     except RedisError as error:
@@ -132,11 +144,3 @@ def safe_url(client: redis.Redis) -> str:
     if "path" in facts:
         return f"unix://{facts['path']}"
     return f"redis://{facts.get('host', 'localhost')}:{facts.get('port', 6379)}/{facts.get('db', 0) or 0}"
-
-
-def hide_password(url: str) -> str:
-    """A Redis URL as logs and messages may show it."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -207,6 +207,30 @@ def test_kernels_are_bound_to_devices_of_their_own() -> None:
     assert [{"cpu": 1000, "cuda.0": 600}, {"cpu": 1000, "cuda.1": 600}] == [
         binding.slots for binding in plan.placements[0].bindings
     ]
+
+
+@pytest.mark.parametrize("room", [{"devices": 1}, {"devices": 4, "max_kernels": 1}])
+def test_kernels_that_no_idle_agent_could_hold_together_are_impossible(
+    room: dict[str, Any],
+) -> None:
+    """K20: device by device and within the limit of kernels, which no sum of slots shows."""
+    two = waiting(request("1", size=2, cuda__shares=600), name="two")
+    made = snapshot([agent("a", **room)], [two])
+
+    plan = propose(made, policy(), limit=100)
+
+    says = "it asks for 2 kernels of cpu=1 cuda.shares=600 on one agent, and no agent of the group has that, even when idle"
+    assert [("two", says)] == [(session.id, why) for session, why in plan.impossible]
+
+
+def test_kernels_that_an_idle_agent_could_hold_together_wait() -> None:
+    busy = agent("a", devices=2)
+    made = snapshot([busy], [waiting(request("1", size=2, cuda__shares=600), name="two")])
+    made.agents.take("a", {"cuda.0": 500})
+
+    plan = propose(made, policy(), limit=100)
+
+    assert ([], 1) == (plan.impossible, len(plan.refusals))
 
 
 def test_a_session_that_a_scheduler_names_although_it_does_not_wait_is_passed_over() -> None:

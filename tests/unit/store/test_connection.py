@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from scheduler.domain.errors import RedisFull, ScriptError, StoreUnavailable
+from scheduler.domain.errors import RedisFull, RedisUnsuitable, ScriptError, StoreUnavailable
 from scheduler.store.connection import (
     COMMAND_TIMEOUT_S,
     connect,
@@ -57,6 +57,8 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
         ),
         (redis.ResponseError("WRONGTYPE"), ScriptError, "WRONGTYPE"),
         (redis.ReadOnlyError("a replica"), StoreUnavailable, "a replica"),
+        (redis.ResponseError("READONLY You can't"), StoreUnavailable, "it is a read-only replica"),
+        (redis.ResponseError("Hash slot not served"), RedisUnsuitable, "a node of a Redis Cluster"),
     ],
 )
 def test_errors_of_the_library_become_ours(
