@@ -219,7 +219,10 @@ def test_kernels_that_no_idle_agent_could_hold_together_are_impossible(
 
     plan = propose(made, policy(), limit=100)
 
-    says = "it asks for 2 kernels of cpu=1 cuda.shares=600 on one agent, and no agent of the group has that, even when idle"
+    says = (
+        "it asks for 2 kernels of cpu=1 cuda.shares=600 on one agent,"
+        " and no agent of the group has that, even when idle"
+    )
     assert [("two", says)] == [(session.id, why) for session, why in plan.impossible]
 
 

@@ -51,7 +51,7 @@ def test_a_word_that_was_probably_meant_is_offered() -> None:
 
 
 def test_a_mistyped_setting_is_named_and_a_stranger_is_not_ours() -> None:
-    with pytest.raises(InvalidSetting, match="did you mean SCHEDULER_LEADER_TTL?"):
+    with pytest.raises(InvalidSetting, match="did you mean SCHEDULER_LEADER_TTL"):
         refuse_mistyped(["SCHEDULER_LEADER_TLL"], ["leader_ttl"], "SCHEDULER_")
 
     refuse_mistyped(
