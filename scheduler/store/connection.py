@@ -123,7 +123,9 @@ def speaking_to(client: redis.Redis) -> Iterator[None]:
         if "OOM command not allowed" in str(error):
             raise RedisFull(used_percent=100) from error
         if sentinel.takes_no_writes(error):
-            why = "it is a read-only replica" if "READONLY" in str(error) else str(error).rstrip(".")
+            why = (
+                "it is a read-only replica" if "READONLY" in str(error) else str(error).rstrip(".")
+            )
             raise StoreUnavailable(url=safe_url(client), why=why) from error
         if any(word in str(error) for word in _CLUSTER_WORDS):
             raise RedisUnsuitable(

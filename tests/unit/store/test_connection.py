@@ -9,7 +9,6 @@ from scheduler.domain.errors import RedisFull, RedisUnsuitable, ScriptError, Sto
 from scheduler.store.connection import (
     COMMAND_TIMEOUT_S,
     connect,
-    hide_password,
     safe_url,
     speaking_to,
 )
@@ -28,19 +27,6 @@ SECRET = "s3cret"
 )
 def test_a_client_names_its_server_without_the_password(url: str, shown: str) -> None:
     assert shown == safe_url(connect(url))
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        (f"redis://user:{SECRET}@host:7000/2", "redis://user:***@host:7000/2"),
-        (f"rediss://:{SECRET}@host/0", "rediss://:***@host/0"),
-        ("redis://host:7000", "redis://host:7000"),
-        (f"redis://{SECRET}@host", f"redis://{SECRET}@host"),
-    ],
-)
-def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
-    assert shown == hide_password(url)
 
 
 @pytest.mark.parametrize(
