@@ -35,6 +35,8 @@ _CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-
 _YEARS = (1970, 9000)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
+# Made once: json.dumps makes one for each call with separators.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _UNIT_MS = {"ms": 1, "s": 1_000, None: 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS = 100 * 365 * 86_400_000
 #: What each field must be; the others are looked at one by one.
@@ -288,17 +290,23 @@ def request_of(spec: SessionSpec) -> Request:
     """The scheduling part of a spec. Raises InvalidSlots or InvalidSpec."""
     if not all(isinstance(value, str | int) for value in spec.slots.values()):
         slot_math.parse_request(spec.slots)  # says which; the cache below could not even look it up
+    timeout = spec.timeout
     return _request(
         tuple(spec.slots.items()),
         spec.cluster_size,
-        str(spec.cluster_mode),
-        str(spec.session_type),
+        spec.cluster_mode,
+        spec.session_type,
         spec.private,
         spec.keypair,
-        duration_ms(spec.timeout, "timeout"),
+        _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
         spec.retries,
-        str(spec.on_lost),
+        spec.on_lost,
     )
+
+
+@lru_cache(maxsize=4096)
+def _timeout_ms(text: str) -> int:
+    return duration_ms(text, "timeout")
 
 
 @lru_cache(maxsize=4096)
@@ -395,7 +403,7 @@ def payload_of(spec: SessionSpec) -> str:
     else:
         work |= {"callable": spec.callable, "args": list(spec.args), "kwargs": dict(spec.kwargs)}
     try:
-        text = json.dumps(work, separators=(",", ":"), allow_nan=False)
+        text = _ENCODER.encode(work)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidSpec(problem=f"its arguments are not JSON: {error}") from error
     if len(text) > MAX_ARGUMENTS:

@@ -99,7 +99,7 @@ class LeaderStore:
         """Send a batch of moves without waiting for what becomes of it. Raises StoreUnavailable."""
         with speaking_to(self._client):
             arguments = self._arguments(moves, rq_job, None, inbox)
-            sent = _APPLY.send(self._client, self._keys.root, **arguments)
+            sent = _APPLY.send(self._client, _APPLY.pack(self._keys.root, **arguments))
 
         def words() -> list[str]:
             with speaking_to(self._client):

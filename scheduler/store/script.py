@@ -52,6 +52,8 @@ local ended, reply = pcall(script)
 flush_events()
 if not ended then error(reply, 0) end
 return reply"""
+#: A script's arguments, made ready.
+Packed = Sequence[Any]
 _READ = {"str": "ARGV[{}]", "int": "tonumber(ARGV[{}])", "json": "cjson.decode(ARGV[{}])"}
 
 
@@ -101,28 +103,31 @@ class Script:
 
         Raises ScriptError where caller or script break the contract.
         """
-        wire = self._wire(root, values)
+        return self.run(client, self.pack(root, **values))
+
+    def run(self, client: redis.Redis, packed: Packed) -> list[Any]:
+        """Run it with arguments that were made ready before."""
         try:
-            reply = client.evalsha(self.sha, 0, *wire)
+            reply = client.evalsha(self.sha, 0, *packed)
         except NoScriptError:
-            reply = client.eval(self.source, 0, *wire)
+            reply = client.eval(self.source, 0, *packed)
         return self._checked(reply)
 
-    def send(self, client: redis.Redis, root: str, **values: Any) -> Sent:
+    def send(self, client: redis.Redis, packed: Packed) -> Sent:
         """Send it, and go on with other work while Redis runs it; the answer is read later."""
-        wire = self._wire(root, values)
         connection: Any = client.connection_pool.get_connection()
         sent = False
         try:
-            connection.send_command("EVALSHA", self.sha, 0, *wire)
+            connection.send_command("EVALSHA", self.sha, 0, *packed)
             sent = True
         finally:
             if not sent:
                 connection.disconnect()
                 client.connection_pool.release(connection)
-        return Sent(self, client, connection, wire)
+        return Sent(self, client, connection, packed)
 
-    def _wire(self, root: str, values: Mapping[str, Any]) -> list[Any]:
+    def pack(self, root: str, **values: Any) -> Packed:
+        """Arguments as they go over the wire. Raises ScriptError where they are not the header's."""
         if values.keys() != self.arguments.keys():
             wrong = sorted(values.keys() ^ self.arguments.keys())
             problem = f"wrong or missing arguments: {', '.join(wrong)}"
@@ -144,12 +149,12 @@ class Sent:
     """A script that Redis runs now. Its answer must be read, or given up."""
 
     def __init__(
-        self, script: Script, client: redis.Redis, connection: Any, wire: Sequence[Any]
+        self, script: Script, client: redis.Redis, connection: Any, packed: Packed
     ) -> None:
         self._script = script
         self._client = client
         self._connection = connection
-        self._wire = wire
+        self._packed = packed
 
     def answer(self) -> list[Any]:
         """What it answered, as from calling the script."""
@@ -157,7 +162,7 @@ class Sent:
         try:
             reply = self._connection.read_response()
         except NoScriptError:
-            reply = self._client.eval(self._script.source, 0, *self._wire)
+            reply = self._client.eval(self._script.source, 0, *self._packed)
         except ResponseError:
             raise
         except (RedisError, OSError):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
@@ -20,41 +18,20 @@ from scheduler.domain.errors import (
     Unsatisfiable,
     WrongState,
 )
-from scheduler.domain.ids import SessionId, new_nonce, new_session_id
+from scheduler.domain.ids import SessionId, new_nonce
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import (
-    Request,
-    SessionSpec,
-    lost_request,
-    parse_request_text,
-    payload_of,
-    request_of,
-    work_line,
-)
+from scheduler.domain.spec import Request, SessionSpec, lost_request, parse_request_text
 from scheduler.domain.states import SESSION_LIFE, SessionState
+from scheduler.store import submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import session_from_row
 from scheduler.store.script import Script
+from scheduler.store.submission import PARENT_BATCH, Checked
 
-#: Sessions per submit script: two hundred take about 3 ms in Redis.
-SUBMIT_BATCH = 200
-#: Dependencies per script; what goes beyond is loaded before a seal.
-PARENT_BATCH = 200
-
-_SUBMIT = Script.load("session/submit")
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
 _RETRY = Script.load("session/retry")
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A spec, ready for the wire."""
-
-    asked: dict[str, Any]
-    request: Request
-    parents: Sequence[str]
 
 
 class SessionRepository:
@@ -68,52 +45,22 @@ class SessionRepository:
     def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
 
-        A repeat with the same idempotency key answers the session that has it. Raises InvalidSpec,
-        InvalidSlots, GroupNotFound, IdempotencyConflict, DependencyNotFound, Unsatisfiable, RedisFull.
+        Every spec is checked before the first batch is sent, and none is sent before the one ahead of
+        it was accepted, so nothing is written behind what was refused. A repeat with the same
+        idempotency keys answers the sessions that have them. Raises InvalidSpec, InvalidSlots,
+        GroupNotFound, IdempotencyConflict, DependencyNotFound, Unsatisfiable, RedisFull.
         """
-        prepared = [self._prepare(spec) for spec in specs]
+        checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
-        for start in range(0, len(prepared), SUBMIT_BATCH):
-            found += self._submit_batch(prepared[start : start + SUBMIT_BATCH])
+        with speaking_to(self._client):
+            for batch, answer in submission.write(
+                self._client, self._keys.root, checked, self._clock
+            ):
+                found += self._accepted(batch, answer)
         return found
 
-    def _prepare(self, spec: SessionSpec) -> _Prepared:
-        request, payload = request_of(spec), payload_of(spec)
-        digest = hashlib.sha256(payload.encode()).hexdigest()
-        parents = list(dict.fromkeys(spec.depends_on))
-        not_before = int(spec.not_before.timestamp() * 1000) if spec.not_before else 0
-        identity = [request.id, digest, spec.group, spec.name, spec.priority, not_before, parents]
-        asked = {
-            "id": new_session_id(self._clock.now_ms()),
-            "group": spec.group,
-            "name": spec.name,
-            "priority": spec.priority,
-            "request": request.id,
-            "payload": payload,
-            "digest": digest,
-            "work": work_line(spec),
-            "not_before": not_before,
-            "key": spec.idempotency_key or "",
-            "spec": hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
-            if spec.idempotency_key
-            else "",
-            "parents": parents[:PARENT_BATCH],
-            "more": int(len(parents) > PARENT_BATCH),
-        }
-        return _Prepared(asked, request, parents)
-
-    def _submit_batch(self, batch: Sequence[_Prepared]) -> list[SessionId]:
-        requests = {p.request.id: p.request for p in batch}
-        with speaking_to(self._client):
-            word, *rest = _SUBMIT(
-                self._client,
-                self._keys.root,
-                requests={
-                    key: {"text": request.text, "need": request.need}
-                    for key, request in requests.items()
-                },
-                sessions=[p.asked for p in batch],
-            )
+    def _accepted(self, batch: Sequence[Checked], answer: Sequence[Any]) -> list[SessionId]:
+        word, *rest = answer
         match word:
             case "unknown_group":
                 raise GroupNotFound(group=rest[0], known=", ".join(self.groups()) or "none")
@@ -122,14 +69,15 @@ class SessionRepository:
             case "no_parent":
                 raise DependencyNotFound(session=rest[0])
             case "unsatisfiable":
-                raise Unsatisfiable(need=requests[rest[0]].asks, group=rest[1])
+                asks = {each.request.id: each.request.asks for each in batch}
+                raise Unsatisfiable(need=asks[rest[0]], group=rest[1])
             case "full":
                 raise RedisFull(used_percent=rest[0])
             case _:  # submitted: the loader admits no other word
                 pass
-        for prepared, session in zip(batch, rest, strict=True):
-            if prepared.asked["more"]:
-                self._load_parents(session, prepared.parents[PARENT_BATCH:])
+        for session, checked in zip(rest, batch, strict=True):
+            if len(checked.parents) > PARENT_BATCH:
+                self._load_parents(session, checked.parents[PARENT_BATCH:])
         return rest
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:

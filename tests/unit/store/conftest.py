@@ -14,7 +14,7 @@ from tests.unit.store.lives import Recorder, World
 def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What scripts are called with, and what they answer."""
     recording = Recorder()
-    monkeypatch.setattr(Script, "__call__", recording.wrap(Script.__call__))
+    monkeypatch.setattr(Script, "run", recording.wrap(Script.run))
     return recording
 
 

@@ -12,11 +12,12 @@ import redis
 
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
-from scheduler.domain.ids import new_nonce, new_session_id
+from scheduler.domain.ids import new_nonce
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.leader.rq_job import template
+from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
@@ -24,8 +25,9 @@ from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
 from scheduler.store.scopes import ScopeRepository
-from scheduler.store.script import Script
+from scheduler.store.script import Packed, Script
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.submission import Checked
 
 S: TypeAlias = SessionState
 K: TypeAlias = KernelState
@@ -48,15 +50,19 @@ class Call:
 
 @dataclass(slots=True)
 class Recorder:
-    """Stands before Script.__call__ and keeps what was called and answered."""
+    """Stands before Script.run and keeps what was called and answered."""
 
     calls: list[Call] = field(default_factory=list)
 
     def wrap(self, run: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-        """The method to put in place of Script.__call__."""
+        """The method to put in place of Script.run."""
 
-        def call(script: Script, client: redis.Redis, root: str, **values: Any) -> list[Any]:
-            reply = run(script, client, root, **values)
+        def call(script: Script, client: redis.Redis, packed: Packed) -> list[Any]:
+            reply = run(script, client, packed)
+            values = {
+                name: json.loads(value) if kind == "json" else value
+                for (name, kind), value in zip(script.arguments.items(), packed[1:], strict=True)
+            }
             words = [(script.name, str(reply[0]))]
             if script.name == "leader/apply":
                 words += [
@@ -155,15 +161,18 @@ class World:
     def submit_unsealed(self, parents: Sequence[str] = ()) -> str:
         """A session whose further dependencies were never loaded."""
         spec = SessionSpec(callable="jobs:noop", depends_on=parents)
-        prepared = self.sessions._prepare(spec)
-        prepared.asked["more"] = 1
-        prepared.asked["id"] = new_session_id(1)
-        needs = {
-            prepared.request.id: {"text": prepared.request.text, "need": prepared.request.need}
-        }
+        [root, requests, sessions] = submission.pack(
+            self.keys.root, [Checked.of(spec)], SystemClock()
+        )
+        [asked] = json.loads(sessions)
         script = Script.load("session/submit")
         return str(
-            script(self.client, self.keys.root, requests=needs, sessions=[prepared.asked])[1]
+            script(
+                self.client,
+                root,
+                requests=json.loads(requests),
+                sessions=[asked | {"more": 1}],
+            )[1]
         )
 
     def get(self, session: str) -> SessionData:

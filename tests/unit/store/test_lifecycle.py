@@ -7,10 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from scheduler.domain import moves as m
+from scheduler.domain.clock import SystemClock
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import FINAL, KERNEL_LIFE, PLACED, SESSION_LIFE
+from scheduler.store import submission
 from scheduler.store.script import Script
+from scheduler.store.submission import Checked
 from tests.unit.store.lives import FAR, GROUP, LIVE, K, S, World, contents, order_id
 
 Attempt = Callable[[World, str], str]
@@ -138,12 +141,15 @@ def test_a_weaker_wish_does_not_become_the_forbidden_move(
 
 
 def test_submitting_the_same_id_again_changes_nothing(world: World) -> None:
-    spec = world.sessions._prepare(SessionSpec(callable="jobs:noop"))
-    world.sessions._submit_batch([spec])
+    script = Script.load("session/submit")
+    spec = Checked.of(SessionSpec(callable="jobs:noop"))
+    packed = submission.pack(world.keys.root, [spec], SystemClock())
+    first = script.run(world.client, packed)
     before = contents(world.client)
 
-    world.sessions._submit_batch([spec])
+    again = script.run(world.client, packed)
 
+    assert first == again
     assert before == contents(world.client)
 
 

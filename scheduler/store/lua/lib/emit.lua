@@ -9,11 +9,11 @@ local numbering = false
 local function emit(name, ...)
     if not numbering then
         local epoch, seq, cap = unpack(redis.call('HMGET', keys.counters(), 'epoch', 'seq', 'events_cap'))
-        numbering = { epoch = epoch or int(now), seq = tonumber(seq or '0'), cap = cap or '100000' }
+        numbering = { at = int(now), epoch = epoch or int(now), seq = tonumber(seq or '0'), cap = cap or '100000' }
     end
     numbering.seq = numbering.seq + 1
     redis.call('XADD', keys.events(), 'MAXLEN', '~', numbering.cap, numbering.epoch .. '-' .. int(numbering.seq),
-        'event', name, 'at', int(now), ...)
+        'event', name, 'at', numbering.at, ...)
 end
 
 local function flush_events()

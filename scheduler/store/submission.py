@@ -1,0 +1,129 @@
+"""New sessions on their way into Redis: in batches, the next made ready while the last is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Self
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from scheduler.domain.clock import Clock
+from scheduler.domain.ids import new_session_id
+from scheduler.domain.spec import (
+    Request,
+    SessionSpec,
+    parse_request_text,
+    payload_of,
+    request_of,
+    work_line,
+)
+from scheduler.store.script import Packed, Script, Sent
+
+#: Sessions per submit script: two hundred take about 5 ms in Redis.
+SUBMIT_BATCH = 200
+#: Dependencies per script; what goes beyond is loaded before a seal.
+PARENT_BATCH = 200
+
+_SUBMIT = Script.load("session/submit")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A spec of which all is known that can be known without Redis."""
+
+    spec: SessionSpec
+    request: Request
+    payload: str
+    parents: Sequence[str]
+
+    @classmethod
+    def of(cls, spec: SessionSpec) -> Self:
+        """Raises InvalidSpec, InvalidSlots."""
+        return cls(spec, request_of(spec), payload_of(spec), list(dict.fromkeys(spec.depends_on)))
+
+
+def write(
+    client: redis.Redis, root: str, checked: Sequence[Checked], clock: Clock
+) -> Iterator[tuple[Sequence[Checked], list[Any]]]:
+    """Each batch with what the script answered. A batch is sent when its predecessor's answer was taken."""
+    if not checked:
+        return
+    batch = checked[:SUBMIT_BATCH]
+    packed = pack(root, batch, clock)
+    for start in range(SUBMIT_BATCH, len(checked), SUBMIT_BATCH):
+        sent = _send(client, packed)
+        following = checked[start : start + SUBMIT_BATCH]
+        following_packed = pack(root, following, clock)
+        yield batch, _answer(client, packed, sent)
+        batch, packed = following, following_packed
+    yield batch, _SUBMIT.run(client, packed)
+
+
+def pack(root: str, batch: Sequence[Checked], clock: Clock) -> Packed:
+    """A batch as it goes over the wire, with new ids: to send it again is to ask what became of it."""
+    now_ms = clock.now_ms()
+    return _SUBMIT.pack(
+        root,
+        requests={each.request.id: _kind(each.request.text) for each in batch},
+        sessions=[_session(each, now_ms) for each in batch],
+    )
+
+
+def _send(client: redis.Redis, packed: Packed) -> Sent | None:
+    """Let Redis begin; None where the connection broke."""
+    with suppress(RedisConnectionError, RedisTimeoutError):
+        return _SUBMIT.send(client, packed)
+    return None
+
+
+def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]:
+    """The answer; where it was lost, that of a repeat, which finds what the first has written."""
+    if sent is not None:
+        with suppress(RedisConnectionError, RedisTimeoutError):
+            return sent.answer()
+    return _SUBMIT.run(client, packed)
+
+
+@lru_cache(maxsize=4096)
+def _kind(text: str) -> Mapping[str, Any]:
+    return {"text": text, "need": parse_request_text(text).need}
+
+
+def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
+    """A new session as the script takes it; what was not asked for is left out."""
+    spec, request = checked.spec, checked.request
+    digest = hashlib.sha256(checked.payload.encode()).hexdigest()
+    row = ["group", spec.group, "priority", str(spec.priority), "request", request.id]
+    row += ["digest", digest, "work", work_line(spec)]
+    asked: dict[str, Any] = {
+        "id": new_session_id(now_ms),
+        "group": spec.group,
+        "priority": spec.priority,
+        "request": request.id,
+        "payload": checked.payload,
+        "row": row,
+    }
+    not_before = int(spec.not_before.timestamp() * 1000) if spec.not_before else 0
+    if spec.name:
+        row += ["name", spec.name]
+    if not_before > 0:
+        asked["not_before"] = not_before
+        row += ["not_before", str(not_before)]
+    if checked.parents:
+        asked["parents"] = checked.parents[:PARENT_BATCH]
+    if len(checked.parents) > PARENT_BATCH:
+        asked["more"] = 1
+    if spec.idempotency_key:
+        identity = [request.id, digest, spec.group, spec.name, spec.priority, not_before]
+        identity.append(list(checked.parents))
+        asked["key"] = spec.idempotency_key
+        asked["spec"] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+        row += ["idempotency_key", spec.idempotency_key]
+    return asked
