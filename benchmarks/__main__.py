@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     """What may be said on the command line."""
     found = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     found.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file")
-    found.add_argument("--plot", type=Path, metavar="FILE.png", help="draw how costs grow")
+    found.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw how costs grow, as .svg or .png"
+    )
     found.add_argument(
         "--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help="some of them"
     )
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Run what was asked for."""
     asked = parser().parse_args()
+    run = {"quick": asked.quick, **report.machine()}
     # The leader's own log lines would stand in the middle of the table.
     configure("ERROR")
     console = Console()
@@ -75,7 +78,7 @@ def main() -> int:
         console.print(f"{name} took {perf_counter() - started:.1f} s", style="dim")
     if asked.plot and "growth_ms_by_agents" in found:
         growth.plot(found, asked.plot)
-    result = report.document(found, quick=asked.quick, notes=notes)
+    result = report.document(found, run=run, notes=notes)
     report.show(result, console)
     if asked.json:
         asked.json.write_text(json.dumps(result, indent=2) + "\n")

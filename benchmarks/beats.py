@@ -71,9 +71,9 @@ class _Driver:
             for _ in range(count):
                 agent, boot, text = self._beats[self._next % len(self._beats)]
                 self._next += 1
-                # In the order of the script's header, after the namespace.
-                values = {"agent": agent, "boot": boot, "ttl_ms": str(_TTL_MS), "beat": text}
-                ordered = [values[name] for name in _BEAT.arguments]
-                pipe.evalsha(_BEAT.sha, 0, self._root, *ordered)
+                packed = _BEAT.pack(
+                    self._root, agent=agent, boot=boot, ttl_ms=_TTL_MS, beat=text, over=[]
+                )
+                pipe.evalsha(_BEAT.sha, 0, *packed)
             pipe.execute()
         self.sent += count

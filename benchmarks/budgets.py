@@ -117,9 +117,9 @@ BUDGETS: Final[Sequence[Budget]] = (
 
 #: name -> (numerator, denominator): both must come from the same run.
 RATIOS: Final[Mapping[str, tuple[str, str]]] = {
-    "place_to_ceiling": ("place_per_s_5000", "ceiling_scripts_per_s"),
+    "place_to_ceiling": ("place_per_s_5000", "ceiling_near_placement_5000_per_s"),
     "place_10000_to_1000": ("place_per_s_10000", "place_per_s_1000"),
-    "submit_many_to_ceiling": ("submit_many_per_s", "ceiling_scripts_per_s"),
+    "submit_many_to_ceiling": ("submit_many_per_s", "ceiling_near_submission_per_s"),
     "submit_one_to_rq": ("submit_one_per_s", "rq_enqueue_per_s"),
     "end_to_end_to_rq": ("end_to_end_per_s", "rq_simple_per_s"),
     "submit_to_running_p50_to_rq": ("submit_to_running_p50_ms", "rq_fork_pickup_p50_ms"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from benchmarks import placing
+from benchmarks.ceiling import nearby
 from benchmarks.scale import Scale
 from benchmarks.server import own_redis
 from scheduler.leader.stage import Stage
@@ -13,10 +16,14 @@ _WARM_UP = 200
 
 def measure(scale: Scale) -> dict[str, float]:
     """The rate for each size."""
-    found = {}
+    found: dict[str, float] = {}
     for agents in scale.agents:
-        found[f"place_per_s_{agents}"] = rate(agents, scale.placements, scale.placing_s)
+        found |= nearby(f"placement_{agents}", scale, partial(_rate, agents, scale))
     return found
+
+
+def _rate(agents: int, scale: Scale) -> dict[str, float]:
+    return {f"place_per_s_{agents}": rate(agents, scale.placements, scale.placing_s)}
 
 
 def rate(agents: int, sessions: int, within: float) -> float:

@@ -16,7 +16,19 @@ from scheduler.store.embedded import find_binary
 _SMALL = 10
 
 
-def document(found: Mapping[str, Any], *, quick: bool, notes: Sequence[str]) -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What the machine is, and what others ask of it now: take it before the run asks for anything."""
+    return {
+        "cores": os.cpu_count(),
+        "load_average_before": list(os.getloadavg()),
+        "python": platform.python_version(),
+        "redis": str(find_binary() or "fakeredis"),
+    }
+
+
+def document(
+    found: Mapping[str, Any], *, run: Mapping[str, Any], notes: Sequence[str]
+) -> dict[str, Any]:
     """Every figure by its key, and what it was measured on."""
     plain = {key: value for key, value in found.items() if isinstance(value, int | float)}
     figures = with_ratios(plain)
@@ -25,13 +37,7 @@ def document(found: Mapping[str, Any], *, quick: bool, notes: Sequence[str]) -> 
         **figures,
         "verdicts": {v.budget.key: v.says for v in verdicts(figures)},
         "notes": list(notes),
-        "run": {
-            "quick": quick,
-            "cores": os.cpu_count(),
-            "load_average": os.getloadavg()[0],
-            "python": platform.python_version(),
-            "redis": str(find_binary() or "fakeredis"),
-        },
+        "run": dict(run),
     }
 
 
@@ -52,7 +58,13 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         if isinstance(curve, list) and key not in ("notes", "verdicts"):
             plain.add_row(key, ", ".join(f"{n:,}: {number(cost)}" for n, cost in curve))
     console.print(plain)
-    console.print(*result["notes"], sep="\n", soft_wrap=True)
+    console.print(told(result["run"]), *result["notes"], sep="\n", soft_wrap=True)
+
+
+def told(run: Mapping[str, Any]) -> str:
+    """On what it was measured, in a sentence: a busy machine's table is not a quiet one's."""
+    loads = ", ".join(f"{load:.2f}" for load in run["load_average_before"])
+    return f"{run['cores']} cores; load average before the run (1, 5, 15 min): {loads}"
 
 
 def _row(verdict: Verdict) -> tuple[str, str, str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 
 import redis
@@ -9,6 +10,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from benchmarks import placing
+from benchmarks.ceiling import nearby
 from benchmarks.scale import Scale
 from benchmarks.server import own_redis
 from scheduler.leader.stage import Stage
@@ -18,6 +20,10 @@ _RQ_BATCH = 200
 
 def measure(scale: Scale) -> dict[str, float]:
     """Ours and RQ's."""
+    return nearby("submission", scale, partial(_rates, scale))
+
+
+def _rates(scale: Scale) -> dict[str, float]:
     many, one = scale.submit_many, scale.submit_one
     with own_redis() as server:
         with Stage(server.url, "bench", {}) as stage:

@@ -198,6 +198,8 @@ class Chores:
     def _find_missing(self, batch: Batch, agents: list[AgentData]) -> None:
         for agent in agents:
             sessions = self._p.state.board.on([agent.id])
+            if not sessions and not self._p.watch.runs_something(agent):
+                continue
             for session, kernel in self._p.watch.missing(agent, sessions):
                 why = f"agent {agent.id} runs it no more, and reported no end"
                 self._p.reports.confirm_missing(batch, session.id, kernel.index, why)

@@ -110,6 +110,14 @@ class Watch:
         beat = self._beats.get(agent.id)
         return beat if beat and beat.boot == agent.boot else None
 
+    def runs_something(self, agent: AgentData) -> bool:
+        """Whether its beat names orders; where not, what was noted of others is forgotten."""
+        beat = self.beat_of(agent)
+        if beat and beat.running:
+            return True
+        self._strays.pop(agent.id, None)
+        return False
+
     def missing(
         self, agent: AgentData, sessions: Iterable[PlacedSession]
     ) -> list[tuple[PlacedSession, PlacedKernel]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
@@ -211,14 +212,19 @@ def _texts(text: str) -> dict[str, str]:
 
 
 def beat_from_text(text: str) -> Beat | None:
-    """Read a beat; None for one that makes no sense, as if none had come."""
+    """Read a beat; None for one that makes no sense, as if none had come.
+
+    It begins with its time, which alone changes where nothing starts or ends.
+    """
+    at, _, rest = text.removeprefix('{"at":').partition(",")
     try:
-        found = json.loads(text)
-        return Beat(
-            at_ms=int(found["at"]),
-            boot=str(found["boot"]),
-            claims=int(found["claims"]),
-            running=tuple(map(str, found["running"] or ())),
-        )
+        return Beat(int(at), *_beat_but_its_time(rest))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+# Parsing JSON was a third of the leader's look at 10,000 beats.
+@lru_cache(maxsize=16_384)
+def _beat_but_its_time(rest: str) -> tuple[str, int, tuple[str, ...]]:
+    found = json.loads("{" + rest)
+    return str(found["boot"]), int(found["claims"]), tuple(map(str, found["running"] or ()))

@@ -38,6 +38,7 @@ def test_a_short_run_prints_a_table_and_writes_its_keys(tmp_path: Path) -> None:
     assert expected <= found.keys()
     assert all(found[key] > 0 for key in expected)
     assert "submit, single" in done.stdout
+    assert "load average before the run" in done.stdout
 
 
 def test_an_unknown_measurement_is_refused() -> None:

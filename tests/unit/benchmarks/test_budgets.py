@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.budgets import BUDGETS, RATIOS, verdicts, with_ratios
 from benchmarks.ceiling import command, rate_of
-from benchmarks.report import document, number
+from benchmarks.report import document, number, told
 from benchmarks.scale import QUICK, Scale, percentile
 
 
@@ -35,7 +35,11 @@ def test_nothing_measured_has_no_percentile() -> None:
 
 def test_ratios_are_taken_of_what_was_measured_in_the_same_run() -> None:
     found = with_ratios(
-        {"place_per_s_5000": 8_000, "ceiling_scripts_per_s": 40_000, "submit_one_per_s": 1_000}
+        {
+            "place_per_s_5000": 8_000,
+            "ceiling_near_placement_5000_per_s": 40_000,
+            "submit_one_per_s": 1_000,
+        }
     )
 
     assert 0.2 == found["place_to_ceiling"]
@@ -82,13 +86,19 @@ def test_each_figure_has_one_budget() -> None:
 def test_a_document_holds_figures_ratios_and_verdicts() -> None:
     found = {"place_per_s_10000": 90.0, "place_per_s_1000": 100.0, "curve": [(1, 2.0)]}
 
-    made = document(found, quick=True, notes=["a tool is missing"])
+    made = document(found, run={"quick": True}, notes=["a tool is missing"])
 
     assert 0.9 == made["place_10000_to_1000"]
     assert "holds" == made["verdicts"]["place_10000_to_1000"]
     assert [(1, 2.0)] == made["curve"]
     assert ["a tool is missing"] == made["notes"]
     assert made["run"]["quick"]
+
+
+def test_a_table_tells_how_busy_the_machine_was_before() -> None:
+    run = {"cores": 2, "load_average_before": [1.5, 0.25, 0.0]}
+
+    assert "2 cores; load average before the run (1, 5, 15 min): 1.50, 0.25, 0.00" == told(run)
 
 
 def test_the_rate_is_read_by_the_name_of_its_column() -> None:

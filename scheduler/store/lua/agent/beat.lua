@@ -8,22 +8,24 @@
 --
 -- @arg agent str
 -- @arg boot str
--- @arg ttl_ms int
+-- @arg ttl_ms str
 -- @arg beat str
 -- @arg over json
 -- @reply ok | wait | refused | superseded | unknown
--- @include lib/clock_ms
--- @include lib/int
-redis.call('SREM', keys.groups(), '')
-local admitted, candidate, refused = unpack(redis.call('HMGET', keys.record(agent), 'boot', 'candidate', 'refused'))
-if admitted == boot then
-    redis.call('SET', keys.beat(agent), '{"at":' .. int(now) .. ',' .. string.sub(beat, 2), 'PX', ttl_ms)
+if redis.call('HGET', keys.record(agent), 'boot') == boot then
+    local key, time = keys.beat(agent), redis.call('TIME')
+    local text = string.format('{"at":%s%03d,%s', time[1], math.floor(time[2] / 1000), string.sub(beat, 2))
+    if redis.pcall('SET', key, text, 'PX', ttl_ms).err then
+        -- Full: what begins by taking something away, if only nothing from nowhere, may go on.
+        redis.call('SREM', keys.groups(), '')
+        redis.call('SET', key, text, 'PX', ttl_ms)
+    end
     if #over > 0 then redis.call('HDEL', keys.stops(agent), unpack(over)) end
     local reply = { 'ok', '' }
-    local stops = redis.call('HGETALL', keys.stops(agent))
-    for _, text in ipairs(stops) do reply[#reply + 1] = text end
+    for _, stop in ipairs(redis.call('HGETALL', keys.stops(agent))) do reply[#reply + 1] = stop end
     return reply
 end
+local admitted, candidate, refused = unpack(redis.call('HMGET', keys.record(agent), 'boot', 'candidate', 'refused'))
 if candidate and string.sub(candidate, 1, #boot) == boot then
     return { 'wait', string.sub(candidate, #boot + 2) }
 end
