@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from scheduler.domain import slots as slot_math
@@ -20,23 +18,18 @@ from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
 from scheduler.domain.scope import GLOBAL, LONGEST_NAME, parse_scope
 
-MAX_ARGUMENTS = 1024 * 1024
 MAX_DEPENDENCIES = 20_000
 MAX_KERNELS = 1_000
 MAX_RETRIES = 1_000
 DEFAULT_PRIORITY = 10
 HIGHEST_PRIORITY = 100
 DEFAULT_TIMEOUT = "30m"
-#: Characters kept of what a session runs, for lists.
-SHOWN_WORK = 100
 DEFAULT_SLOTS: Mapping[str, str | int] = {"cpu": "1"}
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _YEARS = (1970, 9000)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
-# Made once: json.dumps makes one for each call with separators.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _UNIT_MS = {"ms": 1, "s": 1_000, None: 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS = 100 * 365 * 86_400_000
 #: What each field must be; the others are looked at one by one.
@@ -373,41 +366,3 @@ def parse_request_text(text: str) -> Request:
         retries=found["retries"],
         on_lost=OnLost(found["on_lost"]),
     )
-
-
-def work_line(spec: SessionSpec) -> str:
-    """What it runs as one short line for lists: the command, or the callable with its arguments."""
-    called = f"{spec.callable}({', '.join(_said(spec))})"
-    text = shlex.join(spec.command) if spec.command is not None else called
-    text = "".join(c if c.isprintable() else " " for c in text)
-    return text if len(text) <= SHOWN_WORK else f"{text[: SHOWN_WORK - 3]}..."
-
-
-def _said(spec: SessionSpec) -> Iterator[str]:
-    """Arguments as they would be written, as many as are shown."""
-    left = SHOWN_WORK
-    named = ((f"{name}=", value) for name, value in spec.kwargs.items())
-    for name, value in chain((("", value) for value in spec.args), named):
-        if left <= 0:
-            return
-        said = f"{name}{shown(value, SHOWN_WORK)}"
-        left -= len(said)
-        yield said
-
-
-def payload_of(spec: SessionSpec) -> str:
-    """The work as JSON text, opaque to everything between the app and the agent. Raises InvalidSpec."""
-    work: dict[str, Any] = {"env": dict(spec.env)} if spec.env else {}
-    if spec.command is not None:
-        work["command"] = list(spec.command)
-    else:
-        work |= {"callable": spec.callable, "args": list(spec.args), "kwargs": dict(spec.kwargs)}
-    try:
-        text = _ENCODER.encode(work)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidSpec(problem=f"its arguments are not JSON: {error}") from error
-    if len(text) > MAX_ARGUMENTS:
-        raise InvalidSpec(
-            problem=f"its arguments take {len(text)} bytes of JSON, the limit is {MAX_ARGUMENTS}"
-        )
-    return text

@@ -72,9 +72,7 @@ def open_client(url: str, **options: Any) -> redis.Redis:
             **client.connection_pool.connection_kwargs
         )
     except (ValueError, TypeError) as error:
-        problem = (
-            f"redis_url is no Redis URL such as redis://localhost:6379/0 or {sentinel.EXAMPLE}"
-        )
+        problem = f"it is no Redis URL such as redis://localhost:6379/0 or {sentinel.EXAMPLE}"
         raise InvalidSetting(name="redis_url", problem=f"{problem}: {error}") from error
     return client
 

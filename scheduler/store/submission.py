@@ -20,10 +20,9 @@ from scheduler.domain.spec import (
     Request,
     SessionSpec,
     parse_request_text,
-    payload_of,
     request_of,
-    work_line,
 )
+from scheduler.domain.work import payload_of, work_line
 from scheduler.store.script import Packed, Script, Sent
 
 #: Sessions per submit script: two hundred take about 5 ms in Redis.

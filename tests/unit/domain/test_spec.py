@@ -11,16 +11,15 @@ import pytest
 
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.spec import (
-    MAX_ARGUMENTS,
     ClusterMode,
     OnLost,
     SessionSpec,
     SessionType,
     duration_ms,
     parse_request_text,
-    payload_of,
     request_of,
 )
+from scheduler.domain.work import MAX_ARGUMENTS, payload_of
 
 
 def check(**asked: Any) -> None:

@@ -7,8 +7,9 @@ import pytest
 from scheduler.domain.errors import InvalidSetting, Refused
 from scheduler.domain.ids import shown
 from scheduler.domain.session import headline
-from scheduler.domain.spec import SHOWN_WORK, SessionSpec, request_of, work_line
+from scheduler.domain.spec import SessionSpec, request_of
 from scheduler.domain.spelling import meant, refuse_mistyped
+from scheduler.domain.work import SHOWN_WORK, work_line
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ def test_a_client_names_its_server_without_the_password(url: str, shown: str) ->
         ),
         (redis.ResponseError("WRONGTYPE"), ScriptError, "WRONGTYPE"),
         (redis.ReadOnlyError("a replica"), StoreUnavailable, "a replica"),
-        (redis.ResponseError("READONLY You can't"), StoreUnavailable, "it is a read-only replica"),
+        (
+            redis.ResponseError("f_1: -READONLY You can't"),
+            StoreUnavailable,
+            "it is a read-only replica",
+        ),
         (redis.ResponseError("Hash slot not served"), RedisUnsuitable, "a node of a Redis Cluster"),
     ],
 )

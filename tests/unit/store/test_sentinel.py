@@ -68,7 +68,7 @@ def test_tls_is_spoken_with_the_sentinels_too() -> None:
     ],
 )
 def test_a_url_that_is_none_is_told_in_one_sentence(url: str) -> None:
-    with pytest.raises(InvalidSetting, match=r"redis_url is no Redis URL such as .*: .+"):
+    with pytest.raises(InvalidSetting, match=r"redis_url: it is no Redis URL such as .*: .+"):
         load(redis_url=url)
 
 

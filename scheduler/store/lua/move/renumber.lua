@@ -10,7 +10,8 @@ function moves.renumber(op)
     flush_events()
     local epoch, seq, cap = unpack(redis.call('HMGET', keys.counters(), 'epoch', 'seq', 'events_cap'))
     redis.call('HSET', keys.counters(), 'server', op.server)
-    numbering = { epoch = int(math.max(now, tonumber(epoch or '0') + 1)), seq = 0, cap = cap or '100000' }
+    numbering = { at = int(now), epoch = int(math.max(now, tonumber(epoch or '0') + 1)), seq = 0,
+        cap = cap or '100000' }
     emit('epoch.began', 'group', op.group, 'after', (epoch or '0') .. '-' .. (seq or '0'))
     return 'done'
 end
