@@ -24,6 +24,7 @@ class AgentRow:
     kernels: int = 0
     by_family: dict[str, int] = field(default_factory=dict)
     avoided: bool = False  #: it let an order lie: for a while others come first
+    room: dict[str, int] | None = None  #: what is free in the words of a request, once it was asked
 
     @property
     def takes_work(self) -> bool:
@@ -59,8 +60,11 @@ class AgentTable:
         self.rows: list[AgentRow] = []
         self._index: dict[str, int] = {}
         self._columns: dict[str, int] = {}
-        #: What each agent could give now, by the words of a request; rows of agents that take nothing are -1.
+        #: What each agent could give, by the words of a request; rows of agents that take nothing are -1.
         self._room = np.full((0, 0), -1, dtype=np.int64)
+        #: Rows that changed since. The arrays are asked when a ranking begins, once in thousands of
+        #: placements; to write each change into them was a tenth of deciding, under the profiler.
+        self._outdated: set[int] = set()
         self._changes: list[int] = []
         self._changes_from = 0
         self._shapes: list[dict[str, int]] | None = None
@@ -86,8 +90,6 @@ class AgentTable:
         if index is None:
             index = self._index[data.id] = len(self.rows)
             self.rows.append(row)
-            if index >= self._room.shape[0]:
-                self._grow(rows=max(64, 2 * index))
         else:
             row.avoided = self.rows[index].avoided and self.rows[index].data.boot == data.boot
             self.rows[index] = row
@@ -137,6 +139,7 @@ class AgentTable:
 
     def fits(self, need: Need) -> Sequence[int]:
         """Indices of agents that take work and have room, in no special order."""
+        self._refresh()
         if not need.slots.keys() <= self._columns.keys():
             return []
         columns = [self._columns[name] for name in need.slots]
@@ -156,9 +159,11 @@ class AgentTable:
             row.data.max_kernels and row.kernels + len(need.kernels) > row.data.max_kernels
         ):
             return False
-        if need.plain:
-            return all(row.free.get(name, 0) >= amount for name, amount in need.slots.items())
-        return self.bind(index, need) is not None
+        if len(need.kernels) > 1:
+            return self.bind(index, need) is not None
+        # One kernel fits where the largest share and the number of whole devices do.
+        room = self._room_of(row)
+        return all(room.get(name, 0) >= amount for name, amount in need.slots.items())
 
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
@@ -181,6 +186,7 @@ class AgentTable:
 
     def lacks(self, need: Need) -> dict[str, int]:
         """How many agents lack what first: counted in arrays, as thousands may be asked."""
+        self._refresh()
         found: dict[str, int] = {}
         room = self._room[: len(self.rows)]
         left = room.max(axis=1, initial=-1) >= 0
@@ -256,22 +262,33 @@ class AgentTable:
         return self._holdable[need.key]
 
     def _touch(self, index: int) -> None:
-        row = self.rows[index]
+        self.rows[index].room = None
+        self._outdated.add(index)
         self._changes.append(index)
         if len(self._changes) > _REMEMBERED:
             del self._changes[: _REMEMBERED // 2]
             self._changes_from += _REMEMBERED // 2
-        if not row.takes_work or row.full_of_kernels:
+
+    def _room_of(self, row: AgentRow) -> dict[str, int]:
+        if row.room is None:
+            row.room = slot_math.shape_of_free(row.free)
+        return row.room
+
+    def _refresh(self) -> None:
+        """Write what changed into the arrays."""
+        if self._outdated and len(self.rows) > self._room.shape[0]:
+            self._grow(rows=max(64, 2 * len(self.rows)))
+        for index in self._outdated:
+            row = self.rows[index]
             self._room[index, :] = -1
-            return
-        room = slot_math.shape_of_free(row.free)
-        for name in room:
-            if name not in self._columns:
-                self._columns[name] = len(self._columns)
-                self._grow(columns=len(self._columns))
-        self._room[index, :] = -1
-        for name, amount in room.items():
-            self._room[index, self._columns[name]] = amount
+            if not row.takes_work or row.full_of_kernels:
+                continue
+            for name, amount in self._room_of(row).items():
+                if name not in self._columns:
+                    self._columns[name] = len(self._columns)
+                    self._grow(columns=len(self._columns))
+                self._room[index, self._columns[name]] = amount
+        self._outdated.clear()
 
     def _grow(self, *, rows: int = 0, columns: int = 0) -> None:
         old = self._room

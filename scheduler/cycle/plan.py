@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scheduler.cycle.waiting import WaitingSession
@@ -16,7 +15,7 @@ class KernelAgentBinding:
     kernel: int
     agent: str
     boot: str
-    slots: Mapping[str, int]
+    slots: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

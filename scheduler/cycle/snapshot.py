@@ -12,6 +12,7 @@ from scheduler.plugins.interfaces import ScopeUse
 
 #: The event that wakes whoever found no room on any agent.
 AGENTS = "agents"
+_UNKNOWN = ScopeUse(None, 0)
 
 
 def scope_event(kind: str, name: str) -> str:
@@ -28,16 +29,14 @@ class Snapshot:
     scopes: dict[Scope, ScopeUse] = field(default_factory=dict)
     now_ms: int = 0
 
-    def scope_use(self, scopes: Iterable[tuple[str, str]]) -> dict[Scope, ScopeUse]:
+    def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""
-        unknown = ScopeUse(None, 0)
-        return {Scope(*scope): self.scopes.get(Scope(*scope), unknown) for scope in scopes}
+        return {scope: self.scopes.get(scope, _UNKNOWN) for scope in scopes}
 
-    def hold(self, scopes: Iterable[tuple[str, str]], sign: int) -> None:
+    def hold(self, scopes: Iterable[Scope], sign: int) -> None:
         """One session more or less holds these scopes; less wakes who waits for them."""
-        for pair in scopes:
-            scope = Scope(*pair)
-            use = self.scopes.get(scope) or ScopeUse(None, 0)
+        for scope in scopes:
+            use = self.scopes.get(scope, _UNKNOWN)
             self.scopes[scope] = ScopeUse(use.max_sessions, max(0, use.used + sign))
             if sign < 0:
                 self.waiting.wake(scope_event(*scope))

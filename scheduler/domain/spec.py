@@ -16,7 +16,7 @@ from scheduler.domain import slots as slot_math
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
-from scheduler.domain.scope import GLOBAL, LONGEST_NAME, parse_scope
+from scheduler.domain.scope import GLOBAL, LONGEST_NAME, Scope, parse_scope
 
 MAX_DEPENDENCIES = 20_000
 MAX_KERNELS = 1_000
@@ -255,7 +255,7 @@ class Request:
     id: str
     text: str  #: canonical JSON
     kernels: tuple[Mapping[str, int], ...]  #: what each kernel asks for
-    scopes: tuple[tuple[str, str], ...]
+    scopes: tuple[Scope, ...]
     cluster_mode: ClusterMode
     session_type: SessionType
     private: bool
@@ -358,7 +358,7 @@ def parse_request_text(text: str) -> Request:
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
         kernels=tuple(found["kernels"]),
-        scopes=tuple((kind, name) for kind, name in found["scopes"]),
+        scopes=tuple(Scope(kind, name) for kind, name in found["scopes"]),
         cluster_mode=ClusterMode(found["cluster_mode"]),
         session_type=SessionType(found["session_type"]),
         private=found["private"],

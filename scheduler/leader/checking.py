@@ -84,7 +84,8 @@ def _kernel(report: KernelReport) -> KernelReport:
             "its exit code or signal is none",
         )
     _demand(len(_text(report.reason)) <= _LONGEST_TEXT, "its reason is too long")
-    report = replace(report, error=_text(report.error)[:MAX_ERROR])
+    if len(_text(report.error)) > MAX_ERROR:
+        report = replace(report, error=report.error[:MAX_ERROR])
     if report.result is not None and not _is_json(report.result):
         # The kernel is over all the same: dropping the report would leave it running for ever.
         return replace(report, result=None, reason=EndReason.BAD_RESULT)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 
 from scheduler.cycle.plan import Placement
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.moves import Place
+from scheduler.domain.scope import Scope
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
 from scheduler.protocol import order as wire
 from scheduler.protocol.names import parse_order_id
 from scheduler.protocol.order import StartOrder, StopOrder
 from scheduler.protocol.signing import agent_key
+
+
+@lru_cache(maxsize=65_536)
+def _holds(scopes: tuple[Scope, ...]) -> tuple[str, list[list[str]], str]:
+    """The keypair among the scopes, and them as a list and as JSON text: the same for equal requests."""
+    listed = [list(scope) for scope in scopes]
+    keypair = next((name for kind, name in scopes if kind == "keypair"), "")
+    return keypair, listed, json.dumps(listed, separators=(",", ":"))
 
 
 class OrderBook:
@@ -35,6 +45,8 @@ class OrderBook:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
         hosts = [self._address_of(binding.agent) for binding in placement.bindings]
+        keypair, scopes, held = _holds(session.request.scopes)
+        on_lost = str(session.request.on_lost)
         kernels, placed = [], []
         for binding in placement.bindings:
             order = StartOrder(
@@ -46,33 +58,38 @@ class OrderBook:
                 placement=nonce,
                 attempt=session.attempt + 1,
                 name=session.name,
-                keypair=next(
-                    (name for kind, name in session.request.scopes if kind == "keypair"), ""
-                ),
-                slots=dict(binding.slots),
+                keypair=keypair,
+                slots=binding.slots,
                 timeout_ms=session.request.timeout_ms,
                 payload_sha256=session.digest,
-                on_lost=str(session.request.on_lost),
+                on_lost=on_lost,
                 hosts=hosts,
             )
             text = wire.encode(order, self.key(binding.agent))
-            slots = dict(binding.slots)
             kernels.append(
-                {"agent": binding.agent, "boot": binding.boot, "slots": slots, "order": text}
+                {
+                    "agent": binding.agent,
+                    "boot": binding.boot,
+                    "slots": binding.slots,
+                    "order": text,
+                }
             )
             placed.append(
                 PlacedKernel(
-                    binding.kernel, KernelState.ORDERED, binding.agent, binding.boot, slots
+                    binding.kernel,
+                    KernelState.ORDERED,
+                    binding.agent,
+                    binding.boot,
+                    binding.slots,
                 )
             )
-        scopes = list(session.request.scopes)
         move = Place(
             session=session.id,
             placement=nonce,
             agents=" ".join(dict.fromkeys(binding.agent for binding in placement.bindings)),
             kernels=kernels,
             scopes=scopes,
-            held=json.dumps(scopes, separators=(",", ":")),
+            held=held,
             timer=claim_timeout_ms,
         )
         return move, PlacedSession(

@@ -35,7 +35,8 @@ from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
-_REPORTS_PER_BATCH = 200
+#: Entries heard at once. An agent's may hold 50 reports: of 5,000 the last is applied within a second.
+_REPORTS_PER_BATCH = 100
 _TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S, _FORGET_EVERY_S = 0.1, 1.0, 1.0, 30.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from scheduler.domain import slots as slot_math
@@ -54,37 +54,45 @@ class ReportsIntake:
         """Apply a batch of reports and move the cursor with it."""
         batch, registered = Batch(), []
         for entry in entries:
-            try:
-                report = self._read(entry)
-            except BadMessage as error:
-                self.dropped += 1
-                self._log.warning("report.dropped", entry=entry.id, why=str(error))
-                continue
-            match report:
-                case Registration():
-                    self._register(batch, report)
-                    registered.append(report.agent)
-                case Leaving():
-                    self._leave(batch, report)
-                    registered.append(report.agent)
-                case _:
-                    self._kernel(batch, report, claim_number(entry.fields.get(wire.CLAIM, "")))
+            claim = claim_number(entry.fields.get(wire.CLAIM, ""))
+            for report in self._read(entry):
+                match report:
+                    case KernelReport():
+                        self._kernel(batch, report, claim)
+                    case Registration():
+                        self._register(batch, report)
+                        registered.append(report.agent)
+                    case Leaving():
+                        self._leave(batch, report)
+                        registered.append(report.agent)
         self._writer.write(batch, cursor=(self._state.reports_cursor, entries[-1].id))
         if registered:
             load_agents(self._state, self._repositories, registered)
 
-    def _read(self, entry: Entry) -> Report:
+    def _read(self, entry: Entry) -> Iterator[Report]:
+        """The reports of an entry; one that makes no sense does not take the others with it."""
         body, mac = entry.fields.get(wire.BODY, ""), entry.fields.get(wire.MAC, "")
         try:
-            agent = wire.peek_agent(body)
-        except RecursionError as error:
-            raise BadMessage(why="it is nested too deeply") from error
-        if not is_name(agent):
+            found = wire.opened(body, mac, self._key_of)
+        except (BadMessage, ValueError, InvalidSetting) as error:
+            self._drop(entry, error)
+            return
+        for fields in found:
+            try:
+                report = checked(wire.read(fields))
+            except (BadMessage, ValueError, InvalidSetting) as error:
+                self._drop(entry, error)
+            else:
+                yield report
+
+    def _key_of(self, agent: object) -> str:
+        if not isinstance(agent, str) or not is_name(agent):
             raise BadMessage(why="it names no agent")
-        try:
-            return checked(wire.decode(body, mac, self._orders.key(agent)))
-        except (ValueError, InvalidSetting) as error:
-            raise BadMessage(why=str(error)) from error
+        return self._orders.key(agent)
+
+    def _drop(self, entry: Entry, why: Exception) -> None:
+        self.dropped += 1
+        self._log.warning("report.dropped", entry=entry.id, why=str(why))
 
     def _kernel(self, batch: Batch, report: KernelReport, claim: int) -> None:
         session = self._state.board.get(report.session)

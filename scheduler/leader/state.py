@@ -84,7 +84,7 @@ def load(
         if data.kernels:
             state.board.put(placed_from(data))
     load_agents(state, repositories, repositories.agents.ids(leader.term.group))
-    held = {Scope(*scope) for session in state.board for scope in session.request.scopes}
+    held = {scope for session in state.board for scope in session.request.scopes}
     load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
     load_ready_page(state, repositories)
     return state
@@ -137,7 +137,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
     found = repositories.leader.waiting(unknown)
     requests = repositories.sessions.requests({w.request for w in found})
     new_scopes = {
-        Scope(*scope) for request in requests.values() for scope in request.scopes
+        scope for request in requests.values() for scope in request.scopes
     } - state.snapshot.scopes.keys()
     if new_scopes:
         load_scopes(state, repositories, sorted(new_scopes))

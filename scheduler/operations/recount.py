@@ -158,7 +158,7 @@ class Recount:
         named = set(self._store.scopes.known())
         for page in pages(requests):
             found = self._store.sessions.requests(page).values()
-            named |= {Scope(*scope) for request in found for scope in request.scopes}
+            named |= {scope for request in found for scope in request.scopes}
         for group in self._store.groups.names():
             for placed in self._placed(group):
                 _keep(drift, *self._missing(placed))
@@ -168,7 +168,7 @@ class Recount:
         return drift
 
     def _missing(self, placed: list[SessionData]) -> Iterator[str]:
-        pairs = [(data.id, Scope(*scope)) for data in placed for scope in data.request.scopes]
+        pairs = [(data.id, scope) for data in placed for scope in data.request.scopes]
         for (session, scope), (state, holds) in zip(
             pairs, self._audit.membership(pairs), strict=True
         ):

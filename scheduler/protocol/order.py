@@ -8,9 +8,10 @@ ever reading it, and the agent still knows it is what was asked. An order to sto
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from scheduler.domain.errors import BadMessage
 from scheduler.protocol import signing
@@ -57,8 +58,8 @@ def encode(order: StartOrder | StopOrder, key: str) -> str:
     kind = "start" if isinstance(order, StartOrder) else "stop"
     # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
     fields = {name: getattr(order, name) for name in order.__dataclass_fields__}
-    header = json.dumps({"kind": kind, **fields}, separators=(",", ":"))
-    return f"{signing.sign(key, header.encode())} {header}"
+    header = orjson.dumps({"kind": kind, **fields})
+    return f"{signing.sign(key, header)} {header.decode()}"
 
 
 def decode(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from scheduler.domain.errors import BadMessage
 from scheduler.protocol import signing
@@ -12,6 +14,10 @@ from scheduler.protocol.names import OrderId
 
 #: Fields of a stream entry: the signed body, its MAC, and the claim's number (added by the claim script).
 BODY, MAC, CLAIM = "body", "mac", "claim"
+#: Of entries that hold several reports: ``{"v", "agent", "boot", "reports": [...]}``. An entry with a
+#: single one is that report itself.
+VERSION = 2
+_SHARED = ("agent", "boot")  #: said once for all reports of an entry
 MAX_RESULT = 1024 * 1024
 MAX_ERROR = 16 * 1024
 
@@ -93,38 +99,57 @@ class KernelReport:
 
 
 Report = Registration | Leaving | KernelReport
+_CLASS: Mapping[ReportKind, type[Report]] = {
+    ReportKind.REGISTER: Registration,
+    ReportKind.LEAVING: Leaving,
+}
 
 
 def encode(report: Report, key: str) -> dict[str, str]:
     """Sign a report: the fields of its stream entry."""
-    body = json.dumps(
-        {
-            name: value
-            for name in report.__dataclass_fields__
-            if (value := getattr(report, name)) is not None
-        },
-        separators=(",", ":"),
-    )
-    return {BODY: body, MAC: signing.sign(key, body.encode())}
+    return _sealed(_fields(report), key)
 
 
-def peek_agent(body: str) -> str:
-    """Whose key signed this report, as it says itself. Raises BadMessage."""
-    try:
-        return str(signing.read_object(body)["agent"])
-    except KeyError as error:
-        raise BadMessage(why="it is no report") from error
+def encode_many(reports: Sequence[Report], key: str) -> dict[str, str]:
+    """Sign reports of one boot together, in order: the fields of one stream entry for all of them."""
+    head = {"v": VERSION, "agent": reports[0].agent, "boot": reports[0].boot}
+    return _sealed({**head, "reports": [_fields(report, *_SHARED) for report in reports]}, key)
 
 
-def decode(body: str, mac: str, key: str) -> Report:
-    """Check and read a report. Raises BadMessage."""
-    signing.verify(key, body.encode(), mac)
-    fields = signing.read_object(body)
+def opened(body: str, mac: str, key_of: Callable[[str], str]) -> list[Any]:
+    """Check who signed a stream entry; what each of its reports says, still to be read one by one.
+
+    Raises BadMessage, also for what the agent named in it did not sign.
+    """
+    said = signing.read_object(body)
+    signing.verify(key_of(said.get("agent", "")), body.encode(), mac)
+    if "reports" not in said:
+        return [said]
+    if said.get("v") != VERSION:
+        raise BadMessage(why=f"its version is {said.get('v')!r}, and this replica reads {VERSION}")
+    if not isinstance(said["reports"], list):
+        raise BadMessage(why="its reports are no list")
+    signed = {name: said.get(name, "") for name in _SHARED}
+    return [{**each, **signed} if isinstance(each, dict) else each for each in said["reports"]]
+
+
+def read(fields: Any) -> Report:
+    """Read one report. Raises BadMessage."""
     try:
         kind = ReportKind(fields["kind"])
-        fields["kind"] = kind
-        if kind is ReportKind.REGISTER:
-            return Registration(**fields)
-        return Leaving(**fields) if kind is ReportKind.LEAVING else KernelReport(**fields)
+        return _CLASS.get(kind, KernelReport)(**{**fields, "kind": kind})
     except (TypeError, ValueError, KeyError) as error:
         raise BadMessage(why=f"its fields are not those of a report ({error})") from error
+
+
+def _fields(report: Report, *without: str) -> dict[str, Any]:
+    return {
+        name: value
+        for name in report.__dataclass_fields__
+        if name not in without and (value := getattr(report, name)) is not None
+    }
+
+
+def _sealed(said: dict[str, Any], key: str) -> dict[str, str]:
+    body = json.dumps(said, separators=(",", ":"))
+    return {BODY: body, MAC: signing.sign(key, body.encode())}

@@ -8,6 +8,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -46,12 +47,20 @@ def verify(key: str, message: bytes, mac: str) -> None:
 def read_object(text: str) -> dict[str, Any]:
     """Read a JSON object. Raises BadMessage: who signs may still write nonsense."""
     try:
-        found = json.loads(text)
+        found = _loads(text)
     except (ValueError, RecursionError) as error:
         raise BadMessage(why="it is no JSON, or nested too deeply") from error
     if not isinstance(found, dict):
         raise BadMessage(why="it is no JSON object")
     return found
+
+
+def _loads(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        # Stricter than JSON: no half of a surrogate pair, which a session's arguments may hold.
+        return json.loads(text)
 
 
 @lru_cache(maxsize=16_384)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -133,7 +134,7 @@ class Script:
             problem = f"wrong or missing arguments: {', '.join(wrong)}"
             raise ScriptError(script=self.name, problem=problem)
         return [root] + [
-            json.dumps(values[name], separators=(",", ":")) if kind == "json" else values[name]
+            _json(values[name]) if kind == "json" else values[name]
             for name, kind in self.arguments.items()
         ]
 
@@ -183,6 +184,14 @@ class Sent:
             self._connection.disconnect()
         finally:
             self._client.connection_pool.release(self._connection)
+
+
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Half a surrogate pair in what a kernel said, which Unicode forbids and JSON can escape.
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _read(name: str, root: Path) -> str:

@@ -53,7 +53,11 @@ class Leader:
     def reports(self) -> list[reports.Report]:
         """Everything said so far, checked."""
         entries: Any = self.client.xrange(self.keys.reports(GROUP))
-        return [reports.decode(f[reports.BODY], f[reports.MAC], self.key) for _, f in entries]
+        return [
+            reports.read(said)
+            for _, f in entries
+            for said in reports.opened(f[reports.BODY], f[reports.MAC], lambda _: self.key)
+        ]
 
     def registration(self, unlike: str = "") -> Registration:
         """The last boot that registered, other than one."""

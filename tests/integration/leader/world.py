@@ -150,7 +150,8 @@ class FakeAgent:
 
     def tell(self, said: Sequence[KernelReport]) -> None:
         """Report, signed."""
-        self.mailbox.report([reports.encode(report, self.key) for report in said])
+        if said:
+            self.mailbox.report([reports.encode_many(said, self.key)])
 
     def _said(self, kind: ReportKind, order: str, **how: Any) -> KernelReport:
         named = parse_order_id(order)

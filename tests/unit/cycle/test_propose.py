@@ -148,7 +148,7 @@ def test_a_session_refused_for_its_scope_wakes_when_one_of_it_ends() -> None:
     made.scopes[Scope("keypair", "k")] = ScopeUse(1, 1)
     propose(made, policy(), limit=100)
 
-    made.hold([("keypair", "k")], -1)
+    made.hold([Scope("keypair", "k")], -1)
 
     assert ["s"] == names(propose(made, policy(), limit=100))
 
@@ -322,8 +322,8 @@ def test_a_group_without_agents_says_so() -> None:
 def test_limits_of_a_scope_that_was_never_heard_of_are_none() -> None:
     made = snapshot([])
 
-    made.hold([("user", "u")], +1)
-    made.hold([("user", "u")], -1)
-    made.hold([("user", "u")], -1)
+    made.hold([Scope("user", "u")], +1)
+    made.hold([Scope("user", "u")], -1)
+    made.hold([Scope("user", "u")], -1)
 
     assert ScopeUse(None, 0) == made.scopes[Scope("user", "u")]

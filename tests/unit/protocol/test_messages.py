@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -153,43 +154,78 @@ def test_a_signed_payload_that_is_not_json_is_refused() -> None:
         read(wire(order, "{"))
 
 
+def heard(fields: Mapping[str, str]) -> list[reports.Report]:
+    said = reports.opened(fields[reports.BODY], fields[reports.MAC], {"a1": KEY}.__getitem__)
+    return [reports.read(each) for each in said]
+
+
+def signed(body: str) -> dict[str, str]:
+    return {reports.BODY: body, reports.MAC: signing.sign(KEY, body.encode())}
+
+
 @pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.kind)
 def test_a_report_is_read(report: reports.Report) -> None:
-    fields_ = reports.encode(report, KEY)
+    assert [report] == heard(reports.encode(report, KEY))
 
-    assert report == reports.decode(fields_[reports.BODY], fields_[reports.MAC], KEY)
-    assert "a1" == reports.peek_agent(fields_[reports.BODY])
+
+def test_reports_of_one_boot_share_a_signature_and_keep_their_order() -> None:
+    assert REPORTS == heard(reports.encode_many(REPORTS, KEY))
 
 
 @pytest.mark.parametrize("name", list(asdict(REPORTS[3])))
 def test_a_change_of_any_field_of_a_report_is_noticed(name: str) -> None:
     fields_ = reports.encode(REPORTS[3], KEY)
-    body = json.loads(fields_[reports.BODY]) | {name: "other"}
+    body = json.loads(fields_[reports.BODY]) | {name: "a1" if name == "agent" else "other"}
+    body |= {"more": 1}
 
     with pytest.raises(BadMessage, match="its signature is wrong"):
-        reports.decode(json.dumps(body, separators=(",", ":")), fields_[reports.MAC], KEY)
+        heard({**fields_, reports.BODY: json.dumps(body, separators=(",", ":"))})
+
+
+def test_a_forged_report_among_signed_ones_is_noticed() -> None:
+    fields_ = reports.encode_many(REPORTS, KEY)
+    body = json.loads(fields_[reports.BODY])
+    body["reports"][-1]["placement"] = "f" * 32
+
+    with pytest.raises(BadMessage, match="its signature is wrong"):
+        heard({**fields_, reports.BODY: json.dumps(body, separators=(",", ":"))})
+
+
+def test_a_report_speaks_for_no_other_agent_than_the_one_that_signed() -> None:
+    body = json.loads(reports.encode_many(REPORTS, KEY)[reports.BODY])
+    for report in body["reports"]:
+        report |= {"agent": "a2", "boot": "c" * 32}
+
+    assert REPORTS == heard(signed(json.dumps(body)))
 
 
 def test_a_report_signed_by_another_agent_is_refused() -> None:
-    fields_ = reports.encode(REPORTS[0], OTHER_KEY)
-
     with pytest.raises(BadMessage, match="its signature is wrong"):
-        reports.decode(fields_[reports.BODY], fields_[reports.MAC], KEY)
+        heard(reports.encode(REPORTS[0], OTHER_KEY))
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["", "x", "[]", "5", "{}", '{"kind":"up"}', '{"kind":"fly","agent":"a1"}', '{"kind":[]}'],
+    ("body", "why"),
+    [
+        ('{"agent":"a1","reports":[]}', "its version is None, and this replica reads 2"),
+        ('{"v":3,"agent":"a1","reports":[]}', "its version is 3, and this replica reads 2"),
+        ('{"v":2,"agent":"a1","reports":{}}', "its reports are no list"),
+        ('{"v":2,"agent":"a1","reports":[5]}', "its fields are not those of a report"),
+        ('{"v":2,"agent":"a1","reports":[{"kind":"up"}]}', "its fields are not those of a report"),
+        ('{"agent":"a1"}', "its fields are not those of a report"),
+        ('{"kind":"fly","agent":"a1"}', "its fields are not those of a report"),
+        ('{"kind":[],"agent":"a1"}', "its fields are not those of a report"),
+    ],
 )
-def test_a_signed_report_that_is_none_is_refused(body: str) -> None:
-    with pytest.raises(BadMessage):
-        reports.decode(body, signing.sign(KEY, body.encode()), KEY)
+def test_a_signed_report_that_is_none_is_refused(body: str, why: str) -> None:
+    with pytest.raises(BadMessage, match=why):
+        heard(signed(body))
 
 
-@pytest.mark.parametrize("body", ["", "x", "[]", "5", "{}", "null", "[" * 100_000])
+@pytest.mark.parametrize("body", ["", "x", "[]", "5", "null", "[" * 100_000])
 def test_nobody_signed_what_is_no_report(body: str) -> None:
     with pytest.raises(BadMessage):
-        reports.peek_agent(body)
+        heard(signed(body))
 
 
 def test_keys_differ_by_secret_namespace_and_agent() -> None:
