@@ -43,22 +43,22 @@ def test_a_leader_killed_in_the_middle_of_a_thousand_sessions_loses_nothing(
 
 def test_a_leader_that_is_stopped_hands_over(make_bench: Make, record_property: Record) -> None:
     """X2: SIGTERM; the next leader commits without waiting for a TTL."""
-    bench = make_bench(replicas=2, agents=1)
+    bench = make_bench(replicas=2, agents=1, LEADER_TTL="20s")
     bench.enqueue_many([bench.spec("work", 0.02, slots={"cpu": "500m"}) for _ in range(200)])
     wait_until(lambda: succeeded(bench) >= 20, within=30, saying="the first 20 never ended")
     first = bench.cluster.wait_for_leader()
     bench.cluster.kill(first, signal.SIGTERM)
-    bench.cluster.wait_for_leader(other_than=first, within=5)
+    bench.cluster.wait_for_leader(other_than=first, within=15)
     bench.wait_for_all(within=60)
     events = [
         e for e in bench.cluster.evidence(bench.witness).events if e.name.startswith("leader.")
     ]
 
     assert ["leader.elected", "leader.resigned", "leader.elected"] == [e.name for e in events]
-    # Found by polling each 0.1 s; a busy machine adds to it, a TTL (3 s) would show.
+    # Found by polling each 0.1 s; a busy machine adds to it, a TTL (20 s) would show.
     took = int(events[2].fields["at"]) - int(events[1].fields["at"])
     record_property("hand_over_ms", took)
-    assert took < 1_500
+    assert took < 5_000
     assert 0 == bench.cluster.processes[first].wait(timeout=10)
     bench.check()
 

@@ -40,7 +40,7 @@ def start_replica_with_metrics(bench: Bench, name: str) -> int:
 def test_a_killed_leader_is_followed_without_waiting_for_its_lock(
     make_bench: Make, record_property: Record
 ) -> None:
-    """X2, X8: from SIGKILL to the next commit; 1 s by design, 4 s for a busy machine, 20 s by the TTL."""
+    """X2, X8: from SIGKILL to the next commit; 1 s by design, 8 s for a busy machine, 20 s by the TTL."""
     bench = make_bench(replicas=2, agents=1, LEADER_TTL="20s")
     bench.enqueue_many([bench.spec("work", 0.02, slots={"cpu": "500m"}) for _ in range(400)])
     wait_until(lambda: succeeded(bench) >= 40, within=30, saying="the first 40 never ended")
@@ -52,7 +52,7 @@ def test_a_killed_leader_is_followed_without_waiting_for_its_lock(
     bench.wait_for_all(within=60)
     record_property("killed_to_commit_ms", took)
 
-    assert took < 4_000
+    assert took < 8_000
     assert 400 == succeeded(bench)
     bench.check()
 

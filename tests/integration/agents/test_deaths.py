@@ -53,7 +53,7 @@ def test_a_killed_agent_takes_everything_with_it(leader: Leader, agent: AgentPro
 
     agent.signal(signal.SIGKILL)
 
-    wait_for(lambda: not agent.left(), "something lived on", within=1.0)
+    wait_for(lambda: not agent.left(), "something lived on", within=10.0)
 
 
 @pytest.mark.parametrize("piece", ["shim", "warm child", "zygote"])
@@ -113,7 +113,7 @@ def test_a_stopped_agent_loses_its_kernels_with_its_lease(
     before = len(agent.left())
     agent.signal(signal.SIGSTOP)
 
-    wait_for(lambda: len(agent.left()) <= 3, f"{before} processes outlived the lease", within=2.5)
+    wait_for(lambda: len(agent.left()) <= 3, f"{before} processes outlived the lease", within=10.0)
     agent.signal(signal.SIGCONT)
 
     ended = [leader.end(order) for order in orders]
@@ -229,7 +229,7 @@ def test_sigterm_stops_kernels_and_says_goodbye(leader: Leader, agent: AgentProc
     agent.signal(signal.SIGTERM)
 
     assert 0 == agent.wait()
-    assert facts.boottime_ns() - began < 2.5e9
+    assert facts.boottime_ns() - began < 5e9  # 2.5 s by design, on a quiet machine
     assert [] == agent.left()
     assert ["agent_left"] * 3 == [leader.end(order).reason for order in orders]
     assert isinstance(leader.reports()[-1], Leaving)
@@ -244,7 +244,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(leader: Leader, agent: Agen
     wait_for(lambda: "agent.stopping" in agent.log.read_text(), "it did not hear")
     agent.signal(signal.SIGINT)
 
-    assert 0 == agent.wait(within=3.0)
+    assert 0 == agent.wait(within=10.0)
     assert [] == agent.left()
 
 
@@ -262,7 +262,8 @@ def test_sigterm_ends_an_agent_without_redis(
         agent.signal(signal.SIGTERM)
 
         assert 0 == agent.wait()
-        assert facts.boottime_ns() - began < 2.5e9
+        # Grace and two seconds by design; one that waits for Redis' answers takes seven and more.
+        assert facts.boottime_ns() - began < 5e9
         assert [] == agent.left()
     finally:
         if how is signal.SIGSTOP:
@@ -280,7 +281,7 @@ def test_kernels_end_with_the_lease_while_redis_is_silent(
     assert server.pid
     os.kill(server.pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: len(agent.left()) <= 1, "the kernel outlived the lease", within=3.0)
+        wait_for(lambda: len(agent.left()) <= 1, "the kernel outlived the lease", within=10.0)
         assert agent.process
         assert agent.process.poll() is None
     finally:
