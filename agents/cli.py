@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 import click
 
 from agents.settings import read_settings, secret_of
+from scheduler.domain.constraints import MODEL, OR
 from scheduler.domain.errors import (
     InvalidInput,
     InvalidSetting,
@@ -18,11 +20,14 @@ from scheduler.domain.errors import (
     SchedulerError,
     StoreUnavailable,
 )
+from scheduler.domain.ids import has_control_characters
 from scheduler.domain.slots import parse_capacity
 from scheduler.observability import logs
 from scheduler.protocol import signing
 
 _EXIT_CODES: Final = ((InvalidInput, 2), (NotFound, 3), (Refused, 4), (StoreUnavailable, 5))
+#: What a session can ask for: a name and a value of 256 characters.
+_LONGEST_LABEL: Final = 513
 
 
 class _Command(click.Command):
@@ -51,11 +56,21 @@ def _given(ctx: click.Context, **options: Any) -> dict[str, Any]:
 
 
 def _labels(pairs: Sequence[str]) -> dict[str, str]:
-    labels = {}
+    labels: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidSetting(name="label", problem=f"expected NAME=VALUE, got {pair!r}")
+        if has_control_characters(pair) or OR in pair or len(pair) > _LONGEST_LABEL:
+            problem = f"{pair[:64]!r} has control characters or a {OR}, or more than {_LONGEST_LABEL} characters"
+            raise InvalidSetting(name="label", problem=problem)
+        if name.endswith(MODEL):
+            problem = (
+                f"{name} is not a label: the model of devices stands in --slots, as cuda=8:V100"
+            )
+            raise InvalidSetting(name="label", problem=problem)
+        if labels.get(name, value) != value:
+            raise InvalidSetting(name="label", problem=f"{name} is given twice, {pair!r} at last")
         labels[name] = value
     return labels
 
@@ -70,7 +85,12 @@ _SECRET_FILE: Final = click.option(
 @click.option("--id", "name", required=True, help="The agent's id, one machine's for ever.")
 @click.option("--group", default="default", show_default=True, help="Its scaling group.")
 @click.option("--slots", required=True, help="What it offers, e.g. cpu=4,mem=8GiB,cuda=8:V100.")
-@click.option("--address", default="", help="Where kernels of other agents reach its kernels.")
+@click.option(
+    "--address",
+    default=socket.gethostname,
+    show_default="its host name",
+    help="Where kernels of other agents reach its kernels.",
+)
 @click.option("--label", "labels", multiple=True, help="NAME=VALUE; may be repeated.")
 @click.option(
     "--allow", multiple=True, help="Callables it runs, e.g. 'examples.*'; may be repeated."

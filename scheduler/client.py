@@ -13,6 +13,7 @@ from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.explain import Explanation
 from scheduler.operations.explaining import explain_session
+from scheduler.operations.submission import submit_sessions
 from scheduler.settings import load
 
 logging.getLogger("scheduler").addHandler(logging.NullHandler())
@@ -130,9 +131,10 @@ class Client:
     def enqueue_many(self, specs: Sequence[SessionSpec]) -> list[Session]:
         """Enqueue sessions, one round trip per two hundred; each two hundred wholly or not at all.
 
-        Raises GroupNotFound, DependencyNotFound, IdempotencyConflict, Unsatisfiable, RedisFull.
+        Raises GroupNotFound, DependencyNotFound, DesignatedAgentNotFound, UnknownPlugin,
+        IdempotencyConflict, Unsatisfiable, RedisFull.
         """
-        return [Session(self, session) for session in self.store.sessions.submit(specs)]
+        return [Session(self, session) for session in submit_sessions(self.store, specs)]
 
     def session(self, session_id: str) -> Session:
         """A handle on a session that was enqueued before; nothing is asked yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.errors import SessionNotFound, WaitTimeout
+from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
 from scheduler.domain.states import SessionState
@@ -146,7 +148,6 @@ def show(app: App, session: str, output: str) -> None:
 
 def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
     request = data.request
-    size = len(request.kernels)
     return {
         "id": data.id,
         "name": data.name,
@@ -155,7 +156,9 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "reason": data.reason,
         "group": data.group,
         "priority": data.priority,
-        "asks for": render(request.kernels[0]) + (f", {size} kernels" if size > 1 else ""),
+        "asks for": _asks_for(request),
+        "cluster mode": request.cluster_mode if len(request.kernels) > 1 else "",
+        "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
         "timeout": duration(request.timeout_ms),
         "retries": request.retries,
@@ -170,6 +173,16 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cancel asked": data.cancel_requested,
         "key": data.idempotency_key,
     }
+
+
+def _asks_for(request: Request) -> str:
+    """The slots of its kernels, equal ones counted."""
+    kernels = Counter(render(kernel) for kernel in request.kernels)
+    if len(request.kernels) == 1:
+        return next(iter(kernels))
+    if len(kernels) == 1:
+        return f"{next(iter(kernels))}, {len(request.kernels)} kernels"
+    return "; ".join(f"{count} x {slots}" for slots, count in kernels.items())
 
 
 @session.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -11,6 +11,7 @@ from scheduler.cli.context import App, pass_app
 from scheduler.cli.errors import session_failed, while_waiting
 from scheduler.cli.options import (
     assignment,
+    complete_agents,
     complete_sessions,
     group_option,
     json_list,
@@ -20,12 +21,19 @@ from scheduler.cli.options import (
     starts_at,
 )
 from scheduler.cli.output import JSON, output_option, print_json, print_json_line
-from scheduler.domain.errors import LogsNotFound
+from scheduler.domain.errors import InvalidSpec, LogsNotFound
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import DEFAULT_PRIORITY, DEFAULT_TIMEOUT, OnLost, SessionSpec
+from scheduler.domain.spec import (
+    DEFAULT_PRIORITY,
+    DEFAULT_TIMEOUT,
+    ClusterMode,
+    OnLost,
+    SessionSpec,
+)
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import follow_log
+from scheduler.operations.submission import submit_sessions
 
 FOREVER = float("inf")
 
@@ -85,6 +93,55 @@ _OPTIONS = (
         "--cluster-size", type=int, default=1, show_default=True, help="Kernels, started together."
     ),
     click.option(
+        "--cluster-mode",
+        default=str(ClusterMode.SINGLE_NODE),
+        show_default=True,
+        metavar="MODE",
+        help="single-node: all kernels on one agent; multi-node: each where there is room; or a plugin's.",
+    ),
+    click.option(
+        "--kernel",
+        "kernels",
+        type=slot_pairs,
+        multiple=True,
+        metavar="SLOTS",
+        help="Slots of one kernel, where kernels differ; repeated, instead of --slots and --cluster-size.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        type=assignment,
+        multiple=True,
+        metavar="K=V",
+        help="Only agents with this label, as zone=a or cuda.model=V100|A100; may be repeated.",
+    ),
+    click.option(
+        "--prefer-label",
+        "preferred_labels",
+        type=assignment,
+        multiple=True,
+        metavar="K=V",
+        help="Rather agents with this label; may be repeated.",
+    ),
+    click.option("--architecture", default="", metavar="NAME", help="As `uname -m` says: x86_64."),
+    click.option(
+        "--agent",
+        "only_agents",
+        multiple=True,
+        metavar="ID",
+        shell_complete=complete_agents,
+        help="Only this agent; repeated, one of these.",
+    ),
+    click.option(
+        "--prefer-agent",
+        "preferred_agents",
+        multiple=True,
+        metavar="ID",
+        shell_complete=complete_agents,
+        help="Rather this agent; may be repeated.",
+    ),
+    click.option("--endpoint", default="", metavar="NAME", help="The service it is a replica of."),
+    click.option(
         "--env",
         type=assignment,
         multiple=True,
@@ -120,7 +177,7 @@ def submit(app: App, /, **asked: Any) -> None:
     scheduler session submit --callable math:sqrt --args '[2]' --wait
     """  # noqa: D301 - click needs the character itself
     wait, output = asked.pop("wait"), asked.pop("output")
-    session = app.store.sessions.submit([_spec(asked, app.store.clock.now_ms())])[0]
+    session = submit_sessions(app.store, [_spec(asked, app.store.clock.now_ms())])[0]
     if wait:
         if output != JSON:
             click.echo(session, err=True)
@@ -136,10 +193,24 @@ def _spec(asked: Mapping[str, Any], now_ms: int) -> SessionSpec:
     """What was asked, without what was left out. Raises InvalidSpec."""
     said = {name: value for name, value in asked.items() if value is not None}
     said["command"] = list(asked["command"]) or None
-    said["env"] = dict(asked["env"])
+    for name in ("env", "labels", "preferred_labels"):
+        said[name] = _once(name, asked[name])
+    only, rather = said.pop("only_agents"), said.pop("preferred_agents")
+    if only and rather:
+        raise InvalidSpec(problem="give --agent or --prefer-agent, not both")
+    said |= {"agents": only or rather, "agents_strict": not rather}
     said["not_before"] = starts_at(asked["not_before"], now_ms)
     said["on_lost"] = OnLost(asked["on_lost"])
     return SessionSpec(**said)
+
+
+def _once(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Pairs as a mapping; of an environment variable that is given twice the last holds, as in a shell."""
+    found = dict(pairs)
+    if name != "env" and len(found) < len(pairs):
+        twice = next(label for i, (label, _) in enumerate(pairs) if label in dict(pairs[:i]))
+        raise InvalidSpec(problem=f"label {twice} is given twice; write {twice}=a|b for a or b")
+    return found
 
 
 def _wait(app: App, session: str, output: str, *, follow: bool) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from scheduler.cycle.filters import Filters, missing, without_other_models
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.constraints import Constraints
 from scheduler.plugins.interfaces import Need
 
 #: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
@@ -25,16 +29,14 @@ class AgentRow:
     by_family: dict[str, int] = field(default_factory=dict)
     avoided: bool = False  #: it let an order lie: for a while others come first
     room: dict[str, int] | None = None  #: what is free in the words of a request, once it was asked
+    hidden: bool = False  #: from the session that is being placed
+    endpoints: dict[str, int] = field(default_factory=dict)  #: kernels by the service they are of
 
     @property
     def takes_work(self) -> bool:
         """Whether anything new may go there."""
-        return (
-            self.data.status is AgentStatus.READY
-            and not self.data.drained
-            and not self.data.unreadable
-            and not self.avoided
-        )
+        away = self.data.drained or self.data.unreadable or self.avoided or self.hidden
+        return self.data.status is AgentStatus.READY and not away
 
     @property
     def takes_nothing_because(self) -> str:
@@ -68,6 +70,7 @@ class AgentTable:
         self._changes: list[int] = []
         self._changes_from = 0
         self._shapes: list[dict[str, int]] | None = None
+        self._filters = Filters(self.rows)
         #: Whether an idle agent could hold a need, by its key; forgotten with the shapes.
         self._holdable: dict[tuple[object, ...], bool] = {}
 
@@ -83,9 +86,12 @@ class AgentTable:
         index = self._index.get(agent)
         return None if index is None else self.rows[index]
 
-    def put(self, data: AgentData, kernels: int) -> None:
+    def put(
+        self, data: AgentData, kernels: int, endpoints: Mapping[str, int] | None = None
+    ) -> None:
         """Add an agent, or replace what is known of it."""
         row = AgentRow(data, dict(data.free), kernels, slot_math.by_family(data.free))
+        row.endpoints.update(endpoints or {})
         index = self._index.get(data.id)
         if index is None:
             index = self._index[data.id] = len(self.rows)
@@ -93,8 +99,7 @@ class AgentTable:
         else:
             row.avoided = self.rows[index].avoided and self.rows[index].data.boot == data.boot
             self.rows[index] = row
-        self._shapes = None
-        self._touch(index)
+        self._identify(index)
 
     def avoid(self, agent: str, *, avoided: bool) -> None:
         """Give an agent nothing new for a while, or give it work again."""
@@ -114,18 +119,39 @@ class AgentTable:
                 ),
                 {},
             )
-            self._shapes = None
+            self._identify(index)
+
+    def _identify(self, index: int) -> None:
+        """An agent came, went, or is another one than it was."""
+        self._shapes = None
+        self._holdable.clear()
+        self._filters.update(index)
+        self._touch(index)
+
+    @contextmanager
+    def hiding(self, indices: Iterable[int]) -> Iterator[None]:
+        """Hide agents from selectors for a while: rankings follow two changes, and nothing is ranked anew."""
+        hidden = [index for index in indices if self.rows[index].takes_work]
+        self._hide(hidden, hidden=True)
+        try:
+            yield
+        finally:
+            self._hide(hidden, hidden=False)
+
+    def _hide(self, indices: Sequence[int], *, hidden: bool) -> None:
+        for index in indices:
+            self.rows[index].hidden = hidden
             self._touch(index)
 
-    def take(self, agent: str, slots: Mapping[str, int], kernels: int = 1) -> None:
-        """Reserve slots in the snapshot."""
-        self._change(agent, slots, -1, kernels)
+    def take(self, agent: str, slots: Mapping[str, int], endpoint: str = "") -> None:
+        """Reserve slots of one kernel in the snapshot."""
+        self._change(agent, slots, -1, endpoint)
 
-    def give(self, agent: str, slots: Mapping[str, int], kernels: int = 1) -> None:
-        """Give slots back in the snapshot."""
-        self._change(agent, slots, 1, -kernels)
+    def give(self, agent: str, slots: Mapping[str, int], endpoint: str = "") -> None:
+        """Give slots of one kernel back in the snapshot."""
+        self._change(agent, slots, 1, endpoint)
 
-    def _change(self, agent: str, slots: Mapping[str, int], sign: int, kernels: int) -> None:
+    def _change(self, agent: str, slots: Mapping[str, int], sign: int, endpoint: str) -> None:
         index = self._index.get(agent)
         if index is None:
             return
@@ -134,7 +160,11 @@ class AgentTable:
             row.free[slot] = row.free.get(slot, 0) + sign * amount
             family = slot.partition(".")[0]
             row.by_family[family] = row.by_family.get(family, 0) + sign * amount
-        row.kernels += kernels
+        row.kernels -= sign
+        if endpoint:
+            row.endpoints[endpoint] = row.endpoints.get(endpoint, 0) - sign
+            if row.endpoints[endpoint] <= 0:
+                del row.endpoints[endpoint]
         self._touch(index)
 
     def fits(self, need: Need) -> Sequence[int]:
@@ -145,12 +175,18 @@ class AgentTable:
         columns = [self._columns[name] for name in need.slots]
         room = self._room[: len(self.rows), columns]
         mask = (room >= np.fromiter(need.slots.values(), dtype=np.int64)).all(axis=1)
+        if need.filtered:
+            mask &= self._filters.met(need.constraints) >= need.preferences
         found = np.flatnonzero(mask).tolist()
-        return (
-            found
-            if len(need.kernels) == 1
-            else [index for index in found if self.has_room(index, need)]
-        )
+        # Several kernels may hinder each other, and devices of other models are counted as room.
+        exact = len(need.kernels) == 1 and not need.constraints.models
+        return found if exact else [index for index in found if self.has_room(index, need)]
+
+    def wishes(self, need: Need) -> Sequence[Need]:
+        """The need with as many of its wishes as any agent meets, with fewer, ... and with none."""
+        if not need.constraints.prefers:
+            return (need,)
+        return [*map(need.preferring, self._filters.levels(need.constraints)), need]
 
     def has_room(self, index: int, need: Need) -> bool:
         """Whether one agent takes work and has room now, device by device."""
@@ -159,7 +195,9 @@ class AgentTable:
             row.data.max_kernels and row.kernels + len(need.kernels) > row.data.max_kernels
         ):
             return False
-        if len(need.kernels) > 1:
+        if need.filtered and self._filters.met(need.constraints)[index] < need.preferences:
+            return False
+        if len(need.kernels) > 1 or need.constraints.models:
             return self.bind(index, need) is not None
         # One kernel fits where the largest share and the number of whole devices do.
         room = self._room_of(row)
@@ -167,33 +205,63 @@ class AgentTable:
 
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
-        return self._bind(self.rows[index].free, need)
+        row = self.rows[index]
+        return _bound(row.free, row.data, need)
 
-    @staticmethod
-    def _bind(room: Mapping[str, int], need: Need) -> list[dict[str, int]] | None:
-        if len(need.kernels) == 1:
-            slots = slot_math.allocate(need.kernels[0], room)
-            return None if slots is None else [slots]
-        free, bound = dict(room), []
-        for request in need.kernels:
-            slots = slot_math.allocate(request, free)
-            if slots is None:
-                return None
-            bound.append(slots)
-            for slot, amount in slots.items():
-                free[slot] -= amount
-        return bound
+    def can_ever_hold(self, need: Need, count: int = 1) -> bool:
+        """Whether so many of a need fit on the agents when idle, drained and silent ones included."""
+        key = (*need.key, count)
+        if key not in self._holdable:
+            self._holdable[key] = self._fits_idle(need, count)
+        return self._holdable[key]
+
+    def _fits_idle(self, need: Need, count: int) -> bool:
+        met = self._filters.met(need.constraints)
+        for index in np.flatnonzero(met >= 0).tolist():
+            data = self.rows[index].data
+            free = dict(data.capacity)
+            most = (data.max_kernels or sum(free.values())) // len(need.kernels)
+            while count and most and (bound := _bound(free, data, need)):
+                for slot, amount in ((s, a) for slots in bound for s, a in slots.items()):
+                    free[slot] -= amount
+                count, most = count - 1, most - 1
+            if not count:
+                return True
+        return False
+
+    def room_for(self, need: Need, enough: int) -> int:
+        """How many of a need fit now, at least where it says less than enough: never too few."""
+        found = 0
+        for index in self.fits(need):
+            room = self._room_of(self.rows[index])
+            # How many shares a device holds does not matter here: a bound above is cheap and enough.
+            fitting = [
+                room[name] // amount
+                for name, amount in need.slots.items()
+                if not name.endswith(".shares")
+            ]
+            found += min(fitting, default=enough)
+            if found >= enough:
+                break
+        return found
 
     def lacks(self, need: Need) -> dict[str, int]:
         """How many agents lack what first: counted in arrays, as thousands may be asked."""
         self._refresh()
         found: dict[str, int] = {}
         room = self._room[: len(self.rows)]
-        left = room.max(axis=1, initial=-1) >= 0
-        for index in np.flatnonzero(~left).tolist():
-            if (row := self.rows[index]).data.boot:
-                why = row.takes_nothing_because
+        known = np.array([bool(row.data.boot) for row in self.rows], dtype=bool)
+        if need.filtered:
+            # First what nothing here can change: who is drained would not be of use undrained either.
+            admitted = self._filters.met(need.constraints) >= 0
+            for index in np.flatnonzero(known & ~admitted).tolist():
+                why = missing(need.constraints, self.rows[index].data)
                 found[why] = found.get(why, 0) + 1
+            known &= admitted
+        left = known & (room.max(axis=1, initial=-1) >= 0)
+        for index in np.flatnonzero(known & ~left).tolist():
+            why = self.rows[index].takes_nothing_because
+            found[why] = found.get(why, 0) + 1
         # Accelerators first: what is scarce says more than what happens to be short there, too.
         for name, amount in sorted(need.slots.items(), key=lambda item: "." not in item[0]):
             column = self._columns.get(name)
@@ -204,6 +272,11 @@ class AgentTable:
         if count := int(left.sum()):
             found["lack room for all kernels together"] = count
         return found
+
+    def excluded(self, constraints: Constraints) -> Counter[str]:
+        """How many agents are excluded by what first, and how many are too small, idle as they may be."""
+        known = (row.data for row in self.rows if row.data.boot)
+        return Counter(missing(constraints, data) or "too small" for data in known)
 
     def free(self, index: int) -> Mapping[str, int]:
         """An agent's free device slots."""
@@ -220,6 +293,18 @@ class AgentTable:
     def agent_id(self, index: int) -> str:
         """An agent's id, by which ties are broken."""
         return self.rows[index].data.id
+
+    def labels(self, index: int) -> Mapping[str, str]:
+        """An agent's labels."""
+        return self.rows[index].data.labels
+
+    def models(self, index: int) -> Mapping[str, str]:
+        """The models of an agent's devices, by family, or by device slot where they differ."""
+        return self.rows[index].data.models
+
+    def kernels_of_endpoint(self, index: int, endpoint: str) -> int:
+        """How many kernels of a service an agent runs."""
+        return self.rows[index].endpoints.get(endpoint, 0)
 
     @property
     def version(self) -> int:
@@ -238,28 +323,7 @@ class AgentTable:
         if self._shapes is None:
             capacities = (row.data.capacity for row in self.rows if row.data.capacity)
             self._shapes = slot_math.pareto(map(slot_math.shape_of_free, capacities))
-            self._holdable.clear()
         return self._shapes
-
-    def ever_holds(self, need: Need) -> bool:
-        """Whether some agent, drained and silent ones included, could hold all kernels when idle."""
-        covered = any(slot_math.covers(shape, need.slots) for shape in self.shapes())
-        if need.plain or not covered:
-            return covered
-        if need.key not in self._holdable:
-            # Device by device, and within the limit of kernels: no sum shows either. Agents of one
-            # kind are looked at once.
-            kinds = {
-                (row.data.max_kernels, tuple(sorted(row.data.capacity.items())))
-                for row in self.rows
-                if row.data.capacity
-            }
-            self._holdable[need.key] = any(
-                len(need.kernels) <= (most or len(need.kernels))
-                and self._bind(dict(capacity), need) is not None
-                for most, capacity in kinds
-            )
-        return self._holdable[need.key]
 
     def _touch(self, index: int) -> None:
         self.rows[index].room = None
@@ -296,3 +360,21 @@ class AgentTable:
             (max(rows, old.shape[0]), max(columns, old.shape[1])), -1, dtype=np.int64
         )
         self._room[: old.shape[0], : old.shape[1]] = old
+
+
+def _bound(free: dict[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
+    """The device slots of each kernel out of what is free of one agent, or None."""
+    if models := need.constraints.models:
+        free = without_other_models(free, agent.models, models)
+    elif len(need.kernels) > 1:
+        free = dict(free)
+    bound = []
+    for request in need.kernels:
+        slots = slot_math.allocate(request, free)
+        if slots is None:
+            return None
+        bound.append(slots)
+        if len(need.kernels) > 1:
+            for slot, amount in slots.items():
+                free[slot] -= amount
+    return bound

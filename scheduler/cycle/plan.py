@@ -6,16 +6,7 @@ from dataclasses import dataclass, field
 
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain.verdict import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class KernelAgentBinding:
-    """One kernel of a session, the agent it goes to, and the device slots it gets there."""
-
-    kernel: int
-    agent: str
-    boot: str
-    slots: dict[str, int]
+from scheduler.plugins.interfaces import KernelAgentBinding
 
 
 @dataclass(frozen=True, slots=True)

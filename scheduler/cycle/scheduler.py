@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from scheduler.cycle.agents import AgentTable
-from scheduler.cycle.plan import KernelAgentBinding, Placement, Plan
+from scheduler.cycle.modes.multi_node import MultiNode
+from scheduler.cycle.modes.single_node import SingleNode
+from scheduler.cycle.placing import never_fits, place
+from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
 from scheduler.domain.verdict import ADMIT, Cure, Verdict
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
+    AbstractClusterMode,
     AbstractScheduler,
     AbstractValidator,
     Need,
@@ -21,6 +24,7 @@ from scheduler.plugins.interfaces import (
 )
 
 NO_ROOM = "agents"
+MODE = "cluster-mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,22 @@ class Policy:
     selector: AbstractAgentSelector
     validators: Sequence[AbstractValidator]
     grows: bool
+    modes: Mapping[str, AbstractClusterMode] = field(
+        default_factory=lambda: {mode.name: mode for mode in (SingleNode(), MultiNode())}
+    )
 
 
 def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
-    """Decide up to ``limit`` placements. Reserves in the snapshot; reads no clock, writes nothing.
+    """Decide placements of up to ``limit`` kernels; the last may exceed it.
 
+    Reserves in the snapshot; reads no clock, writes nothing.
     A session that is refused stops nobody: its line sleeps, the others go on.
     """
     plan = Plan()
     policy.scheduler.prioritize(snapshot.waiting.heads())
-    while len(plan.placements) < limit:
+    # Kernels count, not sessions: a commit takes as long as what it writes.
+    left = limit
+    while left > 0:
         session = policy.scheduler.pick_session()
         if session is None:
             return plan
@@ -48,16 +58,15 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
             continue
         verdict = examine(session, snapshot, policy.validators)
         if verdict.admits:
-            need = snapshot.waiting.need(session)
-            placement = schedule_single_node_session(session, need, snapshot, policy.selector)
+            placement, verdict = _try(session, snapshot, policy)
             if placement is not None:
-                _reserve(snapshot, placement)
+                snapshot.hold(session.request.scopes, +1)
                 plan.placements.append(placement)
+                left -= len(placement.bindings)
                 policy.scheduler.update_allocation(session, snapshot.waiting.successor(session))
                 continue
-            if never := _never_fits(need, snapshot, grows=policy.grows):
+            if never := _never(session, snapshot, policy):
                 plan.impossible += [(s, never) for s in snapshot.waiting.of(session.request.id)]
-            verdict = no_room(need)
         if snapshot.waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
     plan.more = True
@@ -92,59 +101,45 @@ def examine(
     )
 
 
-def schedule_single_node_session(
-    session: WaitingSession, need: Need, snapshot: Snapshot, selector: AbstractAgentSelector
-) -> Placement | None:
-    """Find one agent for all kernels of a session and bind them; None where none has room (seed 000, 4.1)."""
-    index = selector.assign_agent_for_session(snapshot.agents, need)
-    bound = None if index is None else snapshot.agents.bind(index, need)
-    if index is None or bound is None:
-        return None
-    data = snapshot.agents.rows[index].data
-    bindings = [
-        KernelAgentBinding(kernel, data.id, data.boot, slots) for kernel, slots in enumerate(bound)
-    ]
-    return Placement(session, tuple(bindings))
+def _try(
+    session: WaitingSession, snapshot: Snapshot, policy: Policy
+) -> tuple[Placement | None, Verdict]:
+    """Place one session by its cluster mode, or say why not."""
+    name = session.request.cluster_mode
+    mode = policy.modes.get(name)
+    if mode is None:
+        # Another replica may have it: it waits, and is not ended.
+        why = f"cluster mode {name!r} is not installed where the group is led; installed are: "
+        return None, Verdict.blocked(MODE, why + ", ".join(sorted(policy.modes)))
+    try:
+        needs = snapshot.waiting.needs(session, mode.needs)
+        placement = place(session, needs, snapshot.agents, (mode, policy.selector))
+    except Exception as error:  # noqa: BLE001 - a broken mode refuses by its name, and stops nobody else
+        why = f"cluster mode {name!r} is broken: {type(error).__name__}: {error}"
+        return None, Verdict.blocked(MODE, why)
+    return placement, ADMIT if placement is not None else no_room(needs)
 
 
-def _reserve(snapshot: Snapshot, placement: Placement) -> None:
-    for binding in placement.bindings:
-        snapshot.agents.take(binding.agent, binding.slots)
-    snapshot.hold(placement.session.request.scopes, +1)
+def _never(session: WaitingSession, snapshot: Snapshot, policy: Policy) -> str:
+    """Why it can never run, once it found no room; "" where it might."""
+    line = snapshot.waiting.line(session.request.id)
+    if policy.grows or line is None or not line.needs:
+        return ""
+    return never_fits(line.needs, snapshot.agents)
 
 
 def withdraw(snapshot: Snapshot, placement: Placement) -> None:
     """Undo a reservation whose commit was refused."""
     for binding in placement.bindings:
-        snapshot.agents.give(binding.agent, binding.slots)
+        endpoint = placement.session.request.constraints.endpoint
+        snapshot.agents.give(binding.agent, binding.slots, endpoint)
     snapshot.hold(placement.session.request.scopes, -1)
 
 
-def no_room(need: Need) -> Verdict:
+def no_room(needs: Sequence[Need]) -> Verdict:
     """No agent takes this now. Every freed kernel asks again, so it is worded only when it is noted."""
     return Verdict.blocked(
         NO_ROOM,
-        f"no agent has {slot_math.render(need.slots)} free now",
+        f"no agent has {slot_math.render(needs[0].slots)} free now",
         Cure(AGENTS, "kernels end, an agent joins, or one is undrained (`scheduler agent list`)"),
     )
-
-
-def word_no_room(need: Need, agents: AgentTable) -> str:
-    """Why no agent takes this, counted by the first thing each lacks."""
-    lacks = agents.lacks(need)
-    if not lacks:
-        return "the group has no agent yet: `scheduler agent run` starts one"
-    told = ", ".join(
-        f"{count} {why}"
-        for why, count in sorted(lacks.items(), key=lambda item: (-item[1], item[0]))
-    )
-    return (
-        f"no agent has {slot_math.render(need.slots)} free now (of {sum(lacks.values())}: {told})"
-    )
-
-
-def _never_fits(need: Need, snapshot: Snapshot, *, grows: bool) -> str:
-    if grows or not snapshot.agents.shapes() or snapshot.agents.ever_holds(need):
-        return ""
-    asks = slot_math.render_kernels(need.kernels)
-    return f"it asks for {asks}, and no agent of the group has that, even when idle"

@@ -7,12 +7,12 @@ lines that are awake. So a hundred thousand refused sessions cost nothing until 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from scheduler.domain.spec import Request
+from scheduler.domain.request import Request
 from scheduler.domain.verdict import Verdict
 from scheduler.plugins.interfaces import Candidate, Need
 
@@ -35,6 +35,7 @@ class WaitingSession:
     name: str
     retries_from: int = 0
     rescues: int = 0
+    failed_on: tuple[str, ...] = ()  #: agents of its last failed attempts
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Line:
     """Sessions with equal requests, best rank first."""
 
     request: Request
-    need: Need
+    needs: Sequence[Need] = ()  #: by its cluster mode, once it was asked
     heap: list[tuple[tuple[Any, ...], WaitingSession]] = field(default_factory=list)
     waiting: int = 0  #: entries of the heap that still wait
     verdict: Verdict | None = None
@@ -74,9 +75,7 @@ class WaitingRoom:
         self._known[session.id] = session
         line = self._lines.get(session.request.id)
         if line is None:
-            line = self._lines[session.request.id] = Line(
-                session.request, Need.of(session.request.kernels)
-            )
+            line = self._lines[session.request.id] = Line(session.request)
         self._push(line, session)
         line.waiting += 1
         if line.verdict is None:
@@ -138,9 +137,14 @@ class WaitingRoom:
             for session in waiting:
                 self._push(line, session)
 
-    def need(self, session: WaitingSession) -> Need:
-        """What a waiting session asks of an agent, worked out once for all that ask the same."""
-        return self._lines[session.request.id].need
+    def needs(
+        self, session: WaitingSession, work_out: Callable[[Request], Sequence[Need]]
+    ) -> Sequence[Need]:
+        """What a waiting session asks of agents, worked out once for all that ask the same."""
+        line = self._lines[session.request.id]
+        if not line.needs:
+            line.needs = work_out(line.request)
+        return line.needs
 
     def line(self, request: str) -> Line | None:
         """A line by its request."""

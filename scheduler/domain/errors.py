@@ -12,6 +12,7 @@ SchedulerError
 |   |-- GroupNotFound
 |   |-- RevisionNotFound
 |   |-- DependencyNotFound
+|   |-- DesignatedAgentNotFound
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
@@ -92,6 +93,10 @@ class RevisionNotFound(NotFound):
 
 class DependencyNotFound(NotFound):
     """The session was not submitted: it depends on {session}, which is not known here."""
+
+
+class DesignatedAgentNotFound(NotFound):
+    """The session was not submitted: group {group!r} has no agent {agent}, where it is to run; known are: {known}."""
 
 
 class LogsNotFound(NotFound):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler.domain.ids import SessionId
-from scheduler.domain.spec import Request
+from scheduler.domain.request import Request
 from scheduler.domain.states import FINAL, KernelState, SessionState
 
 #: Characters of an error that a list shows.

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
-from scheduler.domain import slots as slot_math
+from scheduler.domain.constraints import Constraints, make_constraints
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
-from scheduler.domain.scope import GLOBAL, LONGEST_NAME, Scope, parse_scope
+from scheduler.domain.scope import LONGEST_NAME, parse_scope
 
 MAX_DEPENDENCIES = 20_000
 MAX_KERNELS = 1_000
@@ -39,6 +36,14 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "kwargs": (Mapping, "a mapping"),
     "env": (Mapping, "a mapping"),
     "slots": (Mapping, 'a mapping such as {"cpu": "1", "mem": "256MiB"}'),
+    "cluster_mode": (str, "a text"),
+    "kernels": ((list, tuple), "a list with the slots of each"),
+    "labels": (Mapping, 'a mapping such as {"zone": "a"}'),
+    "preferred_labels": (Mapping, 'a mapping such as {"zone": "a"}'),
+    "architecture": (str, "a text such as x86_64"),
+    "agents": ((list, tuple), "a list of ids"),
+    "agents_strict": (bool, "True or False"),
+    "endpoint": (str, "a text"),
     "private": (bool, "True or False"),
     "group": (str, "a text"),
     "name": (str, "a text"),
@@ -59,10 +64,10 @@ class SessionType(StrEnum):
 
 
 class ClusterMode(StrEnum):
-    """How the kernels of a session are spread."""
+    """How the kernels of a session are spread; plugins add further modes by their names."""
 
-    SINGLE_NODE = "single-node"
-    MULTI_NODE = "multi-node"
+    SINGLE_NODE = "single-node"  #: all on one agent
+    MULTI_NODE = "multi-node"  #: each placed by itself, all or none
 
 
 class OnLost(StrEnum):
@@ -101,7 +106,10 @@ class SessionSpec:
     """One session as a person asks for it.
 
     Either ``callable`` (``"package.module:function"`` with JSON ``args`` and ``kwargs``) or
-    ``command`` (a list of words). ``slots`` are per kernel, as in ``{"cpu": "1", "mem": "256MiB"}``.
+    ``command`` (a list of words). ``slots`` are per kernel, as in ``{"cpu": "1", "mem": "256MiB"}``;
+    ``kernels`` are the slots of each kernel, where they differ. ``labels``, ``architecture`` and
+    ``agents`` say where it may run, ``preferred_labels`` and ``agents_strict=False`` where it would
+    rather run (``docs/placement.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -112,7 +120,14 @@ class SessionSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     slots: Mapping[str, str | int] = field(default_factory=lambda: DEFAULT_SLOTS)
     cluster_size: int = 1
-    cluster_mode: ClusterMode = ClusterMode.SINGLE_NODE
+    cluster_mode: str = ClusterMode.SINGLE_NODE
+    kernels: Sequence[Mapping[str, str | int]] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    preferred_labels: Mapping[str, str] = field(default_factory=dict)
+    architecture: str = ""
+    agents: Sequence[str] = ()
+    agents_strict: bool = True
+    endpoint: str = ""
     session_type: SessionType = SessionType.BATCH
     private: bool = False
     group: str = DEFAULT_GROUP
@@ -130,6 +145,8 @@ class SessionSpec:
         self._check_types()
         self._check_work()
         self._check_numbers()
+        self._check_kernels()
+        constraints_of(self)
         self._check_words()
         self._check_names()
         self._check_dependencies()
@@ -199,9 +216,24 @@ class SessionSpec:
         if self.not_before is not None and not _YEARS[0] <= self.not_before.year <= _YEARS[1]:
             raise InvalidSpec(problem=f"not_before is out of range: {self.not_before.isoformat()}")
 
+    def _check_kernels(self) -> None:
+        if not self.kernels:
+            return
+        if not _are_mappings(self.kernels):
+            raise InvalidSpec(
+                problem='kernels is a list with the slots of each, such as [{"cpu": "4"}, {"cpu": "1"}]'
+            )
+        if len(self.kernels) > MAX_KERNELS:
+            raise InvalidSpec(
+                problem=f"{len(self.kernels)} kernels are too many, the limit is {MAX_KERNELS}"
+            )
+        if self.cluster_size != 1 or self.slots is not DEFAULT_SLOTS:
+            raise InvalidSpec(
+                problem="give either kernels, each with its slots, or slots and cluster_size"
+            )
+
     def _check_words(self) -> None:
         kinds: dict[str, type[StrEnum]] = {
-            "cluster_mode": ClusterMode,
             "session_type": SessionType,
             "on_lost": OnLost,
         }
@@ -210,9 +242,10 @@ class SessionSpec:
                 raise InvalidSpec(
                     problem=f"{name} {shown(word)} is unknown; there are {', '.join(kind)}"
                 )
-        if self.cluster_mode != ClusterMode.SINGLE_NODE:
+        if not is_name(self.cluster_mode):
             raise InvalidSpec(
-                problem="cluster_mode multi-node cannot be placed yet; use single-node"
+                problem=f"cluster_mode {shown(self.cluster_mode)} is no name; there are"
+                f" {', '.join(ClusterMode)}, and those that plugins add"
             )
 
     def _check_names(self) -> None:
@@ -244,125 +277,21 @@ def _is_list_of_text(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)
 
 
+def _are_mappings(values: Sequence[object]) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def constraints_of(spec: SessionSpec) -> Constraints:
+    """What a spec says of agents. Raises InvalidSpec."""
+    return make_constraints(
+        labels=spec.labels,
+        preferred_labels=spec.preferred_labels,
+        architecture=spec.architecture,
+        agents=spec.agents,
+        agents_strict=spec.agents_strict,
+        endpoint=spec.endpoint,
+    )
+
+
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What scheduling needs to know of a session; equal requests share one id and are decided once."""
-
-    id: str
-    text: str  #: canonical JSON
-    kernels: tuple[Mapping[str, int], ...]  #: what each kernel asks for
-    scopes: tuple[Scope, ...]
-    cluster_mode: ClusterMode
-    session_type: SessionType
-    private: bool
-    timeout_ms: int
-    retries: int
-    on_lost: OnLost
-
-    @property
-    def known(self) -> bool:
-        """False where Redis has lost it: what runs may end, nothing can be placed by it."""
-        return bool(self.text)
-
-    @property
-    def need(self) -> dict[str, int]:
-        """What an idle agent must have at least to hold the session on one node."""
-        return slot_math.total(self.kernels) | slot_math.whole_devices(self.kernels)
-
-    @property
-    def asks(self) -> str:
-        """The same for people."""
-        return slot_math.render_kernels(self.kernels)
-
-
-def request_of(spec: SessionSpec) -> Request:
-    """The scheduling part of a spec. Raises InvalidSlots or InvalidSpec."""
-    if not all(isinstance(value, str | int) for value in spec.slots.values()):
-        slot_math.parse_request(spec.slots)  # says which; the cache below could not even look it up
-    timeout = spec.timeout
-    return _request(
-        tuple(spec.slots.items()),
-        spec.cluster_size,
-        spec.cluster_mode,
-        spec.session_type,
-        spec.private,
-        spec.keypair,
-        _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
-        spec.retries,
-        spec.on_lost,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _timeout_ms(text: str) -> int:
-    return duration_ms(text, "timeout")
-
-
-@lru_cache(maxsize=4096)
-def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its only caller's list
-    slots: tuple[tuple[str, str | int], ...],
-    size: int,
-    mode: str,
-    kind: str,
-    private: bool,  # noqa: FBT001 - a fact of the spec, not a switch
-    keypair: str | None,
-    timeout_ms: int,
-    retries: int,
-    on_lost: str,
-) -> Request:
-    asked = dict(sorted(slot_math.parse_request(dict(slots)).items()))
-    scopes = [list(GLOBAL)] + ([["keypair", keypair]] if keypair is not None else [])
-    text = json.dumps(
-        {
-            "kernels": [asked] * size,
-            "scopes": scopes,
-            "cluster_mode": ClusterMode(mode),
-            "session_type": SessionType(kind),
-            "private": private,
-            "timeout_ms": timeout_ms,
-            "retries": retries,
-            "on_lost": OnLost(on_lost),
-        },
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
-    return parse_request_text(text)
-
-
-def lost_request(request: str) -> Request:
-    """Stands for a request whose text is gone, so that sessions that have it can be shown and can end."""
-    return Request(
-        id=request,
-        text="",
-        kernels=(),
-        scopes=(),
-        cluster_mode=ClusterMode.SINGLE_NODE,
-        session_type=SessionType.BATCH,
-        private=False,
-        # The agent has its own copy of the deadline; the leader's is the net below it.
-        timeout_ms=duration_ms(DEFAULT_TIMEOUT, "a timeout"),
-        retries=0,
-        on_lost=OnLost.FAIL,
-    )
-
-
-@lru_cache(maxsize=65_536)
-def parse_request_text(text: str) -> Request:
-    """Read a stored request."""
-    found = json.loads(text)
-    return Request(
-        id=hashlib.sha256(text.encode()).hexdigest()[:32],
-        text=text,
-        kernels=tuple(found["kernels"]),
-        scopes=tuple(Scope(kind, name) for kind, name in found["scopes"]),
-        cluster_mode=ClusterMode(found["cluster_mode"]),
-        session_type=SessionType(found["session_type"]),
-        private=found["private"],
-        timeout_ms=found["timeout_ms"],
-        retries=found["retries"],
-        on_lost=OnLost(found["on_lost"]),
-    )

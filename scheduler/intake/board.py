@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from scheduler.domain.request import Request
 from scheduler.domain.session import KernelData, SessionData
-from scheduler.domain.spec import Request
 from scheduler.domain.states import KERNEL_LIVE, KernelState, SessionState
 from scheduler.protocol.names import OrderId, parse_order_id
 
@@ -145,3 +146,11 @@ class Board:
     def kernels_on(self, agent: str) -> int:
         """How many live kernels an agent has."""
         return sum(k.live and k.agent == agent for s in self.on([agent]) for k in s.kernels)
+
+    def endpoints_on(self, agent: str) -> Counter[str]:
+        """How many live kernels of each service an agent has."""
+        found: Counter[str] = Counter()
+        for session in self.on([agent]):
+            if endpoint := session.request.constraints.endpoint:
+                found[endpoint] += sum(k.live and k.agent == agent for k in session.kernels)
+        return +found

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Placement, Plan
-from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw, word_no_room
+from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.cycle.waiting import Line, WaitingSession
 from scheduler.domain.moves import Note, Settle
@@ -200,7 +201,7 @@ class SchedulerDispatcher:
     def _text(self, verdict: Verdict, line: Line) -> str:
         reason = verdict.reason
         if verdict.by == NO_ROOM:
-            reason = word_no_room(line.need, self._state.agents)
+            reason = word_no_room(line.needs, self._state.agents)
         return json.dumps(
             {
                 "by": verdict.by,

@@ -26,7 +26,12 @@ from scheduler.leader.state import Repositories, load, load_ready_anew, load_rea
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
-from scheduler.plugins.loading import load_agent_selector, load_scheduler, load_validators
+from scheduler.plugins.loading import (
+    load_agent_selector,
+    load_cluster_modes,
+    load_scheduler,
+    load_validators,
+)
 from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
@@ -274,4 +279,5 @@ def load_policy(options: ScalingGroupOpts) -> Policy:
         selector=load_agent_selector(options.agent_selector, options, {}),
         validators=load_validators(),
         grows=options.grows,
+        modes=load_cluster_modes(),
     )

@@ -94,7 +94,7 @@ def _refusals(stage: Stage, reign: StagedReign) -> dict[str, int]:
     counted: Counter[str] = Counter()
     for line in reign.state.waiting.lines():
         if line.verdict is not None:
-            lacks = reign.state.agents.lacks(line.need)
+            lacks = reign.state.agents.lacks(line.needs[0])
             counted[reason_of(line.verdict, lacks)] += line.waiting
     # The leader ends at once what could never run; nothing else fails where nothing runs.
     never = stage.sessions.counts(DEFAULT_GROUP)[SessionState.FAILED]

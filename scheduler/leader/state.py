@@ -98,7 +98,8 @@ def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) 
         if data is None or data.group != repositories.leader.term.group:
             state.agents.drop(agent)
         else:
-            state.agents.put(data, state.board.kernels_on(agent))
+            board = state.board
+            state.agents.put(data, board.kernels_on(agent), board.endpoints_on(agent))
     state.waiting.wake(AGENTS)
 
 
@@ -156,6 +157,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
                     name=w.name,
                     retries_from=w.retries_from,
                     rescues=w.rescues,
+                    failed_on=w.failed_on,
                 )
             )
 

@@ -122,7 +122,8 @@ class Writer:
                 else None
             )
             if kernel.live and not (now and now.live):
-                self._state.agents.give(kernel.agent, kernel.slots)
+                endpoint = before.request.constraints.endpoint
+                self._state.agents.give(kernel.agent, kernel.slots, endpoint)
                 freed = True
         if freed:
             self._state.waiting.wake(AGENTS)

@@ -76,6 +76,7 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
             "timeout_ms": request.timeout_ms,
             "retries": request.retries,
             "on_lost": str(request.on_lost),
+            "constraints": request.constraints.as_json(),
         },
         "placement": data.placement,
         "error": data.error,

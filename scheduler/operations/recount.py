@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
+from scheduler.domain.request import lost_request
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.slots import render_amount
-from scheduler.domain.spec import lost_request
 from scheduler.domain.states import FINAL, KERNEL_LIVE, PLACED, WAITING, SessionState
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import PAGE, AuditRepository, Entry, pages

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
+from scheduler.domain.constraints import ANYWHERE, Constraints
+from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.domain.slots import by_family, total
-from scheduler.domain.spec import Request
 from scheduler.domain.verdict import Cure
 
 
@@ -64,15 +65,24 @@ class Need:
     key: tuple[object, ...]  #: equal for equal needs
     families: tuple[str, ...]  #: what is asked for, accelerators before cpu before mem
     plain: bool  #: one kernel without devices: where the numbers fit, it fits
+    constraints: Constraints = ANYWHERE
+    filtered: bool = False  #: whether the constraints tell agents apart
+    preferences: int = 0  #: how many of its wishes an agent must meet
 
     @classmethod
-    def of(cls, kernels: Sequence[Mapping[str, int]]) -> Need:
+    def of(cls, kernels: Sequence[Mapping[str, int]], constraints: Constraints = ANYWHERE) -> Need:
         """The need of some kernels."""
-        key = tuple(tuple(sorted(kernel.items())) for kernel in kernels)
+        key: tuple[object, ...] = tuple(tuple(sorted(kernel.items())) for kernel in kernels)
+        if constraints is not ANYWHERE:
+            key = (*key, constraints)
         slots = total(kernels)
         families = tuple(sorted(by_family(slots), key=_priority))
         plain = len(kernels) == 1 and not any("." in name for name in slots)
-        return cls(tuple(kernels), slots, key, families, plain)
+        return cls(tuple(kernels), slots, key, families, plain, constraints, constraints.filters)
+
+    def preferring(self, preferences: int) -> Need:
+        """The same of agents that meet so many of its wishes; selectors rank them by themselves."""
+        return replace(self, preferences=preferences, key=(*self.key, preferences))
 
 
 def _priority(family: str) -> tuple[int, str]:
@@ -108,6 +118,18 @@ class AgentView(Protocol):
         """An agent's id, by which ties are broken."""
         ...
 
+    def labels(self, index: int) -> Mapping[str, str]:
+        """An agent's labels."""
+        ...
+
+    def models(self, index: int) -> Mapping[str, str]:
+        """The models of an agent's devices, by family, or by device slot where they differ."""
+        ...
+
+    def kernels_of_endpoint(self, index: int, endpoint: str) -> int:
+        """How many kernels of a service an agent runs."""
+        ...
+
     @property
     def version(self) -> int:
         """Counts changes of the view."""
@@ -133,6 +155,60 @@ class AbstractAgentSelector(ABC):
     @abstractmethod
     def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
         """The agent for one kernel; None if no agent fits."""
+
+
+Assign = Callable[[AgentView, Need], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelAgentBinding:
+    """One kernel of a session, the agent it goes to, and the device slots it gets there."""
+
+    kernel: int
+    agent: str
+    boot: str
+    slots: dict[str, int]
+
+
+class Room(Protocol):
+    """Where one session is tried: what it takes is given back unless all its kernels find room."""
+
+    @property
+    def agents(self) -> AgentView:
+        """The agents, without what was taken here so far."""
+        ...
+
+    def choose(self, assign: Assign, need: Need, *, without: Sequence[int] = ()) -> int | None:
+        """The best agent for a need by a selector's method; those it prefers are tried first.
+
+        ``without`` are agents that must not get it.
+        """
+        ...
+
+    def take(
+        self, index: int, need: Need, kernels: Sequence[int]
+    ) -> list[KernelAgentBinding] | None:
+        """Give the kernels of a need to an agent; None if they do not fit there after all."""
+        ...
+
+
+class AbstractClusterMode(ABC):
+    """Decides how the kernels of a session are spread over agents."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def needs(self, request: Request) -> Sequence[Need]:
+        """What is asked of one agent at a time, in the order of the kernels.
+
+        One that no idle agent of the group could hold ends the session.
+        """
+
+    @abstractmethod
+    def schedule(
+        self, needs: Sequence[Need], room: Room, selector: AbstractAgentSelector
+    ) -> Sequence[KernelAgentBinding] | None:
+        """A binding for every kernel, or None; what was taken for some of them is given back then."""
 
 
 class SchedulerValidationError(Exception):

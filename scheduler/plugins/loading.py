@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, cast
 
 from scheduler.domain.errors import InvalidSetting, UnknownPlugin
 from scheduler.domain.group import ScalingGroupOpts
-from scheduler.plugins.interfaces import AbstractAgentSelector, AbstractScheduler, AbstractValidator
+from scheduler.plugins.interfaces import (
+    AbstractAgentSelector,
+    AbstractClusterMode,
+    AbstractScheduler,
+    AbstractValidator,
+)
 
 SCHEDULERS = "scheduler.schedulers"
 SELECTORS = "scheduler.selectors"
 VALIDATORS = "scheduler.validators"
+CLUSTER_MODES = "scheduler.cluster_modes"
 
 
 def load_scheduler(
@@ -37,6 +44,28 @@ def load_validators() -> tuple[AbstractValidator, ...]:
     return tuple(
         _checked(_load(VALIDATORS, "validator", name)(), AbstractValidator, name) for name in names
     )
+
+
+def load_cluster_modes() -> dict[str, AbstractClusterMode]:
+    """Every installed cluster mode, by name. Raises InvalidSetting where one cannot be imported."""
+    return {
+        name: _checked(_load(CLUSTER_MODES, "cluster mode", name)(), AbstractClusterMode, name)
+        for name in cluster_mode_names()
+    }
+
+
+@lru_cache(maxsize=1)
+def cluster_mode_names() -> tuple[str, ...]:
+    """The installed cluster modes; what is installed while a program runs is seen by its next start."""
+    return tuple(sorted({point.name for point in entry_points(group=CLUSTER_MODES)}))
+
+
+def check_cluster_mode(name: str) -> None:
+    """Refuse a mode nobody installed. Raises UnknownPlugin."""
+    if name not in cluster_mode_names():
+        raise UnknownPlugin(
+            kind="cluster mode", name=name, known=", ".join(cluster_mode_names()) or "none"
+        )
 
 
 def _load(group: str, kind: str, name: str) -> Any:

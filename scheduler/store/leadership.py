@@ -14,6 +14,7 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
 from scheduler.store import streams
+from scheduler.store.attempts import failed_on
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
@@ -54,6 +55,7 @@ class Waiting:
     name: str
     retries_from: int
     rescues: int
+    failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +228,16 @@ class LeaderStore:
     def waiting(self, ids: Sequence[str]) -> list[Waiting]:
         """The READY ones among the given sessions."""
         fields = (
-            "state",
-            "request",
-            "priority",
-            "seq",
-            "attempt",
-            "digest",
-            "name",
-            "retries_from",
-            "rescues",
+            *("state", "request", "priority", "seq", "attempt"),
+            *("digest", "name", "retries_from", "rescues"),
         )
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for session in ids:
                 pipe.hmget(self._keys.session(session), fields)
             rows = pipe.execute()
+        found = [(s, row) for s, row in zip(ids, rows, strict=True) if row[0] == SessionState.READY]
+        tried = {session: int(row[4]) for session, row in found if row[4]}
+        avoided = failed_on(self._client, self._keys, tried)
         return [
             Waiting(
                 session,
@@ -251,9 +249,9 @@ class LeaderStore:
                 row[6] or "",
                 int(row[7] or 0),
                 int(row[8] or 0),
+                avoided.get(session, ()),
             )
-            for session, row in zip(ids, rows, strict=True)
-            if row[0] == SessionState.READY
+            for session, row in found
         ]
 
     def due(self, limit: int = 200) -> tuple[int, list[str], int | None]:

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.ids import SessionId
+from scheduler.domain.request import Request
 from scheduler.domain.session import AttemptData, KernelData, SessionData
-from scheduler.domain.spec import Request
 from scheduler.domain.states import KernelState, SessionState
 
 #: Field name -> text; nested kernels are ``kernel:<index>:<field>``, attempts ``history:<number>``.

@@ -19,8 +19,9 @@ from scheduler.domain.errors import (
     WrongState,
 )
 from scheduler.domain.ids import SessionId, new_nonce
+from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import Request, SessionSpec, lost_request, parse_request_text
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SESSION_LIFE, SessionState
 from scheduler.store import submission
 from scheduler.store.connection import speaking_to

@@ -16,12 +16,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from scheduler.domain.clock import Clock
 from scheduler.domain.ids import new_session_id
-from scheduler.domain.spec import (
-    Request,
-    SessionSpec,
-    parse_request_text,
-    request_of,
-)
+from scheduler.domain.request import Request, parse_request_text, request_of
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.work import payload_of, work_line
 from scheduler.store.script import Packed, Script, Sent
 

@@ -248,7 +248,10 @@ class Cluster:
 
     def submit(self, count: int = 1, **asked: Any) -> list[str]:
         """Sessions."""
-        spec = SessionSpec(**({"callable": "jobs:noop", "slots": {"cpu": "100m"}} | asked))
+        usual = {"callable": "jobs:noop"} | (
+            {} if "kernels" in asked else {"slots": {"cpu": "100m"}}
+        )
+        spec = SessionSpec(**(usual | asked))
         return [session.id for session in self.app.enqueue_many([spec] * count)]
 
     def get(self, session: str) -> SessionData:

@@ -37,6 +37,13 @@ def test_the_parent_commands_namespace_holds_unless_one_is_given() -> None:
         (["run", "--id", "a1", "--slots", "cpu=4"], "scheduler agent key"),
         (["run", "--id", "a1", "--slots", "cpu=nothing"], "is not a positive number"),
         (["run", "--id", "a1", "--slots", "cpu=4", "--label", "x"], "NAME=VALUE"),
+        (["run", "--id", "a1", "--slots", "cpu=4", "--label", "x=a|b"], "has control characters"),
+        (["run", "--id", "a1", "--slots", "cpu=4", "--label", "x=\n"], "has control characters"),
+        (["run", "--id", "a1", "--slots", "cpu=4", "--label", "cuda.model=V100"], "as cuda=8:V100"),
+        (
+            ["run", "--id", "a1", "--slots", "cpu=4", "--label", "x=a", "--label", "x=b"],
+            "given twice",
+        ),
         (["run", "--id", "a b", "--slots", "cpu=4"], "expected letters"),
         (["run", "--id", "a1", "--slots", "cpu=4", "--path", "/nowhere"], "no directory /nowhere"),
     ],

@@ -215,3 +215,55 @@ def test_waiting_for_what_is_cancelled_before_it_ran(world: World, run: Run) -> 
 
     assert (1, "") == (said.code, said.out)
     assert "ended CANCELLED: cancelled by its owner.\n" in said.err
+
+
+def test_where_it_may_run_reaches_the_session_and_is_shown(world: World, run: Run) -> None:
+    """K4, K10."""
+    said = run(
+        *("session", "submit", "--cluster-mode", "multi-node", "--kernel", "cpu=2"),
+        *("--kernel", "cpu=1", "--kernel", "cpu=1", "--label", "zone=a|b"),
+        *("--label", "cuda.model=T4", "--prefer-label", "disk=ssd", "--architecture", "x86_64"),
+        *("--prefer-agent", "a1", "--prefer-agent", "a9", "--endpoint", "web", "true"),
+    )
+    session = said.out.strip()
+    request = world.get(session).request
+    table, document = run("session", "show", session), run("session", "show", session, "-o", "json")
+
+    assert ("multi-node", [2000, 1000, 1000]) == (
+        request.cluster_mode,
+        [kernel["cpu"] for kernel in request.kernels],
+    )
+    assert {
+        "labels": {"cuda.model": "T4", "zone": "a|b"},
+        "preferred_labels": {"disk": "ssd"},
+        "architecture": "x86_64",
+        "agents": ["a1", "a9"],
+        "agents_strict": False,
+        "endpoint": "web",
+    } == document.json["request"]["constraints"]
+    for told in ("1 x cpu=2; 2 x cpu=1", "multi-node", "label zone=a|b", "rather a1 or a9"):
+        assert told in table.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--agent", "a1", "--prefer-agent", "a1"], 2, "give --agent or --prefer-agent, not both"),
+        (["--label", "zone=a", "--label", "zone=b"], 2, "label zone is given twice; write zone=a"),
+        (["--label", "zone"], 2, "'zone' is not of the form NAME=VALUE"),
+        (["--label", "zone=a\n"], 2, "no control characters"),
+        (["--kernel", "cpu=1", "--slots", "cpu=1"], 2, "give either kernels, each with its slots"),
+        (["--kernel", "cpus=1"], 2, "slot 'cpus' is unknown"),
+        (["--cluster-mode", "ring"], 2, "no cluster mode named 'ring'; installed are: multi-node"),
+        (["--cluster-size", "1001"], 2, "between 1 and 1000"),
+        (["--agent", "a9"], 3, "group 'default' has no agent a9, where it is to run; known are:"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_one_sentence_and_nothing_is_written(
+    world: World, run: Run, words: list[str], code: int, says: str
+) -> None:
+    """K4, K10, K20."""
+    said = run("session", "submit", *words, "true")
+
+    assert (code, True) == (said.code, says in said.err)
+    assert 0 == sum(world.sessions.counts("default").values())

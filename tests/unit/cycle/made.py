@@ -13,8 +13,9 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.validators.concurrency import ConcurrencyValidator
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.request import Request, request_of
 from scheduler.domain.slots import DEVICE
-from scheduler.domain.spec import Request, SessionSpec, request_of
+from scheduler.domain.spec import SessionSpec
 from scheduler.plugins.interfaces import AbstractAgentSelector, AbstractValidator
 
 _numbers = count(1)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import pytest
 
 from scheduler.cycle.agents import AgentRow
+from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Plan
-from scheduler.cycle.scheduler import examine, propose, withdraw, word_no_room
+from scheduler.cycle.scheduler import examine, propose, withdraw
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.validators.concurrency import ConcurrencyValidator
 from scheduler.domain.agent import AgentStatus
@@ -291,7 +292,7 @@ def test_why_no_agent_takes_it_is_counted_by_what_each_lacks() -> None:
     made.agents.take("e", {"cpu": 1})
     made.agents.avoid("f", avoided=True)
 
-    worded = word_no_room(Need.of([{"cpu": 1000}]), made.agents)
+    worded = word_no_room([Need.of([{"cpu": 1000}])], made.agents)
 
     assert (
         "no agent has cpu=1 free now"
@@ -302,7 +303,7 @@ def test_why_no_agent_takes_it_is_counted_by_what_each_lacks() -> None:
 def test_kernels_that_fit_one_by_one_but_not_together_are_told_so() -> None:
     made = snapshot([agent("a", devices=1)])
 
-    worded = word_no_room(Need.of([{"cuda.shares": 600}] * 2), made.agents)
+    worded = word_no_room([Need.of([{"cuda.shares": 600}] * 2)], made.agents)
 
     assert (
         "no agent has cuda.shares=600 free now (of 1: 1 lack room for all kernels together)"
@@ -314,7 +315,7 @@ def test_a_group_without_agents_says_so() -> None:
     made = snapshot([agent("a")])
     made.agents.drop("a")
 
-    worded = word_no_room(Need.of([{"cpu": 1}]), made.agents)
+    worded = word_no_room([Need.of([{"cpu": 1}])], made.agents)
 
     assert "the group has no agent yet: `scheduler agent run` starts one" == worded
 

@@ -10,15 +10,8 @@ from typing import Any
 import pytest
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.spec import (
-    ClusterMode,
-    OnLost,
-    SessionSpec,
-    SessionType,
-    duration_ms,
-    parse_request_text,
-    request_of,
-)
+from scheduler.domain.request import parse_request_text, request_of
+from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType, duration_ms
 from scheduler.domain.work import MAX_ARGUMENTS, payload_of
 
 
@@ -87,7 +80,29 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"retries": 1001}, "between 0 and 1000"),
     ({"cluster_size": 0}, "between 1 and 1000"),
     ({"cluster_size": 1001}, "between 1 and 1000"),
-    ({"cluster_mode": "ring"}, "cluster_mode 'ring'"),
+    ({"cluster_mode": "a ring"}, "cluster_mode 'a ring' is no name; there are single-node, multi"),
+    (
+        {"kernels": [{"cpu": "1"}], "cluster_size": 2},
+        "either kernels, each with its slots, or slots",
+    ),
+    ({"kernels": [{"cpu": "1"}], "slots": {"cpu": "1"}}, "either kernels, each with its slots"),
+    ({"kernels": [{"cpu": "1"}] * 1_001}, "1001 kernels are too many, the limit is 1000"),
+    ({"kernels": {"cpu": "1"}}, "kernels must be a list with the slots of each"),
+    ({"kernels": ["cpu=1"]}, "kernels is a list with the slots of each"),
+    ({"labels": ["zone"]}, "labels must be a mapping such as"),
+    ({"labels": {f"l{i}": "x" for i in range(65)}}, "labels is a mapping of at most 64"),
+    ({"labels": {"zone": "a\n"}}, "label 'zone'='a.+' needs a name and a value"),
+    ({"preferred_labels": {"zo\x00ne": "a"}}, "1 to 256 characters and no control characters"),
+    ({"labels": {"": "a"}}, "label ''='a' needs a name"),
+    ({"labels": {"zone": 7}}, "label 'zone'=7 needs a name and a value"),
+    ({"labels": {"zone": "a||b"}}, "accepts an empty value; write a.b for a or b"),
+    ({"architecture": "x86 64"}, "architecture 'x86 64' is none; write x86_64 or aarch64"),
+    ({"architecture": 64}, "architecture must be a text such as x86_64, got 64"),
+    ({"agents": "a1"}, "agents must be a list of ids"),
+    ({"agents": ["a"] * 1_001}, "agents is a list of at most 1000 ids"),
+    ({"agents": ["a 1"]}, "agent 'a 1' is no name"),
+    ({"agents": [1]}, "agent 1 is no name"),
+    ({"endpoint": "web\n"}, "an endpoint has at most 256 characters"),
     ({"session_type": "weird"}, "session_type 'weird'"),
     ({"on_lost": "cry"}, "on_lost 'cry'"),
     ({"not_before": datetime(2026, 1, 1)}, "needs a time zone"),  # noqa: DTZ001 - the point

@@ -6,8 +6,9 @@ import pytest
 
 from scheduler.domain.errors import InvalidSetting, Refused
 from scheduler.domain.ids import shown
+from scheduler.domain.request import request_of
 from scheduler.domain.session import headline
-from scheduler.domain.spec import SessionSpec, request_of
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.spelling import meant, refuse_mistyped
 from scheduler.domain.work import SHOWN_WORK, work_line
 

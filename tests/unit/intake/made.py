@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scheduler.domain.request import request_of
 from scheduler.domain.retry import RetryPolicy
-from scheduler.domain.spec import OnLost, SessionSpec, request_of
+from scheduler.domain.spec import OnLost, SessionSpec
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
 from scheduler.intake.decide import Rules

@@ -9,11 +9,12 @@ import pytest
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from scheduler.cycle.plan import KernelAgentBinding, Placement
+from scheduler.cycle.plan import Placement
 from scheduler.domain.errors import BadMessage
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.rq_job import AGENT, ORDER, template
+from scheduler.plugins.interfaces import KernelAgentBinding
 from scheduler.protocol import order as wire
 from scheduler.protocol.names import ENTRY_FUNCTION, parse_order_id
 from scheduler.protocol.order import StartOrder, StopOrder

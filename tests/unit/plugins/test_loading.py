@@ -12,7 +12,12 @@ from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.domain.errors import InvalidSetting, UnknownPlugin
 from scheduler.domain.group import ScalingGroupOpts
 from scheduler.plugins import loading
-from scheduler.plugins.loading import load_agent_selector, load_scheduler, load_validators
+from scheduler.plugins.loading import (
+    load_agent_selector,
+    load_cluster_modes,
+    load_scheduler,
+    load_validators,
+)
 
 OPTS = ScalingGroupOpts()
 FIFO = "scheduler.cycle.sequencers.fifo:FifoScheduler"
@@ -43,6 +48,21 @@ def test_every_installed_validator_is_loaded_in_alphabetical_order() -> None:
     assert ["concurrency", "dependencies", "reserved-batch"] == [
         rule.name for rule in load_validators()
     ]
+
+
+def test_cluster_modes_are_loaded_by_their_names() -> None:
+    """K19."""
+    assert {"single-node", "multi-node"} <= load_cluster_modes().keys()
+
+
+def test_a_cluster_mode_that_is_none_is_refused(install: Callable[..., None]) -> None:
+    install(("ring", "scheduler.cycle.validators.concurrency:ConcurrencyValidator"))
+    loading.cluster_mode_names.cache_clear()
+    try:
+        with pytest.raises(InvalidSetting, match="the plugin is no AbstractClusterMode"):
+            load_cluster_modes()
+    finally:
+        loading.cluster_mode_names.cache_clear()
 
 
 def test_an_unknown_scheduler_is_refused_with_the_names_that_are_known() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scheduler.domain import moves as m
 from scheduler.domain.agent import AgentStatus, Beat
 from scheduler.domain.ids import SessionId
+from scheduler.domain.request import request_of
 from scheduler.domain.session import AttemptData, KernelData, SessionData
-from scheduler.domain.spec import SessionSpec, request_of
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.store.rows import (
     agent_from_record,

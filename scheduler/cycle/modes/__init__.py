@@ -1,0 +1,1 @@
+"""Cluster modes: how the kernels of a session are spread over agents."""

@@ -1,0 +1,162 @@
+"""What scheduling needs to know of a session, as it is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from scheduler.domain import slots as slot_math
+from scheduler.domain.constraints import ANYWHERE, Constraints, read_constraints
+from scheduler.domain.scope import GLOBAL, Scope
+from scheduler.domain.spec import (
+    DEFAULT_TIMEOUT,
+    ClusterMode,
+    OnLost,
+    SessionSpec,
+    SessionType,
+    constraints_of,
+    duration_ms,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What scheduling needs to know of a session; equal requests share one id and are decided once."""
+
+    id: str
+    text: str  #: canonical JSON
+    kernels: tuple[Mapping[str, int], ...]  #: what each kernel asks for
+    scopes: tuple[Scope, ...]
+    cluster_mode: str
+    session_type: SessionType
+    private: bool
+    timeout_ms: int
+    retries: int
+    on_lost: OnLost
+    constraints: Constraints = ANYWHERE
+
+    @property
+    def known(self) -> bool:
+        """False where Redis has lost it: what runs may end, nothing can be placed by it."""
+        return bool(self.text)
+
+    @property
+    def need(self) -> dict[str, int]:
+        """What an idle agent must have at least: all kernels on one node, else what each kernel asks.
+
+        Never more than is needed, as submits are refused by it; where kernels differ, and for
+        constraints, the leader looks closer.
+        """
+        if self.cluster_mode == ClusterMode.SINGLE_NODE:
+            return slot_math.total(self.kernels) | slot_math.whole_devices(self.kernels)
+        return {
+            name: min(kernel[name] for kernel in self.kernels)
+            for name in self.kernels[0]
+            if all(name in kernel for kernel in self.kernels)
+        }
+
+    @property
+    def asks(self) -> str:
+        """The same for people."""
+        if self.cluster_mode == ClusterMode.SINGLE_NODE:
+            return slot_math.render_kernels(self.kernels)
+        return slot_math.render(self.need)
+
+
+def request_of(spec: SessionSpec) -> Request:
+    """The scheduling part of a spec. Raises InvalidSlots or InvalidSpec."""
+    kernels = spec.kernels or (spec.slots,)
+    for slots in kernels:
+        if not all(isinstance(value, str | int) for value in slots.values()):
+            slot_math.parse_request(slots)  # says which; the cache below could not even look it up
+    timeout = spec.timeout
+    return _request(
+        tuple(tuple(slots.items()) for slots in kernels),
+        spec.cluster_size,
+        constraints_of(spec),
+        spec.cluster_mode,
+        spec.session_type,
+        spec.private,
+        spec.keypair,
+        _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
+        spec.retries,
+        spec.on_lost,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _timeout_ms(text: str) -> int:
+    return duration_ms(text, "timeout")
+
+
+@lru_cache(maxsize=4096)
+def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its only caller's list
+    slots: tuple[tuple[tuple[str, str | int], ...], ...],
+    size: int,
+    constraints: Constraints,
+    mode: str,
+    kind: str,
+    private: bool,  # noqa: FBT001 - a fact of the spec, not a switch
+    keypair: str | None,
+    timeout_ms: int,
+    retries: int,
+    on_lost: str,
+) -> Request:
+    asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in slots]
+    scopes = [list(GLOBAL)] + ([["keypair", keypair]] if keypair is not None else [])
+    text = json.dumps(
+        {
+            "kernels": asked * size,
+            "scopes": scopes,
+            "cluster_mode": mode,
+            "session_type": SessionType(kind),
+            "private": private,
+            "timeout_ms": timeout_ms,
+            "retries": retries,
+            "on_lost": OnLost(on_lost),
+            # Left out where there are none: a request that was stored before there were any reads the same.
+            **({"constraints": found} if (found := constraints.as_json()) else {}),
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+    return parse_request_text(text)
+
+
+def lost_request(request: str) -> Request:
+    """Stands for a request whose text is gone, so that sessions that have it can be shown and can end."""
+    return Request(
+        id=request,
+        text="",
+        kernels=(),
+        scopes=(),
+        cluster_mode=ClusterMode.SINGLE_NODE,
+        session_type=SessionType.BATCH,
+        private=False,
+        # The agent has its own copy of the deadline; the leader's is the net below it.
+        timeout_ms=duration_ms(DEFAULT_TIMEOUT, "a timeout"),
+        retries=0,
+        on_lost=OnLost.FAIL,
+    )
+
+
+@lru_cache(maxsize=65_536)
+def parse_request_text(text: str) -> Request:
+    """Read a stored request."""
+    found = json.loads(text)
+    return Request(
+        id=hashlib.sha256(text.encode()).hexdigest()[:32],
+        text=text,
+        kernels=tuple(found["kernels"]),
+        scopes=tuple(Scope(kind, name) for kind, name in found["scopes"]),
+        cluster_mode=found["cluster_mode"],
+        session_type=SessionType(found["session_type"]),
+        private=found["private"],
+        timeout_ms=found["timeout_ms"],
+        retries=found["retries"],
+        on_lost=OnLost(found["on_lost"]),
+        constraints=read_constraints(found.get("constraints")),
+    )
