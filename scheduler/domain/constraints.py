@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from scheduler.domain.errors import InvalidSpec
-from scheduler.domain.ids import has_control_characters, is_name
+from scheduler.domain.ids import has_control_characters, is_name, shown
 from scheduler.domain.scope import LONGEST_NAME
 
 MOST_LABELS = 64
@@ -35,11 +35,6 @@ class Constraints:
     agents: tuple[str, ...] = ()  #: designated
     agents_strict: bool = True  #: False: designated agents are preferred, others are taken, too
     endpoint: str = ""  #: the service whose replicas may be spread
-
-    @cached_property
-    def required(self) -> Labels:
-        """The labels an agent must have: all but those that ask for models."""
-        return tuple(pair for pair in self.labels if not pair[0].endswith(MODEL))
 
     @cached_property
     def models(self) -> Mapping[str, frozenset[str]]:
@@ -119,9 +114,9 @@ def make_constraints(  # noqa: PLR0913 - the words of a session that are about a
         return ANYWHERE
     for name, given in (("labels", labels), ("preferred_labels", preferred_labels)):
         _check_labels(name, given)
-    if architecture and not (_is_text(architecture) and _ARCHITECTURE.fullmatch(architecture)):
+    if architecture and not _ARCHITECTURE.fullmatch(architecture):
         raise InvalidSpec(
-            problem=f"architecture {architecture!r} is none; write x86_64 or aarch64, as `uname -m` says"
+            problem=f"architecture {shown(architecture)} is none; write x86_64 or aarch64, as `uname -m` says"
         )
     _check_agents(agents)
     if endpoint and not _is_plain(endpoint):
@@ -139,38 +134,34 @@ def make_constraints(  # noqa: PLR0913 - the words of a session that are about a
 
 
 def _check_labels(what: str, given: Mapping[str, str]) -> None:
-    if not _is_mapping(given) or len(given) > MOST_LABELS:
+    if len(given) > MOST_LABELS:
         raise InvalidSpec(
             problem=f'{what} is a mapping of at most {MOST_LABELS}, such as {{"zone": "a"}}'
         )
     for name, value in given.items():
         if not (_is_plain(name) and _is_plain(value)):
             raise InvalidSpec(
-                problem=f"label {_shown(name)}={_shown(value)} needs a name and a value, each of"
+                problem=f"label {shown(name)}={shown(value)} needs a name and a value, each of"
                 " 1 to 256 characters and no control characters"
             )
         if not all(value.split(OR)):
             raise InvalidSpec(
-                problem=f"label {name}={_shown(value)} accepts an empty value; write a{OR}b for a or b"
+                problem=f"label {name}={shown(value)} accepts an empty value; write a{OR}b for a or b"
             )
 
 
 def _check_agents(agents: Sequence[str]) -> None:
-    if _is_text(agents) or _is_mapping(agents) or len(agents) > MOST_AGENTS:
+    if len(agents) > MOST_AGENTS:
         raise InvalidSpec(problem=f'agents is a list of at most {MOST_AGENTS} ids, such as ["a1"]')
     for agent in agents:
         if not (_is_text(agent) and is_name(agent)):
             raise InvalidSpec(
-                problem=f"agent {_shown(agent)} is no name: letters, digits, _ and - only, at most 63"
+                problem=f"agent {shown(agent)} is no name: letters, digits, _ and - only, at most 63"
             )
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
-
-
-def _is_mapping(value: object) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _is_plain(value: object) -> bool:
@@ -180,10 +171,6 @@ def _is_plain(value: object) -> bool:
         and 0 < len(value) <= LONGEST_NAME
         and not has_control_characters(value)
     )
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:64]
 
 
 def _canonical(labels: Mapping[str, str]) -> Labels:
