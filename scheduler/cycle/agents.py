@@ -17,6 +17,7 @@ from scheduler.plugins.interfaces import Need
 
 #: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
 _REMEMBERED = 65_536
+_UNLIMITED = 2**31
 
 
 @dataclass(slots=True)
@@ -301,6 +302,13 @@ class AgentTable:
     def models(self, index: int) -> Mapping[str, str]:
         """The models of an agent's devices, by family, or by device slot where they differ."""
         return self.rows[index].data.models
+
+    def kernels_left(self, index: int) -> int:
+        """How many more kernels an agent takes, whatever they ask; 0 where it takes no work."""
+        row = self.rows[index]
+        if not row.takes_work:
+            return 0
+        return max(0, row.data.max_kernels - row.kernels) if row.data.max_kernels else _UNLIMITED
 
     def kernels_of_endpoint(self, index: int, endpoint: str) -> int:
         """How many kernels of a service an agent runs."""

@@ -24,8 +24,9 @@ MANY = 10
 class KernelRoom:
     """What one session was given of the snapshot so far."""
 
-    def __init__(self, agents: AgentTable, endpoint: str) -> None:
+    def __init__(self, agents: AgentTable, endpoint: str, selector: AbstractAgentSelector) -> None:
         self.agents = agents
+        self._selector = selector
         self._endpoint = endpoint
         self._taken: list[KernelAgentBinding] = []
 
@@ -45,7 +46,7 @@ class KernelRoom:
         self, index: int, need: Need, kernels: Sequence[int]
     ) -> list[KernelAgentBinding] | None:
         """Give the kernels of a need to an agent; None if they do not fit there after all."""
-        bound = self.agents.bind(index, need)
+        bound = self._selector.choose_devices(self.agents, index, need)
         if bound is None:
             return None
         data = self.agents.rows[index].data
@@ -102,7 +103,7 @@ def _place(
     # The look costs what ten kernels do.
     if len(needs) > MANY and any(agents.room_for(n, count) < count for n, count in alike(needs)):
         return None
-    room = KernelRoom(agents, session.request.constraints.endpoint)
+    room = KernelRoom(agents, session.request.constraints.endpoint, selector)
     placed: Placement | None = None
     try:
         bindings = mode.schedule(needs, room, selector)

@@ -47,6 +47,7 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
     A session that is refused stops nobody: its line sleeps, the others go on.
     """
     plan = Plan()
+    policy.selector.learn(snapshot.waiting.take_arrived())
     policy.scheduler.prioritize(snapshot.waiting.heads())
     # Kernels count, not sessions: a commit takes as long as what it writes.
     left = limit

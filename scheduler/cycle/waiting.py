@@ -61,6 +61,7 @@ class WaitingRoom:
         self._lines: dict[str, Line] = {}
         self._awake: set[str] = set()
         self._sleepers: dict[str, set[str]] = {}
+        self._arrived: list[WaitingSession] = []
 
     def __len__(self) -> int:
         return len(self._known)
@@ -78,8 +79,15 @@ class WaitingRoom:
             line = self._lines[session.request.id] = Line(session.request)
         self._push(line, session)
         line.waiting += 1
+        if not (session.attempt or session.rescues):
+            self._arrived.append(session)
         if line.verdict is None:
             self._awake.add(session.request.id)
+
+    def take_arrived(self) -> list[WaitingSession]:
+        """Who began to wait since this was asked last, for the first time in its life."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
     def discard(self, session: str) -> WaitingSession | None:
         """A session waits no more, whatever became of it."""

@@ -199,6 +199,16 @@ class Note(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Keep(Move):
+    """What the group's selector goes on from after a take-over."""
+
+    verb: ClassVar[str] = "keep"
+    group: str
+    selector: str  #: its name
+    text: str  #: what only the selector reads
+
+
+@dataclass(frozen=True, slots=True)
 class Reach(Move):
     """What the group's agents could hold when idle, after one was removed."""
 

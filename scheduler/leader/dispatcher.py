@@ -11,9 +11,10 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.cycle.waiting import Line, WaitingSession
-from scheduler.domain.moves import Note, Settle
+from scheduler.domain.moves import Move, Note, Settle
 from scheduler.domain.verdict import Verdict
 from scheduler.intake.board import PlacedSession
+from scheduler.leader.keeping import SelectorKeeper
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes
 from scheduler.leader.writer import BATCH, Batch, Writer
@@ -67,6 +68,8 @@ class SchedulerDispatcher:
         self._orders = orders
         self._now_ms = now_ms
         self._group = repositories.leader.term.group
+        self._keeper = SelectorKeeper(self._group, repositories.leader.kept)
+        self._keeper.hand_over(policy.selector)
         self._log = get_logger(group=self._group, term=repositories.leader.term.number)
         #: What was noted of a kind of request, and when; None: nothing is noted in Redis.
         self._noted: dict[str, tuple[Verdict | None, int] | None] = {}
@@ -109,7 +112,10 @@ class SchedulerDispatcher:
     def _send(self, plan: Plan) -> Commit:
         timeout = self._state.options.claim_timeout_ms
         written = [self._orders.place(placement, timeout) for placement in plan.placements]
-        moves = [move for move, _ in written]
+        moves: list[Move] = [move for move, _ in written]
+        if moves:
+            # Last: each placement is answered by the word at its place.
+            moves += self._keeper.due(self.policy.selector, self._now_ms())
         applying = self._writer.begin_place(moves) if moves else None
         return Commit(plan, [placed for _, placed in written], applying)
 
@@ -118,7 +124,8 @@ class SchedulerDispatcher:
         stale: list[tuple[Placement, str]] = []
         plan = commit.plan
         words = commit.applying.words() if commit.applying else []
-        for placement, placed, word in zip(plan.placements, commit.placed, words, strict=True):
+        placements = words[: len(plan.placements)]
+        for placement, placed, word in zip(plan.placements, commit.placed, placements, strict=True):
             if word in ("placed", "already"):
                 self._state.board.put(placed)
                 self._log.debug("session.placed", session=placed.id, agents=placed.agents)
@@ -214,6 +221,7 @@ class SchedulerDispatcher:
 
     def change_policy(self, policy: Policy) -> None:
         """Go on with other plugins or options."""
+        self._keeper.hand_over(policy.selector, self.policy.selector)
         self.policy = policy
         self._state.waiting.rank_anew(policy.scheduler.rank)
         self._state.waiting.wake_all()

@@ -52,9 +52,9 @@ class Replayed:
         return asdict(self)
 
 
-def check_selector(selector: str) -> None:
-    """Refuse a selector nobody installed, before anything is written. Raises UnknownPlugin."""
-    load_policy(ScalingGroupOpts(agent_selector=selector))
+def check_policy(options: Mapping[str, Any]) -> None:
+    """Refuse what is not installed, before anything is written. Raises UnknownPlugin, InvalidSetting."""
+    load_policy(ScalingGroupOpts(**options))
 
 
 def replay(stage: Stage, nodes: Sequence[Node], tasks: Sequence[Task], clock: Clock) -> Replayed:
@@ -87,7 +87,7 @@ def reason_of(verdict: Verdict, lacks: Iterable[str]) -> str:
 
 
 def _spec(task: Task) -> SessionSpec:
-    return SessionSpec(callable=_CALLABLE, name=task.name, slots=task.slots)
+    return SessionSpec(callable=_CALLABLE, name=task.name, slots=task.slots, labels=task.labels)
 
 
 def _refusals(stage: Stage, reign: StagedReign) -> dict[str, int]:
@@ -115,7 +115,4 @@ def _allocation(stage: Stage, nodes: Sequence[str]) -> list[Allocation]:
 
 def _note(naming: int) -> str:
     who = f"{naming} tasks name" if naming else "no task of this list names"
-    return (
-        "Shares per device are respected. Models that tasks ask for (gpu_spec) are not yet:"
-        f" {who} some."
-    )
+    return f"Shares per device and models that tasks ask for (gpu_spec) are respected: {who} some."

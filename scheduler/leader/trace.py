@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from scheduler.domain.constraints import MODEL
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.ids import has_control_characters, is_name
 from scheduler.domain.slots import DEVICE
@@ -41,6 +42,13 @@ class Task:
     slots: Mapping[str, str | int]
     models: str  #: the models it accepts, separated by |; empty for any
     created_at: int
+    seconds: int | None = None  #: how long it ran, where the list tells
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The models it accepts, in the words of a session; for a task without GPUs they say nothing."""
+        asks = any(name.startswith(f"{GPU}.") for name in self.slots)
+        return {f"{GPU}{MODEL}": self.models} if asks and self.models else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,17 @@ def _task(row: _Row) -> Task:
     slots |= _gpus(row)
     if not slots:
         row.refuse("cpu_milli", "the task asks for neither cpu, memory nor gpu")
-    return Task(name, slots, row.cells["gpu_spec"].strip(), row.number("creation_time"))
+    created_at = row.number("creation_time")
+    return Task(name, slots, row.cells["gpu_spec"].strip(), created_at, _ran(row, created_at))
+
+
+def _ran(row: _Row, created_at: int) -> int | None:
+    if not (row.cells.get("deletion_time") or "").strip():
+        return None
+    scheduled = (row.cells.get("scheduled_time") or "").strip()
+    ran = row.number("deletion_time") - (row.number("scheduled_time") if scheduled else created_at)
+    # What was deleted in the second in which it began ran for a moment, too.
+    return max(1, ran) if ran >= 0 else None
 
 
 def _gpus(row: _Row) -> dict[str, int]:

@@ -126,8 +126,16 @@ class AgentView(Protocol):
         """The models of an agent's devices, by family, or by device slot where they differ."""
         ...
 
+    def kernels_left(self, index: int) -> int:
+        """How many more kernels an agent takes, whatever they ask; 0 where it takes no work."""
+        ...
+
     def kernels_of_endpoint(self, index: int, endpoint: str) -> int:
         """How many kernels of a service an agent runs."""
+        ...
+
+    def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
+        """The device slots each kernel would get by the usual rule; None where they do not all fit."""
         ...
 
     @property
@@ -155,6 +163,30 @@ class AbstractAgentSelector(ABC):
     @abstractmethod
     def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
         """The agent for one kernel; None if no agent fits."""
+
+    def choose_devices(
+        self, view: AgentView, index: int, need: Need
+    ) -> Sequence[dict[str, int]] | None:
+        """The device slots each kernel of a need gets on the agent that was assigned.
+
+        None where they do not all fit. Unless overridden: shares go to the fullest device that has
+        room, whole devices are taken in the order of their indices.
+        """
+        return view.bind(index, need)
+
+    def learn(self, arrived: Sequence[Candidate]) -> None:  # noqa: B027 - most learn nothing
+        """Sessions began to wait since the last cycle; called before a cycle places anything."""
+
+    #: How old what is kept may be, ms; 0: it is written together with the placements it belongs to.
+    keep_every_ms: ClassVar[int] = 0
+
+    def state(self) -> str | None:
+        """What the next leader goes on from, as text; None where nothing needs to be kept."""
+        return None
+
+    def restore(self, text: str) -> None:
+        """Go on from what a selector of this name kept. Raises ValueError for what it cannot read."""
+        raise ValueError(f"{self.name} keeps nothing, got {text[:40]!r}")
 
 
 Assign = Callable[[AgentView, Need], int | None]

@@ -106,6 +106,10 @@ class Keys:
         """hash, request id -> the leader's last refusal as JSON; leader, while such sessions wait"""
         return f"{self.root}:group:{group}:verdicts"
 
+    def selector(self, group: str) -> str:
+        """hash, selector -> what it goes on from after a take-over; leader, with placements"""
+        return f"{self.root}:group:{group}:selector"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

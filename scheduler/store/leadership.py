@@ -158,6 +158,12 @@ class LeaderStore:
             found = self._client.hget(self._keys.group(self.term.group), "server")
         return cast("str | None", found) or ""
 
+    def kept(self, selector: str) -> str | None:
+        """What a selector of the group kept last."""
+        with speaking_to(self._client):
+            found = self._client.hget(self._keys.selector(self.term.group), selector)
+        return cast("str | None", found)
+
     def inbox_cursor(self) -> str:
         """Where to go on listening: behind what the last leader acted on, else with what comes now.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from scheduler.cycle.selectors.ranked import RankedAgentSelector
+from scheduler.cycle.selectors.ranked import Rank, RankedAgentSelector
+from scheduler.plugins.interfaces import AgentView, Need
 
 
 class DispersedAgentSelector(RankedAgentSelector):
@@ -12,5 +13,6 @@ class DispersedAgentSelector(RankedAgentSelector):
 
     name: ClassVar[str] = "dispersed"
 
-    def order(self, remaining: int) -> int:
-        return -remaining
+    def amounts(self, view: AgentView, index: int, need: Need) -> Rank:
+        free = view.free_by_family(index)
+        return tuple(-free.get(family, 0) for family in self.families(need))

@@ -13,8 +13,9 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.domain.errors import InvalidSetting
+from scheduler.cycle.selectors.priority import SlotPriority, in_order
 from scheduler.plugins.interfaces import AbstractAgentSelector, AgentView, Need
+from scheduler.plugins.options import SELECTOR_OPTS, PluginOptions, read_options
 
 #: Kinds of need whose ranking is kept; the one longest unused is dropped.
 _KEPT = 1024
@@ -31,25 +32,39 @@ class _Ranking:
         self.version = -1
 
 
+class RankedOptions(PluginOptions):
+    """What all ranking selectors may be told."""
+
+    #: Which slots are compared first; those that are not named follow: accelerators, cpu, mem, disk.
+    slot_priority: SlotPriority = ()
+    #: Agents with the fewest kernels of the session's endpoint come first of all.
+    enforce_spreading_endpoint_replica: bool = False
+
+
 class RankedAgentSelector(AbstractAgentSelector):
     """Chooses the agent with the lowest rank that has room; ties are broken by id."""
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
-        if opts:
-            raise InvalidSetting(
-                name="agent_selector_opts", problem=f"{self.name} has no option {min(opts)!r}"
-            )
+        self._opts = read_options(RankedOptions, opts, self.name, SELECTOR_OPTS)
         self._rankings: OrderedDict[tuple[object, ...], _Ranking] = OrderedDict()
 
     @abstractmethod
-    def order(self, remaining: int) -> int:
-        """The wish about what remains free of one slot family: lower ranks first."""
+    def amounts(self, view: AgentView, index: int, need: Need) -> Rank:
+        """What agents with equally few extra slots are compared by: lower ranks first."""
+
+    def families(self, need: Need) -> tuple[str, ...]:
+        """What a need asks for, in the order in which it is compared."""
+        return in_order(need.families, self._opts.slot_priority)
 
     def rank(self, view: AgentView, index: int, need: Need) -> Rank:
-        """Fewest slots that were not asked for, then what remains, accelerators before cpu before mem."""
+        """Fewest slots that were not asked for, then amounts; before both, replicas where they spread."""
         free = view.free_by_family(index)
         extras = sum(1 for family in free if family not in need.families)
-        return (extras, *[self.order(free.get(family, 0)) for family in need.families])
+        rank = (extras, *self.amounts(view, index, need))
+        endpoint = need.constraints.endpoint
+        if not (endpoint and self._opts.enforce_spreading_endpoint_replica):
+            return rank
+        return (view.kernels_of_endpoint(index, endpoint), *rank)
 
     def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
         ranking = self._ranking(view, need)

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from scheduler.domain.errors import InvalidSetting
 from scheduler.plugins.interfaces import AbstractScheduler, Candidate
+from scheduler.plugins.options import SCHEDULER_OPTS, PluginOptions, read_options
 
 
 class FifoScheduler(AbstractScheduler):
@@ -16,8 +16,7 @@ class FifoScheduler(AbstractScheduler):
     name: ClassVar[str] = "fifo"
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
-        if opts:
-            raise InvalidSetting(name="scheduler_opts", problem=f"fifo has no option {min(opts)!r}")
+        read_options(PluginOptions, opts, self.name, SCHEDULER_OPTS)
         self._heap: list[tuple[int, int, Candidate]] = []
 
     def rank(self, candidate: Candidate) -> tuple[int, ...]:

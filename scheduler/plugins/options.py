@@ -1,0 +1,41 @@
+"""Reads a plugin's options: by a pydantic model, with one sentence for what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from scheduler.domain.errors import InvalidSetting
+
+#: Which of a group's options hold those of a scheduler, and those of a selector.
+SCHEDULER_OPTS, SELECTOR_OPTS = "scheduler_opts", "agent_selector_opts"
+
+
+class PluginOptions(BaseModel):
+    """What a plugin may be told; the base of every plugin's own options, and those of one without any."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Options = TypeVar("Options", bound=PluginOptions)
+
+
+def read_options(
+    model: type[Options], opts: Mapping[str, Any], plugin: str, setting: str
+) -> Options:
+    """The options of a plugin. Raises InvalidSetting with the first thing that is wrong."""
+    try:
+        return model.model_validate(dict(opts))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields)) or "none"
+            problem = f"{plugin} has no option {name!r}; there are: {known}"
+        else:
+            says = first["msg"].removeprefix("Value error, ")
+            says = says[:1].lower() + says[1:]
+            problem = f"option {name!r} of {plugin}: {says}, got {first['input']!r:.80}"
+        raise InvalidSetting(name=setting, problem=problem) from error
