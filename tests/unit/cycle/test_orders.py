@@ -215,7 +215,7 @@ def test_what_another_version_kept_is_not_taken_in(
     selector = plugin({})
     before = selector.state()
 
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         selector.restore(text)
 
     assert before == selector.state()
