@@ -14,8 +14,8 @@ from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.group import DEFAULT_GROUP, ScalingGroupOpts
-from scheduler.domain.slots import DEVICE
 from scheduler.domain.request import request_of
+from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
 from scheduler.leader.reign import load_policy
 from scheduler.leader.trace import GPU, Node, Task

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from scheduler.cycle.selectors.arrivals import Arrivals
-from scheduler.cycle.selectors.asked import asked_of
+from scheduler.cycle.selectors.asked import Asked, asked_of
 from scheduler.cycle.selectors.fleet import Fleet, Ints
 from scheduler.cycle.selectors.growth import Growth, Weights
 from scheduler.domain.constraints import Constraints
@@ -45,7 +45,8 @@ class FragmentationOptions(PluginOptions):
 class _Standing:
     """What each agent would cost one kind of need, and which device it would give."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked | None) -> None:
+        self.asked = asked  #: None: it is looked at agent by agent
         self.costs: Ints = np.empty(0, dtype=np.int64)
         self.devices: Ints = np.empty(0, dtype=np.int64)
         self.seen = -1
@@ -96,11 +97,11 @@ class FragmentationAgentSelector(AbstractAgentSelector):
     def choose_devices(
         self, view: AgentView, index: int, need: Need
     ) -> Sequence[dict[str, int]] | None:
-        asked = asked_of(need)
+        standing = self._standing(view, need)
+        asked = standing.asked
         if asked is None or not asked.is_share:
             return view.bind(index, need)
-        device = self._standing(view, need).devices[index]
-        return [{**asked.plain, self._fleet.names[index][device]: asked.share}]
+        return [{**asked.plain, self._fleet.names[index][standing.devices[index]]: asked.share}]
 
     def _standing(self, view: AgentView, need: Need) -> _Standing:
         fleet = self._fleet
@@ -111,7 +112,7 @@ class FragmentationAgentSelector(AbstractAgentSelector):
             self._epoch += 1
         standing = self._standings.get(need.key)
         if standing is None:
-            standing = self._standings[need.key] = _Standing()
+            standing = self._standings[need.key] = _Standing(asked_of(need))
             if len(self._standings) > _KEPT:
                 self._standings.popitem(last=False)
         self._standings.move_to_end(need.key)
@@ -128,7 +129,7 @@ class FragmentationAgentSelector(AbstractAgentSelector):
 
     def _look(self, view: AgentView, need: Need, rows: Ints, standing: _Standing) -> None:
         """Work out what these agents would cost."""
-        asked = asked_of(need)
+        asked = standing.asked
         if asked is None:
             self._look_at_each(view, need, rows, standing)
             return

@@ -72,20 +72,34 @@ class Growth:
                 free[0, column] -= amount
                 pressed += float(self._pressure[fleet.pool[index, column]]) * amount
         cpu = taken.get("cpu", 0)
-        before, after = self._usable(rows, 0, fleet.free[rows]), self._usable(rows, cpu, free)
         milli = np.array([int(fleet.free[index].sum() - free.sum())])
-        found = (before - after) * self._scale + self._shortage(rows, cpu, milli) + pressed
+        lost = self._lost(rows, cpu, free)
+        found = lost * self._scale + self._shortage(rows, cpu, milli) + pressed
         return int(_rounded(found)[0])
 
-    def _usable(self, rows: Ints, cpu: int, free: Ints) -> Ints:
+    def _usable(self, rows: Ints, cpu: int, free: Ints, whole: Ints) -> Ints:
         """Usable milli, times the weight of all kinds, with so much cpu less and these free devices."""
         if not self._pools.size:
             return np.zeros(len(rows), dtype=np.int64)
-        level, pool = self._level(rows, cpu), self._fleet.pool[rows]
-        one: Ints = self._table.one[pool, level[:, None], free].sum(axis=1)
-        whole = ((free >= DEVICE)[:, :, None] & (pool[:, :, None] == self._pools)).sum(axis=1)
-        several: Ints = self._table.several[self._pools, level[:, None], whole].sum(axis=1)
+        level = self._level(rows, cpu)[:, None]
+        one: Ints = self._table.one[self._fleet.pool[rows], level, free].sum(axis=1)
+        several: Ints = self._table.several[self._pools, level, whole].sum(axis=1)
         return one + several
+
+    def _lost_by_cpu(self, rows: Ints, cpu: int) -> Ints:
+        """What becomes unusable where only cpu is taken."""
+        free, whole = self._fleet.free[rows], self._whole(rows)
+        return self._usable(rows, 0, free, whole) - self._usable(rows, cpu, free, whole)
+
+    def _lost(self, rows: Ints, cpu: int, left: Ints) -> Ints:
+        """What becomes unusable where cpu is taken, and so much is left free of each device."""
+        free, whole, pool = self._fleet.free[rows], self._whole(rows), self._fleet.pool[rows]
+        filled = (free >= DEVICE) & (left < DEVICE)
+        fewer = whole - (filled[:, :, None] & (pool[:, :, None] == self._pools)).sum(axis=1)
+        return self._usable(rows, 0, free, whole) - self._usable(rows, cpu, left, fewer)
+
+    def _whole(self, rows: Ints) -> Ints:
+        return self._fleet.whole[rows, : len(self._pools)]
 
     def _level(self, rows: Ints, cpu: int) -> Ints:
         return self._table.level(self._fleet.cpu[rows] - cpu)
@@ -100,8 +114,8 @@ class Growth:
         return self._shortage_weight * (after - before)
 
     def _of_plain(self, asked: Asked, rows: Ints) -> Ints:
-        cpu, free = asked.plain.get("cpu", 0), self._fleet.free[rows]
-        lost = self._usable(rows, 0, free) - self._usable(rows, cpu, free)
+        cpu = asked.plain.get("cpu", 0)
+        lost = self._lost_by_cpu(rows, cpu)
         return _rounded(lost * self._scale + self._shortage(rows, cpu, 0))
 
     def _of_devices(self, asked: Asked, rows: Ints, accepted: Bools) -> Ints:
@@ -110,7 +124,7 @@ class Growth:
         free, pool = fleet.free[rows], fleet.pool[rows]
         idle = accepted[pool] & (free >= DEVICE)
         taken = idle & (idle.cumsum(axis=1) <= asked.count)
-        lost = self._usable(rows, 0, free) - self._usable(rows, cpu, np.where(taken, 0, free))
+        lost = self._lost(rows, cpu, np.where(taken, 0, free))
         pressed = (self._pressure[pool] * taken).sum(axis=1) * DEVICE
         return _rounded(lost * self._scale + self._shortage(rows, cpu, asked.milli) + pressed)
 
@@ -119,7 +133,7 @@ class Growth:
         fleet, cpu, share = self._fleet, asked.plain.get("cpu", 0), asked.share
         free, pool, table = fleet.free[rows], fleet.pool[rows], self._table
         level = self._level(rows, cpu)[:, None]
-        lost = (self._usable(rows, 0, free) - self._usable(rows, cpu, free))[:, None]
+        lost = self._lost_by_cpu(rows, cpu)[:, None]
         left = np.maximum(0, free - share)
         lost = lost + table.one[pool, level, free] - table.one[pool, level, left]
         whole = np.take_along_axis(fleet.whole[rows], pool, axis=1)

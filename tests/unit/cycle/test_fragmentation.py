@@ -15,6 +15,7 @@ from scheduler.cycle.scheduler import propose
 from scheduler.cycle.selectors.arrivals import Arrivals, Kind, kinds_of
 from scheduler.cycle.selectors.fragmentation import FragmentationAgentSelector
 from scheduler.cycle.selectors.usable import cpu_per_device
+from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import Constraints
 from scheduler.domain.slots import DEVICE
@@ -32,6 +33,9 @@ NEEDS = (
     Need.of([{"mem": 64, "cuda.shares": 1000}]),
     Need.of([{"cpu": 500, "cuda.shares": 300}] * 2),
     Need.of([{"cpu": 500, "cuda.shares": 300, "rocm.shares": 100}]),
+    Need.of([{"cpu": 500, "cuda.shares": 300}], ONLY_A),
+    Need.of([{"cpu": 500, "cuda.device": 2}], ONLY_A),
+    Need.of([{"cpu": 500, "cuda.shares": 500}], Constraints(agents=("a1", "a3"))),
 )
 
 
@@ -54,6 +58,12 @@ def machine(
     )
 
 
+def arrived(need: Need, seq: int | None = None) -> WaitingSession:
+    """A session that asks for this."""
+    asked = replace(request(), kernels=need.kernels, constraints=need.constraints)
+    return waiting(asked, seq=seq)
+
+
 def taught(
     counts: Mapping[int, int], opts: Mapping[str, float] = FGD, needs: Sequence[Need] = NEEDS
 ) -> FragmentationAgentSelector:
@@ -65,7 +75,7 @@ def taught(
 
 def _learned(counts: Mapping[int, int], needs: Sequence[Need]) -> Arrivals:
     arrivals = Arrivals(10**6)
-    arrivals.learn([(waiting(), needs[n]) for n, count in counts.items() for _ in range(count)])
+    arrivals.learn([arrived(needs[n]) for n, count in counts.items() for _ in range(count)])
     return arrivals
 
 
@@ -255,21 +265,21 @@ def test_who_can_go_anywhere_keeps_off_the_models_that_others_must_have() -> Non
 
 def test_popularity_is_taken_into_use_at_growing_steps_and_old_arrivals_fade() -> None:
     arrivals = Arrivals(1_000)
-    used = [n for n in range(1, 1_301) if arrivals.learn([(waiting(seq=n), NEEDS[1])])]
+    used = [n for n in range(1, 1_301) if arrivals.learn([arrived(NEEDS[1], n)])]
 
     assert [1, 10, 30, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000] == used[:13]
     assert arrivals.total < 1_000
-    assert {kinds_of(NEEDS[1])[0]: arrivals.total} == arrivals.counts
+    assert {kinds_of(arrived(NEEDS[1]).request)[0]: arrivals.total} == arrivals.counts
 
 
 def test_a_selector_that_is_restored_counts_nobody_twice() -> None:
     """X13: sessions that waited when a term ended arrive again in the next."""
     before, after = FragmentationAgentSelector({}), FragmentationAgentSelector({})
-    arrived = [(waiting(seq=number), NEEDS[2]) for number in range(1, 6)]
-    before.learn(arrived)
+    came = [arrived(NEEDS[2], number) for number in range(1, 6)]
+    before.learn(came)
 
     after.restore(before.state() or "")
-    after.learn([*arrived[2:], (waiting(seq=6), NEEDS[2])])
+    after.learn([*came[2:], arrived(NEEDS[2], 6)])
 
     assert 6 == json.loads(after.state() or "")["kinds"][0][-1]
 
@@ -277,12 +287,12 @@ def test_a_selector_that_is_restored_counts_nobody_twice() -> None:
 def test_kinds_beyond_what_is_told_apart_are_forgotten_rarest_first() -> None:
     arrivals = Arrivals(10**6)
     common = Need.of([{"cpu": 1, "cuda.shares": 1}])
-    arrivals.learn([(waiting(), common)] * 3)
+    arrivals.learn([arrived(common)] * 3)
     many = [Need.of([{"cpu": n, "cuda.shares": 500}]) for n in range(1, 700)]
-    arrivals.learn([(waiting(), need) for need in many])
+    arrivals.learn([arrived(need) for need in many])
 
     assert 256 == len(arrivals.counts)
-    assert 3 == arrivals.counts[kinds_of(common)[0]]
+    assert 3 == arrivals.counts[kinds_of(arrived(common).request)[0]]
 
 
 def test_more_amounts_of_cpu_than_the_tables_tell_apart_are_rounded_up() -> None:
