@@ -348,14 +348,8 @@ class LeadershipRepository:
     def elect(self, group: str, nonce: str, holder: str, connection: str) -> Term | None:
         """Begin a term for who holds the lock; None when somebody else does."""
         with speaking_to(self._client):
-            word, *rest = _ELECT(
-                self._client,
-                self._keys.root,
-                group=group,
-                nonce=nonce,
-                holder=holder,
-                connection=connection,
-            )
+            arguments = {"nonce": nonce, "holder": holder, "connection": connection}
+            word, *rest = _ELECT(self._client, self._keys.root, group=group, **arguments)
         return Term(group, int(rest[0]), nonce, holder) if word == "elected" else None
 
     def publish_connection(self, group: str, nonce: str, connection: str) -> None:

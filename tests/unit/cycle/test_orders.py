@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,7 +165,8 @@ def test_round_robin_passes_over_who_has_no_room_and_takes_in_who_joins() -> Non
 
 
 def test_round_robin_has_one_place_per_architecture() -> None:
-    view, selector = table([agent(name) for name in "abc"]), RoundRobinAgentSelector({})
+    view = table([replace(agent(name), architecture="aarch64") for name in "abc"])
+    selector = RoundRobinAgentSelector({})
     arm = Need.of([{"cpu": 10}], Constraints(architecture="aarch64"))
 
     assert [*"aabb"] == [place(selector, view, need) for need in (CPU, arm, CPU, arm)]
