@@ -106,12 +106,17 @@ class Arrivals:
         if not isinstance(found, Mapping) or found.get("version") != _VERSION:
             raise ValueError(f"it is not of version {_VERSION}")
         try:
-            self.counts = {
+            counts = {
                 Kind(int(cpu), str(family), int(share), int(count), tuple(models)): int(n)
                 for cpu, family, share, count, models, n in found["kinds"]
             }
-            self._known = self._seen = int(found["seen"])
+            seen = int(found["seen"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"it cannot be read: {error!r}") from error
-        self.total = sum(self.counts.values())
+        for kind, n in counts.items():
+            # They become places in tables.
+            if not (kind.cpu >= 0 and 0 < kind.share <= DEVICE and kind.count > 0 and n > 0):
+                raise ValueError(f"it counts {n} of what nobody can ask for: {kind}")
+        self.counts, self.total = counts, sum(counts.values())
+        self._known = self._seen = seen
         self._next = 0

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from scheduler.cycle.selectors.arrivals import Arrivals
@@ -48,7 +49,7 @@ class _Standing:
     def __init__(self, asked: Asked | None) -> None:
         self.asked = asked  #: None: it is looked at agent by agent
         self.costs: Ints = np.empty(0, dtype=np.int64)
-        self.devices: Ints = np.empty(0, dtype=np.int64)
+        self.devices: NDArray[np.int16] = np.empty(0, dtype=np.int16)
         self.seen = -1
         self.epoch = -1
 
@@ -118,7 +119,7 @@ class FragmentationAgentSelector(AbstractAgentSelector):
         self._standings.move_to_end(need.key)
         if standing.epoch != self._epoch or len(standing.costs) != len(fleet):
             standing.costs = np.full(len(fleet), _NEVER, dtype=np.int64)
-            standing.devices = np.zeros(len(fleet), dtype=np.int64)
+            standing.devices = np.zeros(len(fleet), dtype=np.int16)
             standing.epoch, standing.seen = self._epoch, -1
         if standing.seen != fleet.now:
             rows = np.flatnonzero(fleet.stamp[: len(fleet)] > standing.seen)

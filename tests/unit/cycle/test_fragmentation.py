@@ -251,6 +251,19 @@ def test_a_share_goes_where_the_rest_stays_usable() -> None:
     assert [{"cpu": 100, "cuda.0": 300}] == view.bind(0, small)
 
 
+def test_what_is_placed_holds_the_device_that_the_selector_chose() -> None:
+    """X13: not the one that the allocator would take."""
+    halves = {"cpu": 8000, "mem": 8192, "cuda.0": 310, "cuda.1": 650}
+    small = arrived(Need.of([{"cpu": 100, "cuda.shares": 300}]))
+    made = snapshot([replace(machine("a", devices=2), free=halves)], [small])
+    selector = taught({0: 99}, FGD, [Need.of([{"cpu": 100, "cuda.shares": 310}])])
+
+    plan = propose(made, policy(selector), limit=10)
+
+    assert {"cpu": 100, "cuda.1": 300} == plan.placements[0].bindings[0].slots
+    assert (310, 350) == (made.agents.rows[0].free["cuda.0"], made.agents.rows[0].free["cuda.1"])
+
+
 def test_who_can_go_anywhere_keeps_off_the_models_that_others_must_have() -> None:
     """X13: model pressure."""
     view = table([machine("a", model="A"), machine("b", model="B")])

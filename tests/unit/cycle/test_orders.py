@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.agents import AgentTable
+from scheduler.cycle.scheduler import propose
 from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.selectors.fragmentation import FragmentationAgentSelector
@@ -21,7 +22,7 @@ from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.group import ScalingGroupOpts
 from scheduler.plugins.interfaces import AbstractAgentSelector, Need
 from scheduler.plugins.loading import load_agent_selector
-from tests.unit.cycle.made import agent, table
+from tests.unit.cycle.made import agent, policy, request, snapshot, table, waiting
 
 CPU = Need.of([{"cpu": 1000}])
 SHARE = Need.of([{"cpu": 100, "mem": 1, "cuda.shares": 100}])
@@ -121,6 +122,17 @@ def test_replicas_of_an_endpoint_are_spread_where_that_is_asked(
     assert ("a", "a") == (chosen(plugin(spread), view, other), chosen(plugin(spread), view))
 
 
+def test_replicas_that_are_placed_count_for_the_next() -> None:
+    """K3: two agents with room for all get two of four replicas each."""
+    chat = replace(request(), constraints=Constraints(endpoint="chat"))
+    made = snapshot([agent("a"), agent("b")], [waiting(chat) for _ in range(4)])
+    spread = ConcentratedAgentSelector({"enforce_spreading_endpoint_replica": True})
+
+    plan = propose(made, policy(spread), limit=10)
+
+    assert [*"abab"] == [placement.bindings[0].agent for placement in plan.placements]
+
+
 @pytest.mark.parametrize(
     ("name", "opts", "says"),
     [
@@ -209,7 +221,16 @@ def test_round_robin_stays_even_over_take_overs(
 
 @pytest.mark.parametrize("plugin", [RoundRobinAgentSelector, FragmentationAgentSelector])
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"version":0}', '{"version":1}', '{"version":1,"last":[],"kinds":3}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version":0}',
+        '{"version":1}',
+        '{"version":1,"last":[],"kinds":3}',
+        '{"version":1,"seen":1,"kinds":[[1000,"cuda",5000,1,[],1]]}',
+    ],
 )
 def test_what_another_version_kept_is_not_taken_in(
     plugin: type[AbstractAgentSelector], text: str
