@@ -19,7 +19,7 @@ from scheduler.cycle.selectors.arrivals import Arrivals
 from scheduler.cycle.selectors.asked import Asked, asked_of
 from scheduler.cycle.selectors.fleet import Fleet, Ints
 from scheduler.cycle.selectors.growth import Growth, Weights
-from scheduler.domain.constraints import Constraints
+from scheduler.domain.constraints import MODEL, Constraints
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
     AgentView,
@@ -151,10 +151,6 @@ class FragmentationAgentSelector(AbstractAgentSelector):
 
 def _told_by_pools(asked: Asked, constraints: Constraints) -> bool:
     """Whether the models of its own devices are all that a need is particular about."""
-    others = (
-        constraints.required
-        or constraints.preferred_labels
-        or constraints.architecture
-        or constraints.agents
-    )
-    return not others and constraints.models.keys() <= {asked.family}
+    if constraints.preferred_labels or constraints.architecture or constraints.agents:
+        return False
+    return all(name == f"{asked.family}{MODEL}" for name, _ in constraints.labels)
