@@ -56,6 +56,19 @@ _OPTIONS = (
     click.option("--name", default="", help="For people."),
     click.option("--keypair", metavar="NAME", help="Whose limits it counts against."),
     click.option(
+        "--scope",
+        "scopes",
+        type=assignment,
+        multiple=True,
+        metavar="KIND=NAME",
+        help="A further owner of limits, as user=alice or group=vision; may be repeated.",
+    ),
+    click.option(
+        "--private",
+        is_flag=True,
+        help="Counts against the limit of private sessions of its keypair, and against no other.",
+    ),
+    click.option(
         "--depends-on",
         multiple=True,
         metavar="ID",
@@ -193,7 +206,7 @@ def _spec(asked: Mapping[str, Any], now_ms: int) -> SessionSpec:
     """What was asked, without what was left out. Raises InvalidSpec."""
     said = {name: value for name, value in asked.items() if value is not None}
     said["command"] = list(asked["command"]) or None
-    for name in ("env", "labels", "preferred_labels"):
+    for name in ("env", "labels", "preferred_labels", "scopes"):
         said[name] = _once(name, asked[name])
     only, rather = said.pop("only_agents"), said.pop("preferred_agents")
     if only and rather:
@@ -209,6 +222,8 @@ def _once(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     found = dict(pairs)
     if name != "env" and len(found) < len(pairs):
         twice = next(label for i, (label, _) in enumerate(pairs) if label in dict(pairs[:i]))
+        if name == "scopes":
+            raise InvalidSpec(problem=f"scope {twice} is given twice; a session has one of a kind")
         raise InvalidSpec(problem=f"label {twice} is given twice; write {twice}=a|b for a or b")
     return found
 

@@ -71,6 +71,7 @@ class AgentTable:
         self._changes: list[int] = []
         self._changes_from = 0
         self._shapes: list[dict[str, int]] | None = None
+        self._capacity: dict[str, int] | None = None
         self._filters = Filters(self.rows)
         #: Whether an idle agent could hold a need, by its key; forgotten with the shapes.
         self._holdable: dict[tuple[object, ...], bool] = {}
@@ -124,7 +125,7 @@ class AgentTable:
 
     def _identify(self, index: int) -> None:
         """An agent came, went, or is another one than it was."""
-        self._shapes = None
+        self._shapes = self._capacity = None
         self._holdable.clear()
         self._filters.update(index)
         self._touch(index)
@@ -324,6 +325,15 @@ class AgentTable:
         return (
             None if version < self._changes_from else self._changes[version - self._changes_from :]
         )
+
+    @property
+    def total_capacity(self) -> Mapping[str, int]:
+        """Slots of all agents by family, of silent and drained ones too: what shares are of."""
+        if self._capacity is None:
+            self._capacity = dict(
+                sum((Counter(slot_math.by_family(r.data.capacity)) for r in self.rows), Counter())
+            )
+        return self._capacity
 
     def shapes(self) -> list[dict[str, int]]:
         """The largest idle agents, drained and silent ones included: what submits are measured against."""

@@ -12,7 +12,7 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
-from scheduler.domain.verdict import ADMIT, Cure, Verdict
+from scheduler.domain.verdict import ADMIT, Cure, Failure, Verdict
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
     AbstractClusterMode,
@@ -48,7 +48,7 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
     """
     plan = Plan()
     policy.selector.learn(snapshot.waiting.take_arrived())
-    policy.scheduler.prioritize(snapshot.waiting.heads())
+    policy.scheduler.prioritize(snapshot.context, snapshot.waiting.heads())
     # Kernels count, not sessions: a commit takes as long as what it writes.
     left = limit
     while left > 0:
@@ -61,7 +61,7 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
         if verdict.admits:
             placement, verdict = _try(session, snapshot, policy)
             if placement is not None:
-                snapshot.hold(session.request.scopes, +1)
+                snapshot.hold(session.request, +1)
                 plan.placements.append(placement)
                 left -= len(placement.bindings)
                 policy.scheduler.update_allocation(session, snapshot.waiting.successor(session))
@@ -77,29 +77,23 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
 def examine(
     session: WaitingSession, snapshot: Snapshot, validators: Sequence[AbstractValidator]
 ) -> Verdict:
-    """Ask every validator; the refusals of all of them as one verdict, or ADMIT."""
+    """Ask every validator, and keep what each of them refuses."""
     context = ValidatorContext(
         session=session.id,
         request=session.request,
         now_ms=snapshot.now_ms,
         scopes=snapshot.scope_use(session.request.scopes),
     )
-    failures: list[tuple[str, SchedulerValidationError]] = []
+    failures: list[Failure] = []
     for validator in validators:
         try:
             validator.validate(context)
         except SchedulerValidationError as error:
-            failures.append((validator.name, error))
+            failures.append(Failure(validator.name, str(error), error.cures))
         except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, and stops nobody else
             broken = f"this rule is broken: {type(error).__name__}: {error}"
-            failures.append((validator.name, SchedulerValidationError(broken)))
-    if not failures:
-        return ADMIT
-    return Verdict.blocked(
-        ", ".join(name for name, _ in failures),
-        "; ".join(str(error) for _, error in failures),
-        *[cure for _, error in failures for cure in error.cures],
-    )
+            failures.append(Failure(validator.name, broken))
+    return Verdict(tuple(failures)) if failures else ADMIT
 
 
 def _try(
@@ -134,7 +128,7 @@ def withdraw(snapshot: Snapshot, placement: Placement) -> None:
     for binding in placement.bindings:
         endpoint = placement.session.request.constraints.endpoint
         snapshot.agents.give(binding.agent, binding.slots, endpoint)
-    snapshot.hold(placement.session.request.scopes, -1)
+    snapshot.hold(placement.session.request, -1)
 
 
 def no_room(needs: Sequence[Need]) -> Verdict:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.waiting import WaitingRoom
+from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
-from scheduler.plugins.interfaces import ScopeUse
+from scheduler.plugins.interfaces import SchedulingContext, ScopeUse
 
 #: The event that wakes whoever found no room on any agent.
 AGENTS = "agents"
@@ -28,14 +29,23 @@ class Snapshot:
     waiting: WaitingRoom
     scopes: dict[Scope, ScopeUse] = field(default_factory=dict)
     now_ms: int = 0
+    held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
+
+    @property
+    def context(self) -> SchedulingContext:
+        """What schedulers order by; the same mappings as here, which go on to change."""
+        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held)
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""
         return {scope: self.scopes.get(scope, _UNKNOWN) for scope in scopes}
 
-    def hold(self, scopes: Iterable[Scope], sign: int) -> None:
-        """One session more or less holds these scopes; less wakes who waits for them."""
-        for scope in scopes:
+    def hold(self, request: Request, sign: int) -> None:
+        """One session more or less is placed; less wakes who waits for one of its scopes."""
+        held = self.held.setdefault(request.owner, {})
+        for family, amount in request.families.items():
+            held[family] = max(0, held.get(family, 0) + sign * amount)
+        for scope in request.scopes:
             use = self.scopes.get(scope, _UNKNOWN)
             self.scopes[scope] = ScopeUse(use.max_sessions, max(0, use.used + sign))
             if sign < 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from scheduler.domain import slots as slot_math
 from scheduler.domain.constraints import ANYWHERE, Constraints, read_constraints
-from scheduler.domain.scope import GLOBAL, Scope
+from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
     ClusterMode,
@@ -37,6 +37,9 @@ class Request:
     retries: int
     on_lost: OnLost
     constraints: Constraints = ANYWHERE
+    families: Mapping[str, int] = field(default_factory=dict)  #: slots of all kernels by family
+    owner: str = ""  #: whose share of the group it uses: its user, else its keypair
+    keypair: str = ""
 
     @property
     def known(self) -> bool:
@@ -80,7 +83,7 @@ def request_of(spec: SessionSpec) -> Request:
         spec.cluster_mode,
         spec.session_type,
         spec.private,
-        spec.keypair,
+        (spec.keypair, tuple(spec.scopes.items())),
         _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
         spec.retries,
         spec.on_lost,
@@ -100,17 +103,17 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     mode: str,
     kind: str,
     private: bool,  # noqa: FBT001 - a fact of the spec, not a switch
-    keypair: str | None,
+    owners: tuple[str | None, tuple[tuple[str, str], ...]],
     timeout_ms: int,
     retries: int,
     on_lost: str,
 ) -> Request:
     asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in slots]
-    scopes = [list(GLOBAL)] + ([["keypair", keypair]] if keypair is not None else [])
+    keypair, named = owners
     text = json.dumps(
         {
             "kernels": asked * size,
-            "scopes": scopes,
+            "scopes": _scopes(keypair, dict(named), private=private),
             "cluster_mode": mode,
             "session_type": SessionType(kind),
             "private": private,
@@ -119,11 +122,21 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
             "on_lost": OnLost(on_lost),
             # Left out where there are none: a request that was stored before there were any reads the same.
             **({"constraints": found} if (found := constraints.as_json()) else {}),
+            # Its scopes do not tell it.
+            **({"keypair": keypair} if private and keypair else {}),
         },
         separators=(",", ":"),
         ensure_ascii=False,
     )
     return parse_request_text(text)
+
+
+def _scopes(keypair: str | None, named: Mapping[str, str], *, private: bool) -> list[list[str]]:
+    """The scopes a session holds while it is placed, in one order."""
+    if private:
+        return [["private", keypair or named.get("user") or GLOBAL_NAME]]
+    held = {**named, "global": GLOBAL_NAME} | ({"keypair": keypair} if keypair is not None else {})
+    return [[kind, held[kind]] for kind in KINDS if kind in held]
 
 
 def lost_request(request: str) -> Request:
@@ -147,11 +160,14 @@ def lost_request(request: str) -> Request:
 def parse_request_text(text: str) -> Request:
     """Read a stored request."""
     found = json.loads(text)
+    scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
+    named = dict(scopes)
+    keypair = found.get("keypair") or named.get("keypair", "")
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
         kernels=tuple(found["kernels"]),
-        scopes=tuple(Scope(kind, name) for kind, name in found["scopes"]),
+        scopes=scopes,
         cluster_mode=found["cluster_mode"],
         session_type=SessionType(found["session_type"]),
         private=found["private"],
@@ -159,4 +175,7 @@ def parse_request_text(text: str) -> Request:
         retries=found["retries"],
         on_lost=OnLost(found["on_lost"]),
         constraints=read_constraints(found.get("constraints")),
+        families=slot_math.asked_by_family(found["kernels"]),
+        owner=named.get("user") or keypair,
+        keypair=keypair,
     )

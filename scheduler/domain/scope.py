@@ -13,7 +13,8 @@ from scheduler.domain.spelling import meant
 GLOBAL_NAME = "global"
 #: Characters of what people call things: scopes, sessions, idempotency keys.
 LONGEST_NAME = 256
-KINDS = ("global", "domain", "group", "user", "keypair", "office", "role", "pool")
+#: A private session holds the scope ``private`` of its keypair, and no other.
+KINDS = ("global", "domain", "group", "user", "keypair", "private", "office", "role", "pool")
 
 
 class Scope(NamedTuple):

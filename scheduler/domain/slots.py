@@ -222,6 +222,17 @@ def by_family(slots: Slots) -> dict[str, int]:
     return summed
 
 
+def asked_by_family(requests: Iterable[Slots]) -> dict[str, int]:
+    """What several kernels ask for, summed by family: ``cuda.shares`` and ``cuda.device`` are milli of cuda."""
+    summed: dict[str, int] = {}
+    for request in requests:
+        for name, value in request.items():
+            family, _, kind = name.partition(".")
+            milli = value * DEVICE if kind == "device" else value
+            summed[family] = summed.get(family, 0) + milli
+    return summed
+
+
 def total(requests: Iterable[Slots]) -> dict[str, int]:
     """What several kernels need together on one agent: sums, but the largest share, which one device must hold."""
     summed: dict[str, int] = {}

@@ -48,6 +48,7 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "group": (str, "a text"),
     "name": (str, "a text"),
     "keypair": ((str, type(None)), "a text"),
+    "scopes": (Mapping, 'a mapping of kind to name such as {"user": "alice"}'),
     "depends_on": ((list, tuple), "a list of sessions or their ids"),
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
@@ -109,7 +110,8 @@ class SessionSpec:
     ``command`` (a list of words). ``slots`` are per kernel, as in ``{"cpu": "1", "mem": "256MiB"}``;
     ``kernels`` are the slots of each kernel, where they differ. ``labels``, ``architecture`` and
     ``agents`` say where it may run, ``preferred_labels`` and ``agents_strict=False`` where it would
-    rather run (``docs/placement.md``).
+    rather run (``docs/placement.md``). ``keypair`` and ``scopes`` (``{"user": "alice", "group":
+    "vision"}``, one name per kind) say whose limits it counts against.
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -134,6 +136,7 @@ class SessionSpec:
     name: str = ""
     priority: int = DEFAULT_PRIORITY
     keypair: str | None = None
+    scopes: Mapping[str, str] = field(default_factory=dict)
     depends_on: Sequence[str] = ()
     timeout: str | float | timedelta = DEFAULT_TIMEOUT
     retries: int = 0
@@ -257,6 +260,8 @@ class SessionSpec:
             raise InvalidSpec(problem="a name has at most 256 characters and no control characters")
         if self.keypair is not None:
             parse_scope("keypair", self.keypair)
+        for kind, name in self.scopes.items():
+            _check_scope(kind, name)
         key = self.idempotency_key
         if key is not None and (not key or len(key) > LONGEST_NAME or has_control_characters(key)):
             raise InvalidSpec(
@@ -271,6 +276,17 @@ class SessionSpec:
         for parent in self.depends_on:
             if not is_session_id(str(parent)):
                 raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
+
+
+def _check_scope(kind: object, name: object) -> None:
+    """One scope a session asks to count against; those it always has are not asked for."""
+    if kind in ("global", "private"):
+        raise InvalidSpec(problem=f"scope {kind} is not chosen: every session it is for has it")
+    if kind == "keypair":
+        raise InvalidSpec(problem="scope keypair has a field of its own: keypair")
+    if not isinstance(name, str):
+        raise InvalidSpec(problem=f"scope {shown(kind)} must have a text as its name")
+    parse_scope(str(kind), name)
 
 
 def _is_list_of_text(value: object) -> bool:

@@ -1,8 +1,8 @@
-"""The answer of a rule: admit, or no, by whom, why, and what could change it."""
+"""The answer of the rules about a session: admit, or no, by whom, why, and what could change it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,18 +14,44 @@ class Cure:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One rule's answer about one session."""
+class Failure:
+    """One rule's no."""
 
-    admits: bool
-    by: str = ""
-    reason: str = ""
-    cures: tuple[Cure, ...] = field(default=())
+    by: str  #: the rule's name
+    reason: str
+    cures: tuple[Cure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all rules said of one session: nothing is admission."""
+
+    failures: tuple[Failure, ...] = ()
 
     @classmethod
     def blocked(cls, by: str, reason: str, *cures: Cure) -> Verdict:
-        """No, for this reason, until one of these."""
-        return cls(admits=False, by=by, reason=reason, cures=cures)
+        """No, for one reason, until one of these."""
+        return cls((Failure(by, reason, cures),))
+
+    @property
+    def admits(self) -> bool:
+        """Whether nobody refused it."""
+        return not self.failures
+
+    @property
+    def by(self) -> str:
+        """Who refused it, as a list for people."""
+        return ", ".join(failure.by for failure in self.failures)
+
+    @property
+    def reason(self) -> str:
+        """All reasons in one line."""
+        return "; ".join(failure.reason for failure in self.failures)
+
+    @property
+    def cures(self) -> tuple[Cure, ...]:
+        """The cures of all failures."""
+        return tuple(cure for failure in self.failures for cure in failure.cures)
 
 
-ADMIT = Verdict(admits=True)
+ADMIT = Verdict()

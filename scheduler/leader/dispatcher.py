@@ -206,18 +206,17 @@ class SchedulerDispatcher:
         self._writer.write(batch)
 
     def _text(self, verdict: Verdict, line: Line) -> str:
-        reason = verdict.reason
-        if verdict.by == NO_ROOM:
-            reason = word_no_room(line.needs, self._state.agents)
-        return json.dumps(
+        failures = [
             {
-                "by": verdict.by,
-                "reason": reason,
-                "cures": [cure.says for cure in verdict.cures],
-                "tries": line.tries,
-                "last_at": self._now_ms(),
+                "by": failure.by,
+                "reason": word_no_room(line.needs, self._state.agents)
+                if failure.by == NO_ROOM
+                else failure.reason,
+                "cures": [cure.says for cure in failure.cures],
             }
-        )
+            for failure in verdict.failures
+        ]
+        return json.dumps({"failures": failures, "tries": line.tries, "last_at": self._now_ms()})
 
     def change_policy(self, policy: Policy) -> None:
         """Go on with other plugins or options."""

@@ -19,11 +19,10 @@ from scheduler.protocol.signing import agent_key
 
 
 @lru_cache(maxsize=65_536)
-def _holds(scopes: tuple[Scope, ...]) -> tuple[str, list[list[str]], str]:
-    """The keypair among the scopes, and them as a list and as JSON text: the same for equal requests."""
+def _holds(scopes: tuple[Scope, ...]) -> tuple[list[list[str]], str]:
+    """Scopes as a list and as JSON text: the same for equal requests."""
     listed = [list(scope) for scope in scopes]
-    keypair = next((name for kind, name in scopes if kind == "keypair"), "")
-    return keypair, listed, json.dumps(listed, separators=(",", ":"))
+    return listed, json.dumps(listed, separators=(",", ":"))
 
 
 class OrderBook:
@@ -45,7 +44,7 @@ class OrderBook:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
         hosts = [self._address_of(binding.agent) for binding in placement.bindings]
-        keypair, scopes, held = _holds(session.request.scopes)
+        scopes, held = _holds(session.request.scopes)
         on_lost = str(session.request.on_lost)
         kernels, placed = [], []
         for binding in placement.bindings:
@@ -58,7 +57,7 @@ class OrderBook:
                 placement=nonce,
                 attempt=session.attempt + 1,
                 name=session.name,
-                keypair=keypair,
+                keypair=session.request.keypair,
                 slots=binding.slots,
                 timeout_ms=session.request.timeout_ms,
                 payload_sha256=session.digest,

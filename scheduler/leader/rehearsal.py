@@ -109,7 +109,7 @@ class Rehearsal:
         """What it held is free again; who waits is woken by ``wake``."""
         for binding in placement.bindings:
             self.snapshot.agents.give(binding.agent, binding.slots)
-        self.snapshot.hold(placement.session.request.scopes, -1)
+        self.snapshot.hold(placement.session.request, -1)
 
     def wake(self) -> None:
         """Who found no room looks again."""

@@ -85,6 +85,8 @@ def load(
             state.board.put(placed_from(data))
     load_agents(state, repositories, repositories.agents.ids(leader.term.group))
     held = {scope for session in state.board for scope in session.request.scopes}
+    for session in state.board:
+        state.snapshot.hold(session.request, +1)
     load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
     load_ready_page(state, repositories)
     return state
@@ -169,9 +171,12 @@ def reload_placed(
     found: dict[str, SessionData] = {data.id: data for data in repositories.sessions.many(ids)}
     placed = []
     for session in ids:
+        known = state.board.get(session)
         state.board.drop(session)
         data = found.get(session)
         if data is not None and data.kernels and data.state in PLACED:
             placed.append(placed_from(data))
             state.board.put(placed[-1])
+            if known is None:
+                state.snapshot.hold(data.request, +1)
     return placed

@@ -128,4 +128,4 @@ class Writer:
         if freed:
             self._state.waiting.wake(AGENTS)
         if after is None:
-            self._state.snapshot.hold(before.request.scopes, -1)
+            self._state.snapshot.hold(before.request, -1)

@@ -79,8 +79,12 @@ def explain(
     refusals = [refusal for validator in validators if (refusal := _ask(validator, context))]
     noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
     # What a rule said then is not told beside what it says now.
-    if noted and not {v.name for v in validators}.issuperset(noted["by"].split(", ")):
-        refusals.append(Refusal(noted["by"], noted["reason"], tuple(noted["cures"])))
+    asked = {validator.name for validator in validators}
+    refusals += [
+        Refusal(failure["by"], failure["reason"], tuple(failure["cures"]))
+        for failure in (noted["failures"] if noted else ())
+        if failure["by"] not in asked
+    ]
     refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
     if not data.request.known:

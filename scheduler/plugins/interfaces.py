@@ -27,6 +27,16 @@ class Candidate(Protocol):
     def request(self) -> Request: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SchedulingContext:
+    """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it."""
+
+    now_ms: int = 0  #: Redis' clock
+    capacity: Mapping[str, int] = field(default_factory=dict)  #: of the group's agents, by family
+    #: By owner: slots by family that its placed sessions of this group hold.
+    held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
 class AbstractScheduler(ABC):
     """Decides in which order waiting sessions are tried.
 
@@ -44,7 +54,7 @@ class AbstractScheduler(ABC):
         """The place of a session within its line: lower first. Must not change while it waits."""
 
     @abstractmethod
-    def prioritize(self, heads: Iterable[Candidate]) -> None:
+    def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:
         """Begin a cycle with the head of every line that is awake."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from scheduler.plugins.interfaces import AbstractScheduler, Candidate
+from scheduler.plugins.interfaces import AbstractScheduler, Candidate, SchedulingContext
 from scheduler.plugins.options import SCHEDULER_OPTS, PluginOptions, read_options
 
 
@@ -22,7 +22,7 @@ class FifoScheduler(AbstractScheduler):
     def rank(self, candidate: Candidate) -> tuple[int, ...]:
         return (-candidate.priority, candidate.seq)
 
-    def prioritize(self, heads: Iterable[Candidate]) -> None:
+    def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:  # noqa: ARG002 - nothing else counts
         # seq is unique, so two candidates are never compared themselves.
         self._heap = [(-head.priority, head.seq, head) for head in heads]
         heapq.heapify(self._heap)

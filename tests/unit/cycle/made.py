@@ -22,12 +22,21 @@ _numbers = count(1)
 
 
 def request(
-    cpu: str = "1", *, size: int = 1, keypair: str | None = None, **more: str | int
+    cpu: str = "1",
+    *,
+    size: int = 1,
+    keypair: str | None = None,
+    scopes: Mapping[str, str] | None = None,
+    **more: str | int,
 ) -> Request:
     """A request of some kernels; ``more`` are further slots, with __ for the dot."""
     slots: dict[str, str | int] = {"cpu": cpu}
     slots.update({name.replace("__", "."): value for name, value in more.items()})
-    return request_of(SessionSpec(callable="a:b", slots=slots, cluster_size=size, keypair=keypair))
+    return request_of(
+        SessionSpec(
+            callable="a:b", slots=slots, cluster_size=size, keypair=keypair, scopes=scopes or {}
+        )
+    )
 
 
 def waiting(

@@ -7,6 +7,7 @@ import pytest
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.domain.errors import InvalidSetting
+from scheduler.plugins.interfaces import SchedulingContext
 from tests.unit.cycle.made import request, waiting
 
 
@@ -22,7 +23,8 @@ def test_sessions_of_one_band_are_picked_in_the_order_of_submission() -> None:
     scheduler = FifoScheduler({})
 
     scheduler.prioritize(
-        [waiting(seq=3, name="c"), waiting(seq=1, name="a"), waiting(seq=2, name="b")]
+        SchedulingContext(),
+        [waiting(seq=3, name="c"), waiting(seq=1, name="a"), waiting(seq=2, name="b")],
     )
 
     assert ["a", "b", "c"] == picked(scheduler)
@@ -33,11 +35,12 @@ def test_a_higher_band_comes_first_and_a_lower_one_still_comes() -> None:
     scheduler = FifoScheduler({})
 
     scheduler.prioritize(
+        SchedulingContext(),
         [
             waiting(seq=1, name="low", priority=0),
             waiting(seq=2, name="high", priority=100),
             waiting(seq=3, name="middle", priority=10),
-        ]
+        ],
     )
 
     assert ["high", "middle", "low"] == picked(scheduler)
@@ -46,7 +49,7 @@ def test_a_higher_band_comes_first_and_a_lower_one_still_comes() -> None:
 def test_the_successor_of_a_placed_session_takes_its_own_place() -> None:
     scheduler = FifoScheduler({})
     first = waiting(seq=1, name="first")
-    scheduler.prioritize([first, waiting(seq=3, name="third")])
+    scheduler.prioritize(SchedulingContext(), [first, waiting(seq=3, name="third")])
     scheduler.pick_session()
 
     scheduler.update_allocation(first, waiting(seq=2, name="second"))
@@ -56,7 +59,7 @@ def test_the_successor_of_a_placed_session_takes_its_own_place() -> None:
 
 def test_a_line_without_successor_is_over() -> None:
     scheduler = FifoScheduler({})
-    scheduler.prioritize([waiting(name="only")])
+    scheduler.prioritize(SchedulingContext(), [waiting(name="only")])
     only = scheduler.pick_session()
     assert only is not None
 
@@ -67,9 +70,9 @@ def test_a_line_without_successor_is_over() -> None:
 
 def test_a_new_cycle_forgets_the_last_one() -> None:
     scheduler = FifoScheduler({})
-    scheduler.prioritize([waiting(name="old")])
+    scheduler.prioritize(SchedulingContext(), [waiting(name="old")])
 
-    scheduler.prioritize([waiting(name="new")])
+    scheduler.prioritize(SchedulingContext(), [waiting(name="new")])
 
     assert ["new"] == picked(scheduler)
 

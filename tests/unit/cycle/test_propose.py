@@ -149,7 +149,7 @@ def test_a_session_refused_for_its_scope_wakes_when_one_of_it_ends() -> None:
     made.scopes[Scope("keypair", "k")] = ScopeUse(1, 1)
     propose(made, policy(), limit=100)
 
-    made.hold([Scope("keypair", "k")], -1)
+    made.hold(request(keypair="k"), -1)
 
     assert ["s"] == names(propose(made, policy(), limit=100))
 
@@ -321,10 +321,10 @@ def test_a_group_without_agents_says_so() -> None:
 
 
 def test_limits_of_a_scope_that_was_never_heard_of_are_none() -> None:
-    made = snapshot([])
+    made, asked = snapshot([]), request(scopes={"user": "u"})
 
-    made.hold([Scope("user", "u")], +1)
-    made.hold([Scope("user", "u")], -1)
-    made.hold([Scope("user", "u")], -1)
+    made.hold(asked, +1)
+    made.hold(asked, -1)
+    made.hold(asked, -1)
 
     assert ScopeUse(None, 0) == made.scopes[Scope("user", "u")]

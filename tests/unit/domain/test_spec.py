@@ -39,6 +39,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "1a:b",
         )
     ],
+    ({"scopes": ["user"]}, "scopes must be a mapping"),
+    ({"scopes": {"team": "a"}}, "kind 'team' is unknown"),
+    ({"scopes": {"user": ""}}, "a name has 1 to 256 characters"),
+    ({"scopes": {"user": 7}}, "must have a text as its name"),
+    ({"scopes": {"keypair": "k"}}, "has a field of its own"),
+    ({"scopes": {"global": "global"}}, "is not chosen"),
+    ({"scopes": {"private": "k"}}, "is not chosen"),
     ({"callable": None}, "either a callable or a command"),
     ({"command": ["true"]}, "either a callable or a command"),
     ({"callable": None, "command": "rm -rf /"}, "a command is a list of words"),
@@ -161,6 +168,37 @@ def test_durations_are_read(value: str | float | timedelta, expected: int) -> No
     assert expected == duration_ms(value, "a timeout")
 
 
+def test_a_request_tells_its_scopes_its_owner_and_what_it_asks_by_family() -> None:
+    """K6."""
+    found = request_of(
+        SessionSpec(
+            callable="a:b",
+            keypair="k",
+            scopes={"user": "u", "domain": "d"},
+            kernels=[{"cpu": "1", "cuda.device": "2"}, {"cpu": "500m", "cuda.shares": "250"}],
+        )
+    )
+
+    assert (["domain d", "global global", "keypair k", "user u"], "u", "k") == (
+        sorted(map(str, found.scopes)),
+        found.owner,
+        found.keypair,
+    )
+    assert {"cpu": 1500, "cuda": 2250} == found.families
+
+
+def test_a_private_session_holds_one_scope_of_its_own() -> None:
+    """K7."""
+    named = SessionSpec(callable="a:b", keypair="k", scopes={"user": "u"}, private=True)
+    nobodys = SessionSpec(callable="a:b", private=True)
+
+    assert (["private k"], "k") == (
+        [*map(str, request_of(named).scopes)],
+        request_of(named).keypair,
+    )
+    assert ["private global"] == [*map(str, request_of(nobodys).scopes)]
+
+
 def test_equal_requests_share_an_id() -> None:
     """K20: equal requests are decided once."""
     one = SessionSpec(
@@ -188,7 +226,7 @@ def test_a_request_is_read_from_its_text() -> None:
     )
 
     assert request == parse_request_text(request.text)
-    assert (("global", "global"), ("keypair", "schlüssel")) == request.scopes
+    assert ((("private", "schlüssel"),), "schlüssel") == (request.scopes, request.keypair)
     assert (ClusterMode.SINGLE_NODE, SessionType.BATCH) == (
         request.cluster_mode,
         request.session_type,

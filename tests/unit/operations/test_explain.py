@@ -19,13 +19,8 @@ from tests.unit.cycle.made import request
 
 S = SessionState
 RULES = (ConcurrencyValidator(), DependenciesValidator())
-NO_ROOM = {
-    "by": "agents",
-    "reason": "no agent has cpu=1",
-    "cures": ["an agent joins"],
-    "tries": 7,
-    "last_at": 99,
-}
+FULL = {"by": "agents", "reason": "no agent has cpu=1", "cures": ["an agent joins"]}
+NO_ROOM = {"failures": [FULL], "tries": 7, "last_at": 99}
 READY = SessionData(
     id=SessionId("0" * 26),
     group="default",
@@ -102,14 +97,17 @@ def test_what_only_the_leader_can_know_comes_from_its_verdict() -> None:
 
 
 def test_what_a_rule_says_now_replaces_what_it_said_then() -> None:
-    found = told(noted=NO_ROOM | {"by": "concurrency", "reason": "yesterday's"}, limit=0)
+    then = FULL | {"by": "concurrency", "reason": "yesterday's"}
+    found = told(noted=NO_ROOM | {"failures": [then]}, limit=0)
 
     assert (["concurrency"], False) == (by(found), "yesterday" in found.says)
 
 
-@pytest.mark.parametrize("rules", ["concurrency", "concurrency, dependencies"])
-def test_a_refusal_by_rules_that_admit_by_now_is_not_told(rules: str) -> None:
-    assert [] == by(told(noted=NO_ROOM | {"by": rules}))
+@pytest.mark.parametrize("rules", [["concurrency"], ["concurrency", "dependencies"]])
+def test_a_refusal_by_rules_that_admit_by_now_is_not_told(rules: list[str]) -> None:
+    failures = [FULL | {"by": rule} for rule in rules]
+
+    assert [] == by(told(noted=NO_ROOM | {"failures": failures}))
 
 
 def test_all_reasons_are_told_and_the_missing_leader_last() -> None:
