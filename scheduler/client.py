@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.domain.errors import SessionFailed, WaitTimeout
+from scheduler.domain.events import Event, typed
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
+from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
 from scheduler.operations.explain import Explanation
 from scheduler.operations.explaining import explain_session
+from scheduler.operations.following import EventReader
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import load
 
@@ -136,6 +140,21 @@ class Client:
         """
         return [Session(self, session) for session in submit_sessions(self.store, specs)]
 
+    def events(self, *names: str, since: str | None = None) -> Iterator[Event]:
+        """What happens, in order, as typed events; waits for more, for ever.
+
+        ``names`` are names or patterns such as ``session.*``; none is all. ``since`` is the id of an
+        event to go on after, as of the last one that was seen; None is from now on. Raises EventGap
+        where events after it are no longer kept, InvalidSetting for what names no event.
+        """
+        wanted = names or ALL_EVENTS
+        check_patterns(wanted)
+        reader = EventReader(self.store.events, since or self.store.events.last_id(), _raise)
+        while True:
+            for data in reader.wait():
+                if any(fnmatchcase(data.name, pattern) for pattern in wanted):
+                    yield typed(data)
+
     def session(self, session_id: str) -> Session:
         """A handle on a session that was enqueued before; nothing is asked yet."""
         return Session(self, session_id)
@@ -145,6 +164,10 @@ class Client:
     ) -> Iterator[SessionData]:
         """Sessions of a group in one state: READY in the order of the queue, others newest first."""
         yield from self.store.sessions.many(self.store.sessions.list_ids(group, state, limit=limit))
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def _with_ids(options: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def _keys() -> str:
 
 
 def _events() -> str:
-    rows = [f"| `{name}` | {says} |" for name, says in events.CATALOGUE.items()]
+    rows = [f"| `{name}` | {event.says} |" for name, event in events.CATALOGUE.items()]
     return "\n".join(["| event | the session, agent, leader ... |", "|---|---|", *rows])
 
 

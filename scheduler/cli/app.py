@@ -23,6 +23,7 @@ from scheduler.cli.replica import replica
 from scheduler.cli.scopes import scope
 from scheduler.cli.sessions import session
 from scheduler.cli.submit import submit
+from scheduler.cli.subscribers import subscriber
 from scheduler.domain.errors import InvalidSetting
 
 PROGRAM = "scheduler"
@@ -150,7 +151,19 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, PROGRAM, f"_{PROGRAM}_complete".upper()).source())
 
 
-for command in (agent, dev, doctor, events, group, leader, replay_command, replica, scope, session):
+for command in (
+    agent,
+    dev,
+    doctor,
+    events,
+    group,
+    leader,
+    replay_command,
+    replica,
+    scope,
+    session,
+    subscriber,
+):
     cli.add_command(command)
 session.add_command(submit)
 

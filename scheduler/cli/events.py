@@ -39,7 +39,7 @@ def events(app: App, /, **asked: Any) -> None:
     reader = EventReader(store, asked["since"] or store.last_id(), on_gap)
     found = reader.read(limit) if asked["since"] else store.newest(limit)
     if asked["output"] == JSON and not follow:
-        print_json([_as_dict(event) for event in found])
+        print_json([event.as_dict() for event in found])
         return
     for event in found:
         show(event)
@@ -48,18 +48,8 @@ def events(app: App, /, **asked: Any) -> None:
             show(event)
 
 
-def _as_dict(event: EventData) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "epoch": event.epoch,
-        "seq": event.seq,
-        "name": event.name,
-        "fields": dict(event.fields),
-    }
-
-
 def _show_json(event: EventData) -> None:
-    print_json_line(_as_dict(event))
+    print_json_line(event.as_dict())
 
 
 def _show_line(event: EventData) -> None:

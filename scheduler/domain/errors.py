@@ -13,6 +13,7 @@ SchedulerError
 |   |-- RevisionNotFound
 |   |-- DependencyNotFound
 |   |-- DesignatedAgentNotFound
+|   |-- SubscriberNotFound
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
@@ -22,6 +23,7 @@ SchedulerError
 |   |-- GroupInUse
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
+|   |-- SubscriberExists
 |   |-- RedisFull
 |   |-- RedisUnsuitable
 |   |-- SchemaTooNew
@@ -95,6 +97,10 @@ class DependencyNotFound(NotFound):
     """The session was not submitted: it depends on {session}, which is not known here."""
 
 
+class SubscriberNotFound(NotFound):
+    """Subscriber {name!r} does not exist; `scheduler subscriber list` shows those that do."""
+
+
 class DesignatedAgentNotFound(NotFound):
     """The session was not submitted: group {group!r} has no agent {agent}, where it is to run; known are: {known}."""
 
@@ -121,6 +127,10 @@ class WrongState(Refused):
 
 class GroupExists(Refused):
     """Scaling group {group!r} exists already; `scheduler group set {group}` changes it."""
+
+
+class SubscriberExists(Refused):
+    """Subscriber {name!r} exists with another kind, options or events; remove it first."""
 
 
 class GroupInUse(Refused):

@@ -1,49 +1,15 @@
-"""What happens, by name: every event of the stream and what it tells."""
+"""What happens: every event of the stream by name, as a typed model.
+
+`EventData` is an entry as it is stored; `typed()` turns it into the class of its name, which is what
+subscribers and `Client.events()` get.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-
-#: name -> what it says; the docs' table and the freshness test are made from it.
-CATALOGUE: Mapping[str, str] = MappingProxyType(
-    {
-        "session.pending": "was submitted or asked to run again, and waits for dependencies or a time",
-        "session.ready": "entered its group's queue",
-        "session.scheduled": "was bound to agents; its orders are pushed",
-        "session.preparing": "an agent claimed its first order; the attempt counts from here",
-        "session.running": "all its kernels are up",
-        "session.terminating": "is being stopped",
-        "session.retrying": "failed, and waits for its back-off",
-        "session.succeeded": "ended with success",
-        "session.failed": "ended with a failure",
-        "session.timed_out": "was stopped at its deadline",
-        "session.cancelled": "was cancelled",
-        "session.cancel_requested": "was asked to be cancelled while placed; the leader carries it out",
-        "agent.admitted": "a boot of the agent may take orders",
-        "agent.waiting": "a boot waits for its predecessor's lease to be over",
-        "agent.refused": "a boot was refused",
-        "agent.ready": "beats again",
-        "agent.not_ready": "has been silent for longer than it should be",
-        "agent.lost": "its lease is over, its kernels are certainly dead",
-        "agent.left": "said goodbye",
-        "agent.drained": "gets nothing new",
-        "agent.undrained": "gets work again",
-        "agent.removed": "was removed from its group",
-        "agents.storm": "too many agents fell silent at once; nothing is rescued for a minute",
-        "inbox.overran": "the leader fell 20,000 requests behind; it loaded everything, an `agent lost` among them"
-        " must be said again",
-        "leader.elected": "a replica leads the group from this term on",
-        "leader.resigned": "the leader handed its term back",
-        "scope.changed": "a scope has other limits now",
-        "group.changed": "a scaling group has other options now",
-        "group.paused": "a scaling group places nothing new",
-        "group.resumed": "a scaling group places again",
-        "group.deleted": "a scaling group is gone",
-        "epoch.began": "the stream's numbering began anew after Redis lost writes or was replaced",
-    }
-)
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +25,335 @@ class EventData:
     def id(self) -> str:
         """The id to go on from."""
         return f"{self.epoch}-{self.seq}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "id": self.id,
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "name": self.name,
+            "fields": dict(self.fields),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened. An event of a name this version does not know has this class."""
+
+    name: ClassVar[str] = ""
+    says: ClassVar[str] = ""  #: what it tells of the session, agent ...
+    data: EventData = field(repr=False)  #: as it is stored
+    at_ms: int  #: Redis' clock
+
+    @property
+    def id(self) -> str:
+        """The id to go on from."""
+        return self.data.id
+
+    @classmethod
+    def read(cls, data: EventData) -> Self:
+        """The event that an entry tells; what is missing in it is empty."""
+        return cls(data=data, at_ms=_number(data, "at"), **cls._told(data))
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:  # noqa: ARG003 - subclasses read it
+        return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionEvent(Event):
+    """Of a session, which is in the state of the event's name from then on."""
+
+    session: str
+    group: str
+    previous: str  #: the state it left; "" when it was submitted
+    verb: str  #: of the table of lives
+    attempt: int
+    placement: str
+    agents: tuple[str, ...]
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = _texts(data, "session", "group", "verb", "placement", "reason")
+        return told | {
+            "previous": data.fields.get("from", ""),
+            "attempt": _number(data, "attempt"),
+            "agents": tuple(data.fields.get("agents", "").split()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentEvent(Event):
+    """Of an agent."""
+
+    agent: str
+    group: str
+    boot: str
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "agent", "group", "boot", "reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupEvent(Event):
+    """Of a scaling group."""
+
+    group: str
+    reason: str
+    revision: int | None  #: of its options, where they changed
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = _texts(data, "group", "reason")
+        return told | {"revision": _number(data, "revision") or None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderEvent(Event):
+    """Of a leader."""
+
+    group: str
+    term: int
+    holder: str  #: the replica's name
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "group", "holder", "reason") | {"term": _number(data, "term")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScopeEvent(Event):
+    """Of a scope."""
+
+    scope: str  #: kind and name
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "scope")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEvent(Event):
+    """Of the stream itself."""
+
+    group: str
+    after: str  #: id of the last event that was on record
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "group", "after")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriberEvent(Event):
+    """Of a subscriber."""
+
+    subscriber: str
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "subscriber", "reason")
+
+
+def _texts(data: EventData, *names: str) -> dict[str, Any]:
+    return {name: data.fields.get(name, "") for name in names}
+
+
+def _number(data: EventData, name: str) -> int:
+    text = data.fields.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+class SessionPendingEvent(SessionEvent):
+    name = "session.pending"
+    says = "was submitted or asked to run again, and waits for dependencies or a time"
+
+
+class SessionReadyEvent(SessionEvent):
+    name = "session.ready"
+    says = "entered its group's queue"
+
+
+class SessionScheduledEvent(SessionEvent):
+    name = "session.scheduled"
+    says = "was bound to agents; its orders are pushed"
+
+
+class SessionPreparingEvent(SessionEvent):
+    name = "session.preparing"
+    says = "an agent claimed its first order; the attempt counts from here"
+
+
+class SessionRunningEvent(SessionEvent):
+    name = "session.running"
+    says = "all its kernels are up"
+
+
+class SessionTerminatingEvent(SessionEvent):
+    name = "session.terminating"
+    says = "is being stopped"
+
+
+class SessionRetryingEvent(SessionEvent):
+    name = "session.retrying"
+    says = "failed, and waits for its back-off"
+
+
+class SessionSucceededEvent(SessionEvent):
+    name = "session.succeeded"
+    says = "ended with success"
+
+
+class SessionFailedEvent(SessionEvent):
+    name = "session.failed"
+    says = "ended with a failure"
+
+
+class SessionTimedOutEvent(SessionEvent):
+    name = "session.timed_out"
+    says = "was stopped at its deadline"
+
+
+class SessionCancelledEvent(SessionEvent):
+    name = "session.cancelled"
+    says = "was cancelled"
+
+
+class SessionCancelRequestedEvent(SessionEvent):
+    name = "session.cancel_requested"
+    says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+class AgentAdmittedEvent(AgentEvent):
+    name = "agent.admitted"
+    says = "a boot of the agent may take orders"
+
+
+class AgentWaitingEvent(AgentEvent):
+    name = "agent.waiting"
+    says = "a boot waits for its predecessor's lease to be over"
+
+
+class AgentRefusedEvent(AgentEvent):
+    name = "agent.refused"
+    says = "a boot was refused"
+
+
+class AgentReadyEvent(AgentEvent):
+    name = "agent.ready"
+    says = "beats again"
+
+
+class AgentNotReadyEvent(AgentEvent):
+    name = "agent.not_ready"
+    says = "has been silent for longer than it should be"
+
+
+class AgentLostEvent(AgentEvent):
+    name = "agent.lost"
+    says = "its lease is over, its kernels are certainly dead"
+
+
+class AgentLeftEvent(AgentEvent):
+    name = "agent.left"
+    says = "said goodbye"
+
+
+class AgentDrainedEvent(AgentEvent):
+    name = "agent.drained"
+    says = "gets nothing new"
+
+
+class AgentUndrainedEvent(AgentEvent):
+    name = "agent.undrained"
+    says = "gets work again"
+
+
+class AgentRemovedEvent(AgentEvent):
+    name = "agent.removed"
+    says = "was removed from its group"
+
+
+class AgentsStormEvent(GroupEvent):
+    name = "agents.storm"
+    says = "too many agents fell silent at once; nothing is rescued for a minute"
+
+
+class InboxOverranEvent(GroupEvent):
+    name = "inbox.overran"
+    says = (
+        "the leader fell 20,000 requests behind; it loaded everything, an `agent lost`"
+        " among them must be said again"
+    )
+
+
+class LeaderElectedEvent(LeaderEvent):
+    name = "leader.elected"
+    says = "a replica leads the group from this term on"
+
+
+class LeaderResignedEvent(LeaderEvent):
+    name = "leader.resigned"
+    says = "the leader handed its term back"
+
+
+class ScopeChangedEvent(ScopeEvent):
+    name = "scope.changed"
+    says = "a scope has other limits now"
+
+
+class GroupChangedEvent(GroupEvent):
+    name = "group.changed"
+    says = "a scaling group has other options now"
+
+
+class GroupPausedEvent(GroupEvent):
+    name = "group.paused"
+    says = "a scaling group places nothing new"
+
+
+class GroupResumedEvent(GroupEvent):
+    name = "group.resumed"
+    says = "a scaling group places again"
+
+
+class GroupDeletedEvent(GroupEvent):
+    name = "group.deleted"
+    says = "a scaling group is gone"
+
+
+class EpochBeganEvent(EpochEvent):
+    name = "epoch.began"
+    says = "the stream's numbering began anew after Redis lost writes or was replaced"
+
+
+class SubscriberParkedEvent(SubscriberEvent):
+    name = "subscriber.parked"
+    says = "failed too often in a row; it gets nothing until an operator resumes it"
+
+
+class SubscriberResumedEvent(SubscriberEvent):
+    name = "subscriber.resumed"
+    says = "gets events again"
+
+
+def _named(kind: type[Event]) -> dict[str, type[Event]]:
+    found = {kind.name: kind} if kind.name else {}
+    for below in kind.__subclasses__():
+        found |= _named(below)
+    return found
+
+
+#: name -> class, in the order of this page; the docs' table and the freshness test are made from it.
+CATALOGUE: Mapping[str, type[Event]] = MappingProxyType(_named(Event))
+
+
+def typed(data: EventData) -> Event:
+    """The event of an entry."""
+    return CATALOGUE.get(data.name, Event).read(data)

@@ -17,6 +17,8 @@ from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.leader.elector import Elector, ElectorSettings, Tenure
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.notifications.deliveries import Deliveries
+from scheduler.notifications.delivery import DeliveryParts
 from scheduler.observability.logs import get_logger
 from scheduler.service.loop import Service
 from scheduler.store import schema
@@ -212,6 +214,7 @@ class Replica:
         self._parts = parts
         self._groups = tuple(dict.fromkeys(groups)) or (DEFAULT_GROUP,)
         self._candidacies: list[Candidacy] = []
+        self._deliveries: Deliveries | None = None
 
     def start(self) -> None:
         """Check Redis, create the groups, begin to stand.
@@ -224,6 +227,9 @@ class Replica:
         self._candidacies = [Candidacy(group, self._parts) for group in self._groups]
         for candidacy in self._candidacies:
             candidacy.start()
+        client, secret = connect(self._parts.redis_url), self._parts.reign.secret
+        self._deliveries = Deliveries(DeliveryParts(client, self._parts.keys, secret))
+        self._deliveries.start()
 
     def stop(self) -> None:
         """Hand over where it leads, and end; a few seconds at most."""
@@ -231,6 +237,8 @@ class Replica:
             candidacy.stopping.set()
         for candidacy in self._candidacies:
             candidacy.stop()
+        if self._deliveries is not None:
+            self._deliveries.stop()
 
     def health(self) -> dict[str, Any]:
         """``alive``, ``ready`` (Redis answers), ``leads`` (groups), ``redis``."""

@@ -15,11 +15,13 @@ from scheduler.plugins.interfaces import (
     AbstractScheduler,
     AbstractValidator,
 )
+from scheduler.plugins.subscribers import AbstractSubscriber, SubscriberContext
 
 SCHEDULERS = "scheduler.schedulers"
 SELECTORS = "scheduler.selectors"
 VALIDATORS = "scheduler.validators"
 CLUSTER_MODES = "scheduler.cluster_modes"
+SUBSCRIBERS = "scheduler.subscribers"
 
 
 def load_scheduler(
@@ -36,6 +38,14 @@ def load_agent_selector(
     """The agent selector of a group. Raises UnknownPlugin, InvalidSetting."""
     found = _load(SELECTORS, "agent selector", name)({**config, **opts.agent_selector_opts})
     return cast("AbstractAgentSelector", _checked(found, AbstractAgentSelector, name))
+
+
+def load_subscriber(
+    kind: str, opts: Mapping[str, Any], context: SubscriberContext
+) -> AbstractSubscriber:
+    """A subscriber of a kind. Raises UnknownPlugin, InvalidSetting."""
+    found = _load(SUBSCRIBERS, "kind of subscriber", kind)(opts, context)
+    return cast("AbstractSubscriber", _checked(found, AbstractSubscriber, kind))
 
 
 def load_validators() -> tuple[AbstractValidator, ...]:

@@ -21,12 +21,21 @@ SHORTEST_SECRET = 16
 @lru_cache(maxsize=16_384)
 def agent_key(secret: str, namespace: str, agent: str) -> str:
     """The agent's own key, as hex, from the cluster's secret; the agent needs no other. Raises InvalidSetting."""
+    return _derived(secret, "scheduler agent key", namespace, agent)
+
+
+def subscriber_key(secret: str, namespace: str, subscriber: str) -> str:
+    """The key that signs what a subscriber outside is told, as hex. Raises InvalidSetting."""
+    return _derived(secret, "scheduler subscriber key", namespace, subscriber)
+
+
+def _derived(secret: str, *purpose: str) -> str:
     if len(secret) < SHORTEST_SECRET:
         raise InvalidSetting(
             name="secret",
             problem=f"the cluster's secret needs at least {SHORTEST_SECRET} characters",
         )
-    info = f"scheduler agent key\0{namespace}\0{agent}".encode()
+    info = "\0".join(purpose).encode()
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret.encode()).hex()
 
 

@@ -150,6 +150,22 @@ class Keys:
         """hash, the scope's limits; operators, for ever"""
         return f"{self.root}:scope:limits:{kind}:{name}"
 
+    def subscribers(self) -> str:
+        """set, names of subscribers; operators, for ever"""
+        return f"{self.root}:subscribers"
+
+    def subscriber(self, name: str) -> str:
+        """hash, what one subscriber wants, its cursor and how deliveries went; until removed"""
+        return f"{self.root}:subscriber:{name}"
+
+    def subscriber_lock(self, name: str) -> str:
+        """string, nonce of the replica that delivers to one subscriber; python-redis-lock, TTL 30 s"""
+        return f"lock:{self.subscriber_lock_name(name)}"
+
+    def subscriber_lock_name(self, name: str) -> str:
+        """not a key: the name python-redis-lock puts its prefix before"""
+        return f"{self.root}:delivers:{name}"
+
     def lock(self, group: str) -> str:
         """string, nonce of the leader; python-redis-lock, TTL 3 s"""
         return f"lock:{self.lock_name(group)}"

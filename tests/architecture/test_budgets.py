@@ -22,6 +22,8 @@ BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
     "scheduler/cycle/scheduler.py": "a broken validator refuses by its name, and stops nobody else",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
+    "scheduler/notifications/delivery.py": "whatever a subscriber raises is its own failure",
+    "scheduler/service/budget.py": "whatever a call raises belongs to who made it",
     "scheduler/plugins/loading.py": "whatever a plugin raises when imported is told by its name",
     "scheduler/service/loop.py": "a loop never dies",
 }

@@ -28,6 +28,7 @@ from scheduler.store.scopes import ScopeRepository
 from scheduler.store.script import Packed, Script
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.submission import Checked
+from scheduler.store.subscribers import SubscriberRepository
 
 S: TypeAlias = SessionState
 K: TypeAlias = KernelState
@@ -107,6 +108,7 @@ class World:
         self.scopes = ScopeRepository(client, keys)
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
+        self.subscribers = SubscriberRepository(client, keys)
         self.rq_job = template(keys.root)
         self.boots: dict[str, str] = {}
         self.groups.configure(GROUP, {})

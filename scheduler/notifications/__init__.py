@@ -1,0 +1,1 @@
+"""Tells subscribers what happens; a subscriber that fails or hangs holds up nobody but itself."""

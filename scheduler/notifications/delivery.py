@@ -1,0 +1,170 @@
+"""Delivers events to one subscriber: in order, at least once, by one replica at a time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+
+import redis
+from redis_lock import Lock, NotAcquired, NotExpirable
+
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.events import EventData, typed
+from scheduler.domain.ids import new_nonce
+from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.subscriber import BUDGET_S, MAX_FAILURES, SubscriberData
+from scheduler.observability.logs import get_logger
+from scheduler.plugins.loading import load_subscriber
+from scheduler.plugins.subscribers import (
+    AbstractSubscriber,
+    SubscriberContext,
+    UndeliverableError,
+)
+from scheduler.protocol.signing import subscriber_key
+from scheduler.service.budget import Budgeted
+from scheduler.store.connection import speaking_to
+from scheduler.store.events import BEGINNING, EventRepository
+from scheduler.store.keys import Keys
+from scheduler.store.subscribers import Failed, SubscriberRepository
+
+#: Three budgets: whoever holds the lock extends it before each delivery.
+_LOCK_S = 30
+_LOOK_AGAIN_S = 2.0
+_WAIT_S = 1.0
+#: A busy cluster makes thousands of events per second: they are read in batches, not one by one.
+_GATHER_S = 0.1
+_AT_A_TIME = 500
+_TOLD = 300
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryParts:
+    """What all deliveries of a replica share."""
+
+    client: redis.Redis
+    keys: Keys
+    secret: str
+    budget_s: float = BUDGET_S
+    backoff: RetryPolicy = field(default_factory=RetryPolicy)
+    max_failures: int = MAX_FAILURES
+
+
+class Delivery:
+    """One subscriber as one replica sees it."""
+
+    def __init__(self, name: str, parts: DeliveryParts) -> None:
+        self._name = name
+        self._parts = parts
+        self._subscribers = SubscriberRepository(parts.client, parts.keys)
+        self._events = EventRepository(parts.client, parts.keys)
+        self._lock: Lock | None = None
+        self._plugin: AbstractSubscriber | None = None
+        self._budgeted = Budgeted(f"subscriber {name}")
+        self._log = get_logger(subscriber=name)
+
+    def run_once(self) -> float:
+        """Deliver what is there; seconds until it wants to look again. Raises StoreUnavailable."""
+        if not self._held():
+            return _LOOK_AGAIN_S
+        found = self._subscribers.many([self._name])
+        if not found or found[0].parked:
+            return _LOOK_AGAIN_S
+        subscriber = found[0]
+        if (wait := self._subscribers.due_in_s(subscriber)) > 0:
+            return min(wait, _LOOK_AGAIN_S)
+        if self._plugin is None and not self._load(subscriber):
+            return _LOOK_AGAIN_S
+        if self._events.gap_after(subscriber.cursor):
+            self._log.warning("subscriber.gap", after=subscriber.cursor)
+            self._subscribers.advance(subscriber, BEGINNING, gaps=1)
+            return 0.0
+        events = self._events.wait(subscriber.cursor, timeout=_WAIT_S, limit=_AT_A_TIME)
+        whole = self._deliver_all(subscriber, events)
+        return 0.0 if not events or (whole and len(events) == _AT_A_TIME) else _GATHER_S
+
+    def _deliver_all(self, subscriber: SubscriberData, events: list[EventData]) -> bool:
+        """Deliver what it wants and pass over the rest; whether all were."""
+        passed = subscriber.cursor
+        for event in events:
+            if not subscriber.wants(event.name):
+                passed = event.id
+                continue
+            if not self._held():
+                return False
+            why, limit = self._deliver(event)
+            if passed != subscriber.cursor:
+                # What was passed over before it is behind it, whatever became of this one.
+                if not self._subscribers.advance(subscriber, passed):
+                    return False
+                subscriber = replace(subscriber, cursor=passed)
+            if why:
+                self._note(subscriber, event, why, limit)
+                return False
+            if not self._subscribers.advance(subscriber, event.id, delivered=1):
+                return False
+            subscriber, passed = replace(subscriber, cursor=event.id, failures=0), event.id
+        return passed == subscriber.cursor or self._subscribers.advance(subscriber, passed)
+
+    def _deliver(self, event: EventData) -> tuple[str, int]:
+        """Why it failed, or "", and after how many failures it is parked."""
+        plugin = self._plugin
+        assert plugin is not None  # noqa: S101 - loaded before anything is delivered
+        try:
+            self._budgeted.call(lambda: plugin.deliver(typed(event)), self._parts.budget_s)
+        except UndeliverableError as error:
+            return str(error) or "undeliverable", 0
+        except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is its own failure
+            return f"{type(error).__name__}: {error}"[:_TOLD], self._parts.max_failures
+        return "", 0
+
+    def _note(self, subscriber: SubscriberData, event: EventData, why: str, limit: int) -> None:
+        delay = self._parts.backoff.delay_ms(subscriber.failures + 1, random.random())  # noqa: S311 - jitter
+        word = self._subscribers.fail(subscriber, Failed(why, delay, limit))
+        self._log.warning("subscriber.failed", event_id=event.id, says=why, then=word)
+
+    def _held(self) -> bool:
+        """Whether this replica delivers to it; takes the lock where it is free."""
+        try:
+            with speaking_to(self._parts.client):
+                if self._lock is not None:
+                    self._lock.extend()
+                    return True
+                # A fresh one each time: one that was lost cannot be acquired again.
+                name = self._parts.keys.subscriber_lock_name(self._name)
+                lock = Lock(self._parts.client, name, expire=_LOCK_S, id=new_nonce())
+                if lock.acquire(blocking=False):
+                    self._lock = lock
+        except (NotAcquired, NotExpirable):
+            self._let_go()
+        return self._lock is not None
+
+    def _load(self, subscriber: SubscriberData) -> bool:
+        keys = self._parts.keys
+        context = SubscriberContext(
+            self._name, keys.root, subscriber_key(self._parts.secret, keys.root, self._name)
+        )
+        try:
+            self._plugin = load_subscriber(subscriber.kind, subscriber.opts, context)
+        except InvalidInput as error:
+            # Another replica may have the plugin: the lock is free for it.
+            self._log.warning("subscriber.not_here", kind=subscriber.kind, says=str(error))
+            self.close()
+        return self._plugin is not None
+
+    def _let_go(self) -> None:
+        plugin, self._plugin, self._lock = self._plugin, None, None
+        if plugin is not None:
+            plugin.close()
+
+    def close(self) -> None:
+        """Give the lock back, so that another replica goes on at once."""
+        lock = self._lock
+        self._let_go()
+        self._budgeted.close()
+        self._budgeted = Budgeted(f"subscriber {self._name}")
+        if lock is not None:
+            try:
+                with speaking_to(self._parts.client):
+                    lock.release()
+            except NotAcquired:
+                pass

@@ -1,0 +1,19 @@
+-- Move a subscriber's cursor behind what it was given, or what it does not want; failures in a row are over.
+--
+-- A compare-and-set on the cursor: of two replicas that delivered the same event one counts it.
+--
+-- @arg name str
+-- @arg from str
+-- @arg to str
+-- @arg delivered int
+-- @arg gaps int
+-- @reply done | moved | gone
+local key = keys.subscriber(name)
+local cursor = redis.call('HGET', key, 'cursor')
+if not cursor then return { 'gone' } end
+if cursor ~= from then return { 'moved' } end
+redis.call('HSET', key, 'cursor', to)
+redis.call('HDEL', key, 'failures', 'error', 'next_at')
+if delivered > 0 then redis.call('HINCRBY', key, 'delivered', delivered) end
+if gaps > 0 then redis.call('HINCRBY', key, 'gaps', gaps) end
+return { 'done' }

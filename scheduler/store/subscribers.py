@@ -1,0 +1,139 @@
+"""The repository of subscribers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+
+from scheduler.domain.errors import SubscriberExists, SubscriberNotFound
+from scheduler.domain.subscriber import SubscriberData, check_subscriber
+from scheduler.store.connection import speaking_to
+from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+
+_ADD = Script.load("subscriber/add")
+_ADVANCE = Script.load("subscriber/advance")
+_FAIL = Script.load("subscriber/fail")
+_RESUME = Script.load("subscriber/resume")
+_REMOVE = Script.load("subscriber/remove")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A delivery that did not succeed."""
+
+    why: str
+    delay_ms: int  #: until it is tried again
+    limit: int  #: failures in a row that park the subscriber
+
+
+class SubscriberRepository:
+    """Subscribers of one namespace. All methods raise StoreUnavailable."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def add(
+        self, name: str, kind: str, opts: Mapping[str, Any], events: Sequence[str], cursor: str
+    ) -> None:
+        """Add a subscriber that gets what comes after an event. Raises InvalidSetting, SubscriberExists."""
+        check_subscriber(name, events)
+        fields = {
+            "kind": kind,
+            "opts": json.dumps(dict(opts), sort_keys=True),
+            "events": " ".join(events),
+            "cursor": cursor,
+        }
+        if self._run(_ADD, name, **fields) == "exists":
+            raise SubscriberExists(name=name)
+
+    def names(self) -> list[str]:
+        """All subscribers."""
+        with speaking_to(self._client):
+            return sorted(cast("set[str]", self._client.smembers(self._keys.subscribers())))
+
+    def get(self, name: str) -> SubscriberData:
+        """One subscriber. Raises SubscriberNotFound."""
+        found = self.many([name])
+        if not found:
+            raise SubscriberNotFound(name=name)
+        return found[0]
+
+    def many(self, names: Iterable[str]) -> list[SubscriberData]:
+        """Those of the given names that exist."""
+        wanted = list(names)
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for name in wanted:
+                pipe.hgetall(self._keys.subscriber(name))
+            found = pipe.execute()
+        return [_read(name, row) for name, row in zip(wanted, found, strict=True) if row]
+
+    def due_in_s(self, subscriber: SubscriberData) -> float:
+        """Seconds until its back-off is over, by Redis' clock; 0 where there is none."""
+        if not subscriber.next_at:
+            return 0.0
+        with speaking_to(self._client):
+            seconds, micros = self._client.time()
+        return max(0.0, subscriber.next_at / 1000 - seconds - micros / 1_000_000)
+
+    def advance(
+        self, subscriber: SubscriberData, to: str, *, delivered: int = 0, gaps: int = 0
+    ) -> bool:
+        """Move its cursor behind an event; False where another replica did, or it was removed."""
+        steps = {"from": subscriber.cursor, "to": to, "delivered": delivered, "gaps": gaps}
+        return self._run(_ADVANCE, subscriber.name, **steps) == "done"
+
+    def fail(self, subscriber: SubscriberData, failed: Failed) -> str:
+        """Note a failed delivery, once; ``again``, ``parked``, ``moved`` or ``gone``."""
+        return self._run(
+            _FAIL,
+            subscriber.name,
+            **{
+                "from": subscriber.cursor,
+                "seen": subscriber.failures,
+                "why": failed.why,
+                "delay": failed.delay_ms,
+                "limit": failed.limit,
+            },
+        )
+
+    def resume(self, name: str, passing_over: str = "") -> str:
+        """Give it events again, without the one named; ``resumed`` or ``running``. Raises SubscriberNotFound."""
+        return self._known(name, self._run(_RESUME, name, to=passing_over))
+
+    def remove(self, name: str) -> None:
+        """Forget it. Raises SubscriberNotFound."""
+        self._known(name, self._run(_REMOVE, name))
+
+    def _run(self, script: Script, name: str, **arguments: Any) -> str:
+        with speaking_to(self._client):
+            return str(script(self._client, self._keys.root, name=name, **arguments)[0])
+
+    @staticmethod
+    def _known(name: str, word: str) -> str:
+        if word == "gone":
+            raise SubscriberNotFound(name=name)
+        return word
+
+
+def _read(name: str, row: Mapping[str, str]) -> SubscriberData:
+    numbers = {
+        field: int(row.get(field, 0))
+        for field in ("delivered", "failed", "failures", "next_at", "gaps")
+    }
+    parked = row.get("parked_at")
+    return SubscriberData(
+        name=name,
+        kind=row["kind"],
+        opts=json.loads(row["opts"]),
+        events=tuple(row["events"].split()),
+        cursor=row["cursor"],
+        error=row.get("error", ""),
+        parked_at=int(parked) if parked else None,
+        **numbers,
+    )
