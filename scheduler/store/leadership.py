@@ -76,7 +76,7 @@ class LeaderStore:
         cursor: tuple[str, str] | None = None,
         inbox: str = "",
     ) -> list[str]:
-        """Write a batch of moves; the word each was answered. At most 200 moves, none of them Place.
+        """Write a batch of moves; the word each was answered. At most 200 moves.
 
         With ``cursor`` = (from, to), they are the consequence of reports up to ``to``, and applied
         only if the cursor still stands at ``from``; a repeat answers ``already`` for each.
@@ -92,7 +92,7 @@ class LeaderStore:
                 cursor_to=after,
                 ops=[move.wire() for move in moves],
             )
-        return self._taken(word, words, moves)
+        return self._taken(word, words, len(moves))
 
     def begin_place(
         self,
@@ -116,7 +116,7 @@ class LeaderStore:
         def words() -> list[str]:
             with speaking_to(self._client):
                 word, *rest = sent.answer()
-            return self._taken(word, rest, placements)
+            return self._taken(word, rest, len(placements))
 
         return Applying(words, sent.give_up)
 
@@ -128,10 +128,10 @@ class LeaderStore:
             "inbox": inbox,
         }
 
-    def _taken(self, word: str, words: list[str], moves: Sequence[Move]) -> list[str]:
+    def _taken(self, word: str, words: list[str], count: int) -> list[str]:
         if word == "deposed":
             raise Deposed(term=self.term.number, group=self.term.group)
-        return ["already"] * len(moves) if word == "already" else words
+        return ["already"] * count if word == "already" else words
 
     def cursor(self) -> str:
         """Up to which report everything was applied.
