@@ -19,8 +19,8 @@ local GIVEN = {
    "KERNEL_LIFE",
    "FINAL", "SESSION_STATES",
    "STRENGTH",
-   -- by leader/apply to what it includes
-   "rq_job",
+   -- by leader/place to what it includes
+   "batch", "group", "rq_job",
 }
 
 -- The table every file in move/ adds itself to; lib/moves makes it.

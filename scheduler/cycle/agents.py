@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from scheduler.cycle.agent_row import AgentRow
 from scheduler.cycle.filters import Filters, missing, without_other_models
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
@@ -18,42 +18,6 @@ from scheduler.plugins.interfaces import Need
 #: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
 _REMEMBERED = 65_536
 _UNLIMITED = 2**31
-
-
-@dataclass(slots=True)
-class AgentRow:
-    """One agent: its record and what is free of it in this snapshot."""
-
-    data: AgentData
-    free: dict[str, int]
-    kernels: int = 0
-    by_family: dict[str, int] = field(default_factory=dict)
-    avoided: bool = False  #: it let an order lie: for a while others come first
-    room: dict[str, int] | None = None  #: what is free in the words of a request, once it was asked
-    hidden: bool = False  #: from the session that is being placed
-    endpoints: dict[str, int] = field(default_factory=dict)  #: kernels by the service they are of
-
-    @property
-    def takes_work(self) -> bool:
-        """Whether anything new may go there."""
-        away = self.data.drained or self.data.unreadable or self.avoided or self.hidden
-        return self.data.status is AgentStatus.READY and not away
-
-    @property
-    def takes_nothing_because(self) -> str:
-        """Why nothing goes there, whatever it asks."""
-        if self.data.drained:
-            return "drained"
-        if self.data.status is not AgentStatus.READY:
-            return str(self.data.status)
-        if self.data.unreadable:
-            return "known by a spoilt record"
-        return "let an order lie" if self.avoided else "at the limit of kernels"
-
-    @property
-    def full_of_kernels(self) -> bool:
-        """Whether its limit on kernels is reached."""
-        return 0 < self.data.max_kernels <= self.kernels
 
 
 class AgentTable:
@@ -100,6 +64,7 @@ class AgentTable:
             self.rows.append(row)
         else:
             row.avoided = self.rows[index].avoided and self.rows[index].data.boot == data.boot
+            row.look_again()
             self.rows[index] = row
         self._identify(index)
 
@@ -108,6 +73,7 @@ class AgentTable:
         index = self._index.get(agent)
         if index is not None:
             self.rows[index].avoided = avoided
+            self.rows[index].look_again()
             self._touch(index)
 
     def drop(self, agent: str) -> None:
@@ -143,6 +109,7 @@ class AgentTable:
     def _hide(self, indices: Sequence[int], *, hidden: bool) -> None:
         for index in indices:
             self.rows[index].hidden = hidden
+            self.rows[index].look_again()
             self._touch(index)
 
     def take(self, agent: str, slots: Mapping[str, int], endpoint: str = "") -> None:
@@ -158,16 +125,22 @@ class AgentTable:
         if index is None:
             return
         row = self.rows[index]
+        free, families, room = row.free, row.by_family, row.room
         for slot, amount in slots.items():
-            row.free[slot] = row.free.get(slot, 0) + sign * amount
-            family = slot.partition(".")[0]
-            row.by_family[family] = row.by_family.get(family, 0) + sign * amount
+            left = free[slot] = free.get(slot, 0) + sign * amount
+            family, dot, _ = slot.partition(".")
+            families[family] = families.get(family, 0) + sign * amount
+            if dot:
+                room = None  # which share is the largest now is worked out when somebody asks
+            elif room is not None:
+                room[slot] = left
         row.kernels -= sign
         if endpoint:
             row.endpoints[endpoint] = row.endpoints.get(endpoint, 0) - sign
             if row.endpoints[endpoint] <= 0:
                 del row.endpoints[endpoint]
         self._touch(index)
+        row.room = room
 
     def fits(self, need: Need) -> Sequence[int]:
         """Indices of agents that take work and have room, in no special order."""
@@ -181,8 +154,7 @@ class AgentTable:
             mask &= self._filters.met(need.constraints) >= need.preferences
         found = np.flatnonzero(mask).tolist()
         # Several kernels may hinder each other, and devices of other models are counted as room.
-        exact = len(need.kernels) == 1 and not need.constraints.models
-        return found if exact else [index for index in found if self.has_room(index, need)]
+        return found if need.counted else [index for index in found if self.has_room(index, need)]
 
     def wishes(self, need: Need) -> Sequence[Need]:
         """The need with as many of its wishes as any agent meets, with fewer, ... and with none."""
@@ -193,17 +165,20 @@ class AgentTable:
     def has_room(self, index: int, need: Need) -> bool:
         """Whether one agent takes work and has room now, device by device."""
         row = self.rows[index]
-        if not row.takes_work or (
-            row.data.max_kernels and row.kernels + len(need.kernels) > row.data.max_kernels
-        ):
+        if not row.takes_work:
+            return False
+        most = row.data.max_kernels
+        if most and row.kernels + len(need.kernels) > most:
             return False
         if need.filtered and self._filters.met(need.constraints)[index] < need.preferences:
             return False
-        if len(need.kernels) > 1 or need.constraints.models:
+        if not need.counted:
             return self.bind(index, need) is not None
-        # One kernel fits where the largest share and the number of whole devices do.
-        room = self._room_of(row)
-        return all(room.get(name, 0) >= amount for name, amount in need.slots.items())
+        room = row.room or self._room_of(row)
+        for name, amount in need.slots.items():  # noqa: SIM110 - a generator costs more than all it looks at
+            if room.get(name, 0) < amount:
+                return False
+        return True
 
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scheduler.cycle.waiting import WaitingSession
+from scheduler.domain.records import record
 from scheduler.domain.verdict import Verdict
 from scheduler.plugins.interfaces import KernelAgentBinding
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placement:
     """One session and where all its kernels go."""
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from scheduler.domain.records import record
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -24,11 +26,10 @@ class Move:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Place(Move):
-    """READY -> SCHEDULED."""
+@record
+class Place:
+    """READY -> SCHEDULED. Placements travel by themselves, see `leader/place`."""
 
-    verb: ClassVar[str] = "place"
     session: str
     placement: str
     agents: str  #: ids, space-separated, for people

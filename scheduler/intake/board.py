@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.states import KERNEL_LIVE, KernelState, SessionState
 from scheduler.protocol.names import OrderId, parse_order_id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacedKernel:
     """One kernel of a placement."""
 
@@ -32,7 +33,7 @@ class PlacedKernel:
         return self.state in KERNEL_LIVE
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacedSession:
     """One session in SCHEDULED .. TERMINATING."""
 

@@ -11,7 +11,7 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.cycle.waiting import Line, WaitingSession
-from scheduler.domain.moves import Move, Note, Settle
+from scheduler.domain.moves import Note, Settle
 from scheduler.domain.verdict import Verdict
 from scheduler.intake.board import PlacedSession
 from scheduler.leader.keeping import SelectorKeeper
@@ -19,7 +19,7 @@ from scheduler.leader.orders import OrderBook
 from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes
 from scheduler.leader.writer import BATCH, Batch, Writer
 from scheduler.observability.logs import get_logger
-from scheduler.store.leadership import Applying
+from scheduler.store.placing import Applying
 
 #: Placements per commit: with everything in them, fifty stay within 10 ms of Redis on a busy machine,
 #: and cost 3 % more than a hundred.
@@ -112,11 +112,10 @@ class SchedulerDispatcher:
     def _send(self, plan: Plan) -> Commit:
         timeout = self._state.options.claim_timeout_ms
         written = [self._orders.place(placement, timeout) for placement in plan.placements]
-        moves: list[Move] = [move for move, _ in written]
-        if moves:
-            # Last: each placement is answered by the word at its place.
-            moves += self._keeper.due(self.policy.selector, self._now_ms())
-        applying = self._writer.begin_place(moves) if moves else None
+        applying: Applying | None = None
+        if written:
+            keeps = self._keeper.due(self.policy.selector, self._now_ms())
+            applying = self._writer.begin_place([move for move, _ in written], keeps)
         return Commit(plan, [placed for _, placed in written], applying)
 
     def _settle(self, commit: Commit) -> list[tuple[Placement, str]]:
@@ -124,8 +123,7 @@ class SchedulerDispatcher:
         stale: list[tuple[Placement, str]] = []
         plan = commit.plan
         words = commit.applying.words() if commit.applying else []
-        placements = words[: len(plan.placements)]
-        for placement, placed, word in zip(plan.placements, commit.placed, placements, strict=True):
+        for placement, placed, word in zip(plan.placements, commit.placed, words, strict=True):
             if word in ("placed", "already"):
                 self._state.board.put(placed)
                 self._log.debug("session.placed", session=placed.id, agents=placed.agents)

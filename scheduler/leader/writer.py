@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scheduler.cycle.snapshot import AGENTS
-from scheduler.domain.moves import Move, Stop
+from scheduler.domain.moves import Keep, Move, Place, Stop
 from scheduler.intake.board import PlacedSession
 from scheduler.intake.decide import Decision, Rules, conclude
 from scheduler.leader.state import LeaderState, Repositories, load_agents, reload_placed
 from scheduler.observability.logs import get_logger
-from scheduler.store.leadership import Applying
+from scheduler.store.placing import Applying
 
 #: Moves per script; a hundred stay within the 10 ms a script may take on a busy machine.
 BATCH = 100
@@ -71,7 +71,7 @@ class Writer:
             last = start + BATCH >= len(batch.moves)
             part = batch.moves[start : start + BATCH]
             words += self._repositories.leader.apply(
-                part, self._rq_job, cursor=cursor if last else None, inbox=self._state.inbox_cursor
+                part, cursor=cursor if last else None, inbox=self._state.inbox_cursor
             )
         if cursor is not None:
             self._state.reports_cursor = cursor[1]
@@ -91,10 +91,10 @@ class Writer:
                 self.accept(batch, session, Decision((conclude(session, self._rules),), None))
         self.write(batch)
 
-    def begin_place(self, moves: Sequence[Move]) -> Applying:
-        """Commit placements without waiting for what becomes of them."""
-        return self._repositories.leader.begin_apply(
-            moves, self._rq_job, inbox=self._state.inbox_cursor
+    def begin_place(self, placements: Sequence[Place], keeps: Sequence[Keep]) -> Applying:
+        """Commit placements, and what the selector keeps, without waiting for what becomes of them."""
+        return self._repositories.leader.begin_place(
+            placements, keeps, self._rq_job, inbox=self._state.inbox_cursor
         )
 
     def _read_again(self, sessions: set[str]) -> None:

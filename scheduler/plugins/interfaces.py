@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from scheduler.domain.constraints import ANYWHERE, Constraints
+from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.domain.slots import by_family, total
@@ -78,6 +79,13 @@ class Need:
     constraints: Constraints = ANYWHERE
     filtered: bool = False  #: whether the constraints tell agents apart
     preferences: int = 0  #: how many of its wishes an agent must meet
+    #: One kernel that takes devices of any model: it fits where the largest share and the number of
+    #: whole devices do.
+    counted: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        counted = len(self.kernels) == 1 and not self.constraints.models
+        object.__setattr__(self, "counted", counted)
 
     @classmethod
     def of(cls, kernels: Sequence[Mapping[str, int]], constraints: Constraints = ANYWHERE) -> Need:
@@ -202,7 +210,7 @@ class AbstractAgentSelector(ABC):
 Assign = Callable[[AgentView, Need], int | None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KernelAgentBinding:
     """One kernel of a session, the agent it goes to, and the device slots it gets there."""
 

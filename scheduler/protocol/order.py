@@ -8,20 +8,23 @@ ever reading it, and the agent still knows it is what was asked. An order to sto
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field, fields
+from operator import attrgetter
+from typing import Any, Final
 
 import orjson
 
 from scheduler.domain.errors import BadMessage
+from scheduler.domain.records import record
 from scheduler.protocol import signing
 from scheduler.protocol.names import OrderId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StartOrder:
     """Run one kernel."""
 
+    _: KW_ONLY
     agent: str
     boot: str
     group: str
@@ -53,12 +56,20 @@ class StopOrder:
     reason: str  #: cancelled, timed_out, failed, lost, unplaced
 
 
+def _fields(order: type[StartOrder | StopOrder]) -> tuple[tuple[str, ...], attrgetter[Any]]:
+    names = tuple(field.name for field in fields(order))
+    return names, attrgetter(*names)
+
+
+_FIELDS: Final = {order: _fields(order) for order in (StartOrder, StopOrder)}
+
+
 def encode(order: StartOrder | StopOrder, key: str) -> str:
     """Sign an order: ``<mac> <header JSON>``."""
     kind = "start" if isinstance(order, StartOrder) else "stop"
     # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
-    fields = {name: getattr(order, name) for name in order.__dataclass_fields__}
-    header = orjson.dumps({"kind": kind, **fields})
+    names, values = _FIELDS[type(order)]
+    header = orjson.dumps({"kind": kind, **dict(zip(names, values(order), strict=True))})
     return f"{signing.sign(key, header)} {header.decode()}"
 
 
@@ -73,10 +84,10 @@ def decode(
     head, _, payload = text.partition("\n")
     mac, _, header = head.partition(" ")
     signing.verify(key, header.encode(), mac)
-    fields = signing.read_object(header)
-    kind = fields.pop("kind", None)
+    said = signing.read_object(header)
+    kind = said.pop("kind", None)
     try:
-        order = StartOrder(**fields) if kind == "start" else StopOrder(**fields)
+        order = StartOrder(**said) if kind == "start" else StopOrder(**said)
     except TypeError as error:
         raise BadMessage(why=f"its fields are not those of an order ({error})") from error
     if (order.agent, order.boot) != (agent, boot):

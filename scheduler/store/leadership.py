@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
 
 from scheduler.domain.errors import Deposed, GroupNotFound, NoLeader
-from scheduler.domain.moves import Move
+from scheduler.domain.moves import Keep, Move, Place
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
@@ -17,10 +17,12 @@ from scheduler.store import streams
 from scheduler.store.attempts import failed_on
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.placing import Applying, batch_of
 from scheduler.store.script import Script
 from scheduler.store.sessions import SessionRepository
 
 _APPLY = Script.load("leader/apply")
+_PLACE = Script.load("leader/place")
 _ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
@@ -58,16 +60,6 @@ class Waiting:
     failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
 
 
-@dataclass(frozen=True, slots=True)
-class Applying:
-    """A batch of moves that Redis applies now."""
-
-    words: Callable[
-        [], list[str]
-    ]  #: waits; the word of each move. Raises Deposed, StoreUnavailable
-    give_up: Callable[[], None]  #: waits, and looks at nothing
-
-
 class LeaderStore:
     """The store of one term. Every write is fenced by it and raises Deposed once it is over."""
 
@@ -80,7 +72,6 @@ class LeaderStore:
     def apply(
         self,
         moves: Sequence[Move],
-        rq_job: Sequence[str] = (),
         *,
         cursor: tuple[str, str] | None = None,
         inbox: str = "",
@@ -91,48 +82,56 @@ class LeaderStore:
         only if the cursor still stands at ``from``; a repeat answers ``already`` for each.
         Raises Deposed, StoreUnavailable.
         """
+        before, after = cursor or ("", "")
         with speaking_to(self._client):
             word, *words = _APPLY(
-                self._client, self._keys.root, **self._arguments(moves, rq_job, cursor, inbox)
+                self._client,
+                self._keys.root,
+                **self._fence(inbox),
+                cursor_from=before,
+                cursor_to=after,
+                ops=[move.wire() for move in moves],
             )
-        return self._taken(word, words, moves)
+        return self._taken(word, words, len(moves))
 
-    def begin_apply(self, moves: Sequence[Move], rq_job: Sequence[str], *, inbox: str) -> Applying:
-        """Send a batch of moves without waiting for what becomes of it. Raises StoreUnavailable."""
+    def begin_place(
+        self,
+        placements: Sequence[Place],
+        keeps: Sequence[Keep],
+        rq_job: Sequence[str],
+        *,
+        inbox: str = "",
+    ) -> Applying:
+        """Send a batch of placements without waiting for what becomes of it. Raises StoreUnavailable."""
+        packed = _PLACE.pack(
+            self._keys.root,
+            **self._fence(inbox),
+            rq_job=rq_job,
+            batch=batch_of(placements),
+            keeps=[keep.wire() for keep in keeps],
+        )
         with speaking_to(self._client):
-            arguments = self._arguments(moves, rq_job, None, inbox)
-            sent = _APPLY.send(self._client, _APPLY.pack(self._keys.root, **arguments))
+            sent = _PLACE.send(self._client, packed)
 
         def words() -> list[str]:
             with speaking_to(self._client):
                 word, *rest = sent.answer()
-            return self._taken(word, rest, moves)
+            return self._taken(word, rest, len(placements))
 
         return Applying(words, sent.give_up)
 
-    def _arguments(
-        self,
-        moves: Sequence[Move],
-        rq_job: Sequence[str],
-        cursor: tuple[str, str] | None,
-        inbox: str,
-    ) -> dict[str, Any]:
-        before, after = cursor or ("", "")
+    def _fence(self, inbox: str) -> dict[str, str]:
         return {
             "group": self.term.group,
             "nonce": self.term.nonce,
             "term": str(self.term.number),
-            "rq_job": list(rq_job),
-            "cursor_from": before,
-            "cursor_to": after,
             "inbox": inbox,
-            "ops": [move.wire() for move in moves],
         }
 
-    def _taken(self, word: str, words: list[str], moves: Sequence[Move]) -> list[str]:
+    def _taken(self, word: str, words: list[str], count: int) -> list[str]:
         if word == "deposed":
             raise Deposed(term=self.term.number, group=self.term.group)
-        return ["already"] * len(moves) if word == "already" else words
+        return ["already"] * count if word == "already" else words
 
     def cursor(self) -> str:
         """Up to which report everything was applied.

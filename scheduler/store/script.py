@@ -9,7 +9,8 @@ A script begins with its contract::
     -- @include lib/move
 
 The loader turns ``@arg`` into typed locals, puts the key page, the life tables and each include in
-front once, and refuses a call whose arguments or whose reply the header does not name.
+front once, and refuses a call whose arguments or whose reply the header does not name. An include
+that puts writes off to the end of the script names the function that does them: ``@flush function``.
 """
 
 from __future__ import annotations
@@ -43,14 +44,17 @@ _ARG = re.compile(r"^-- @arg\s+(\w+)\s+(str|int|json)\b", re.MULTILINE)
 _REPLY = re.compile(r"^-- @reply\s+(.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^-- @include\s+(\S+)\s*$", re.MULTILINE)
 _KEYS = re.compile(r"\bkeys\.(\w+)\(")
-#: A script that emits writes the numbering of events back however it ends: after an error, too,
-#: since Redis keeps what was written before it.
-_EMIT = "lib/emit"
+_FLUSH = re.compile(r"^-- @flush\s+(\w+)\s*$", re.MULTILINE)
+#: What was put off is written however a script ends: after an error, too, since Redis keeps what was
+#: written before it. One flush that fails keeps no other from being tried.
 _FLUSHED = """local function script()
 {body}
 end
 local ended, reply = pcall(script)
-flush_events()
+for _, flush in ipairs({{ {flushes} }}) do
+    local done, why = pcall(flush)
+    if ended and not done then ended, reply = false, why end
+end
 if not ended then error(reply, 0) end
 return reply"""
 #: A script's arguments, made ready.
@@ -82,8 +86,9 @@ class Script:
         if not replies:
             raise ScriptError(script=name, problem="its header names no @reply")
         included = _expand(name, root, (), {})
-        if _EMIT in included:
-            included[name] = _FLUSHED.format(body=included[name])
+        flushes = [found for text in included.values() for found in _FLUSH.findall(text)]
+        if flushes:
+            included[name] = _FLUSHED.format(body=included[name], flushes=", ".join(flushes))
         code = "\n".join(included.values())
         source = "\n".join(
             [
@@ -214,29 +219,42 @@ def _expand(name: str, root: Path, path: tuple[str, ...], found: dict[str, str])
     return {**found, name: body}
 
 
-_TABLES: Final[Mapping[str, Callable[[], str]]] = {
-    "SESSION_LIFE": lambda: _life(SESSION_LIFE),
-    "KERNEL_LIFE": lambda: _life(KERNEL_LIFE),
-    "SESSION_STATES": lambda: _table({str(state): 1 for state in SessionState}),
-    "FINAL": lambda: _table({str(state): 1 for state in FINAL}),
-    "STRENGTH": lambda: _table(STOP_STRENGTH),
+_TABLES: Final[Mapping[str, Callable[[set[str]], str]]] = {
+    "SESSION_LIFE": lambda verbs: _life(SESSION_LIFE, verbs),
+    "KERNEL_LIFE": lambda verbs: _life(KERNEL_LIFE, verbs),
+    "SESSION_STATES": lambda _: _table({str(state): 1 for state in SessionState}),
+    "FINAL": lambda _: _table({str(state): 1 for state in FINAL}),
+    "STRENGTH": lambda _: _table(STOP_STRENGTH),
 }
 
 
 def life_tables(code: str) -> str:
     """The lives, the final states and the strength of stop reasons as Lua tables, where code names them.
 
-    A script builds its tables anew at each call: all four cost a beat a third of its time.
+    A script builds its tables anew at each call: all four cost a beat a third of its time. So of a life
+    there are only the verbs that are named, unless the verb is a variable.
     """
-    return "\n".join(f"local {name} = {made()}" for name, made in _TABLES.items() if name in code)
+    return "\n".join(
+        f"local {name} = {made(_verbs(name, code))}"
+        for name, made in _TABLES.items()
+        if name in code
+    )
 
 
-def _life(edges: tuple[Edge, ...]) -> str:
+def _verbs(life: str, code: str) -> set[str]:
+    """The verbs of a life by which code looks into it; none where it may be any."""
+    if re.search(rf"\b{life}\b(?!\.)", code):
+        return set()
+    return set(re.findall(rf"\b{life}\.(\w+)", code))
+
+
+def _life(edges: tuple[Edge, ...], verbs: set[str]) -> str:
     rows = {
         edge.verb: {
             source or "-": dict.fromkeys(sorted(edge.targets), 1) for source in sorted(edge.sources)
         }
         for edge in edges
+        if not verbs or edge.verb in verbs
     }
     return _table(rows)
 

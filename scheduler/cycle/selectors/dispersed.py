@@ -15,4 +15,4 @@ class DispersedAgentSelector(RankedAgentSelector):
 
     def amounts(self, view: AgentView, index: int, need: Need) -> Rank:
         free = view.free_by_family(index)
-        return tuple(-free.get(family, 0) for family in self.families(need))
+        return tuple([-free.get(family, 0) for family in self.families(need)])

@@ -59,7 +59,9 @@ class RankedAgentSelector(AbstractAgentSelector):
     def rank(self, view: AgentView, index: int, need: Need) -> Rank:
         """Fewest slots that were not asked for, then amounts; before both, replicas where they spread."""
         free = view.free_by_family(index)
-        extras = sum(1 for family in free if family not in need.families)
+        extras = len(free)
+        for family in need.families:
+            extras -= family in free
         rank = (extras, *self.amounts(view, index, need))
         endpoint = need.constraints.endpoint
         if not (endpoint and self._opts.enforce_spreading_endpoint_replica):

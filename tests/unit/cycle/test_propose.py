@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scheduler.cycle.agents import AgentRow
+from scheduler.cycle.agent_row import AgentRow
 from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.scheduler import examine, propose, withdraw

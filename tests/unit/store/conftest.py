@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from scheduler.store.keys import Keys
-from scheduler.store.script import Script
+from scheduler.store.script import Script, Sent
 from tests.unit.store.lives import Recorder, World
 
 
@@ -15,6 +15,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """What scripts are called with, and what they answer."""
     recording = Recorder()
     monkeypatch.setattr(Script, "run", recording.wrap(Script.run))
+    monkeypatch.setattr(Sent, "answer", recording.wrap_answer(Sent.answer))
     return recording
 
 

@@ -25,7 +25,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
 from scheduler.store.scopes import ScopeRepository
-from scheduler.store.script import Packed, Script
+from scheduler.store.script import Packed, Script, Sent
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.submission import Checked
 from scheduler.store.subscribers import SubscriberRepository
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(slots=True)
 class Recorder:
-    """Stands before Script.run and keeps what was called and answered."""
+    """Stands before Script.run and Sent.answer, and keeps what was called and answered."""
 
     calls: list[Call] = field(default_factory=list)
 
@@ -60,20 +60,35 @@ class Recorder:
 
         def call(script: Script, client: redis.Redis, packed: Packed) -> list[Any]:
             reply = run(script, client, packed)
-            values = {
-                name: json.loads(value) if kind == "json" else value
-                for (name, kind), value in zip(script.arguments.items(), packed[1:], strict=True)
-            }
-            words = [(script.name, str(reply[0]))]
-            if script.name == "leader/apply":
-                words += [
-                    (f"move/{op['verb']}", str(word))
-                    for op, word in zip(values["ops"], reply[1:], strict=False)
-                ]
-            self.calls.append(Call(script, values, tuple(words)))
+            self._keep(script, packed, reply)
             return reply
 
         return call
+
+    def wrap_answer(self, answer: Callable[[Sent], list[Any]]) -> Callable[[Sent], list[Any]]:
+        """The method to put in place of Sent.answer."""
+
+        def call(sent: Sent) -> list[Any]:
+            reply = answer(sent)
+            self._keep(sent._script, sent._packed, reply)
+            return reply
+
+        return call
+
+    def _keep(self, script: Script, packed: Packed, reply: list[Any]) -> None:
+        values = {
+            name: json.loads(value) if kind == "json" else value
+            for (name, kind), value in zip(script.arguments.items(), packed[1:], strict=True)
+        }
+        words = [(script.name, str(reply[0]))]
+        if script.name == "leader/apply":
+            words += [
+                (f"move/{op['verb']}", str(word))
+                for op, word in zip(values["ops"], reply[1:], strict=False)
+            ]
+        if script.name == "leader/place":
+            words += [("move/place", str(word)) for word in reply[1:]]
+        self.calls.append(Call(script, values, tuple(words)))
 
 
 def contents(client: redis.Redis, *, without: Sequence[str] = ()) -> dict[str, Any]:
@@ -125,7 +140,11 @@ class World:
 
     def apply(self, *moves: m.Move, cursor: tuple[str, str] | None = None) -> list[str]:
         """Write moves as the leader."""
-        return self.leader.apply(moves, self.rq_job, cursor=cursor)
+        return self.leader.apply(moves, cursor=cursor)
+
+    def commit(self, *placements: m.Place, keeps: Sequence[m.Keep] = ()) -> list[str]:
+        """Commit placements as the leader."""
+        return self.leader.begin_place(placements, keeps, self.rq_job).words()
 
     # Agents
 
@@ -209,7 +228,7 @@ class World:
         move = m.Place(
             session, new_nonce(), " ".join(agents), kernels, scopes, json.dumps(scopes), 10_000
         )
-        return self.apply(replace(move, **changes))[0]
+        return self.commit(replace(move, **changes))[0]
 
     def claim(self, session: str, kernel: int = 0, **changes: Any) -> str:
         """The agent's claim reached the leader."""

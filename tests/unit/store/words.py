@@ -131,6 +131,14 @@ def _deposed(world: World) -> None:
     world.apply()
 
 
+def _deposed_placing(world: World) -> None:
+    session, stale = world.submit(), world.leader
+    world.lead()
+    world.leader = stale
+    with suppress(SchedulerError):
+        world.place(session)
+
+
 def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
 
@@ -193,6 +201,8 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("leader/apply", "applied"): lambda w: w.apply(),
     ("leader/apply", "already"): lambda w: w.apply(cursor=("5-5", "6-6")),
     ("leader/apply", "deposed"): _deposed,
+    ("leader/place", "applied"): lambda w: w.place(w.submit()),
+    ("leader/place", "deposed"): _deposed_placing,
     ("leader/acquire", "acquired"): lambda w: (
         w.client.delete(w.keys.lock(GROUP)),
         w.leadership.acquire(GROUP, OTHER, 60_000),
@@ -403,6 +413,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("leader/ask_resign", "asked"): ("inbox",),
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
+    ("leader/place", "deposed"): ("leadership",),
     ("move/tell", "done"): ("events", "counters"),  # a moment, not a state
 }
 

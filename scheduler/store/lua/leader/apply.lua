@@ -8,7 +8,6 @@
 -- @arg group str
 -- @arg nonce str
 -- @arg term str
--- @arg rq_job json
 -- @arg cursor_from str
 -- @arg cursor_to str
 -- @arg inbox str
@@ -17,7 +16,6 @@
 -- @include lib/fence
 -- @include lib/beyond
 -- @include lib/moves
--- @include move/place
 -- @include move/claim
 -- @include move/up
 -- @include move/over

@@ -2,6 +2,7 @@
 --
 -- The numbering is read with the first event of a script and written back once, by flush_events,
 -- which the loader calls however the script ends: an event costs one call, not three.
+-- @flush flush_events
 -- @include lib/clock_ms
 -- @include lib/int
 local numbering = false

@@ -1,33 +1,30 @@
--- Take the slots of kernels from their agents' records: all of them, or none and why not.
+-- Take the slots of kernels [[agent, slots, order]] from their agents: all of them, or none and why not.
 -- "away": another boot, silent, drained or gone; "full": not so much is free.
--- @include lib/int
+-- @include lib/batch_agents
+local function has_slots(agent, amounts)
+    for at = 1, #amounts, 2 do
+        if agent.free[amounts[at]] < amounts[at + 1] then return false end
+    end
+    return true
+end
+
+local function change_slots(agent, amounts, sign)
+    for at = 1, #amounts, 2 do
+        local slot = amounts[at]
+        agent.free[slot] = agent.free[slot] + sign * amounts[at + 1]
+        agent.changed[slot] = true
+    end
+end
+
 local function take_slots(kernels)
-    local wanted = {}
-    for _, kernel in ipairs(kernels) do
-        local agent = wanted[kernel.agent]
-        if not agent then
-            agent = { boot = kernel.boot, names = {}, sums = {} }
-            wanted[kernel.agent] = agent
+    for index, kernel in ipairs(kernels) do
+        local agent, amounts = agent_of(kernel[1]), batch.slots[kernel[2]][2]
+        if agent.away or not has_slots(agent, amounts) then
+            for taken = 1, index - 1 do
+                change_slots(agent_of(kernels[taken][1]), batch.slots[kernels[taken][2]][2], 1)
+            end
+            return agent.away and 'away' or 'full'
         end
-        for slot, amount in pairs(kernel.slots) do
-            if not agent.sums[slot] then agent.names[#agent.names + 1] = slot end
-            agent.sums[slot] = (agent.sums[slot] or 0) + amount
-        end
-    end
-    for id, agent in pairs(wanted) do
-        local fields = { 'boot', 'status', 'drained' }
-        for _, slot in ipairs(agent.names) do fields[#fields + 1] = 'free:' .. slot end
-        local found = redis.call('HMGET', keys.record(id), unpack(fields))
-        if found[1] ~= agent.boot or found[2] ~= 'ready' or found[3] == '1' then return 'away' end
-        agent.left = {}
-        for index, slot in ipairs(agent.names) do
-            local left = (tonumber(found[index + 3] or '-1') or -1) - agent.sums[slot]
-            if left < 0 then return 'full' end
-            agent.left[#agent.left + 1] = 'free:' .. slot
-            agent.left[#agent.left + 1] = int(left)
-        end
-    end
-    for id, agent in pairs(wanted) do
-        redis.call('HSET', keys.record(id), unpack(agent.left))
+        change_slots(agent, amounts, -1)
     end
 end

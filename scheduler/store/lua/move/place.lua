@@ -2,15 +2,17 @@
 --
 -- The plan was made from a snapshot, so each of its assumptions is checked again here: the session
 -- still waits, every scope has room, every agent is the same boot, is taking work and has the slots.
+-- Indexes are written once for all placements of the script, by flush_places.
 --
--- @op session, placement, agents, kernels [{agent, boot, slots, order}], scopes [[kind, name]], held,
+-- @op session, placement, agents, kernels [[agent, slots, order]], scopes (a number), held (their text),
 --     timer (ms until the orders count as unclaimed)
 -- @item placed | already | stale | limited | away | full
--- @include lib/enter_state
+-- @flush flush_places
+-- @include lib/emit
 -- @include lib/push_order
 -- @include lib/take_slots
--- @include lib/slots_text
-local limits = {}
+local limits, ready, scheduled, timers = {}, {}, {}, {}
+local scheduled_at = int(now)
 
 local function has_room(kind, name)
     local id = kind .. ' ' .. name
@@ -22,32 +24,45 @@ local function has_room(kind, name)
     return not limits[id] or redis.call('SCARD', keys.scope_members(kind, name)) < limits[id]
 end
 
-function moves.place(op)
+local function fields_of(index, kernel)
+    local prefix, agent = 'kernel:' .. (index - 1) .. ':', agent_of(kernel[1])
+    return prefix .. 'state', 'ORDERED', prefix .. 'agent', agent.id, prefix .. 'boot', agent.boot,
+        prefix .. 'slots', batch.slots[kernel[2]][1]
+end
+
+function moves.place(op, payload)
     local key = keys.session(op.session)
-    local state, group, placement, attempt = unpack(redis.call('HMGET', key, 'state', 'group', 'placement', 'attempt'))
+    local state, owner, placement, attempt = unpack(redis.call('HMGET', key, 'state', 'group', 'placement', 'attempt'))
     if placement == op.placement then return 'already' end
-    if not state or not SESSION_LIFE.place[state] then return 'stale' end
-    for _, scope in ipairs(op.scopes) do
+    if not state or not SESSION_LIFE.place[state] or owner ~= group then return 'stale' end
+    local held, scopes = unpack(batch.scopes[op.scopes])
+    for _, scope in ipairs(scopes) do
         if not has_room(scope[1], scope[2]) then return 'limited' end
     end
     local why = take_slots(op.kernels)
     if why then return why end
-    for _, scope in ipairs(op.scopes) do
+    for _, scope in ipairs(scopes) do
         redis.call('SADD', keys.scope_members(scope[1], scope[2]), op.session)
     end
-    local payload = redis.call('GET', keys.payload(op.session)) or ''
-    for index, kernel in ipairs(op.kernels) do
-        local prefix = 'kernel:' .. (index - 1) .. ':'
-        redis.call('HSET', key, prefix .. 'state', 'ORDERED', prefix .. 'agent', kernel.agent,
-            prefix .. 'boot', kernel.boot, prefix .. 'slots', slots_text(kernel.slots))
-        push_order(kernel.agent, op.session .. '-' .. (index - 1) .. '-' .. op.placement,
-            kernel.order .. '\n' .. payload)
-    end
     redis.call('HSET', key, 'state', 'SCHEDULED', 'reason', '', 'placement', op.placement, 'agents', op.agents,
-        'held', op.held, 'kernels', #op.kernels)
-    enter_state(op.session, group, state, 'SCHEDULED', now)
-    redis.call('ZADD', keys.timers(group), int(now + op.timer), op.session)
+        'held', held, 'kernels', #op.kernels, fields_of(1, op.kernels[1]))
+    for index, kernel in ipairs(op.kernels) do
+        if index > 1 then redis.call('HSET', key, fields_of(index, kernel)) end
+        push_order(agent_of(kernel[1]), op.session .. '-' .. (index - 1) .. '-' .. op.placement,
+            kernel[3] .. '\n' .. payload)
+    end
+    ready[#ready + 1] = op.session
+    scheduled[#scheduled + 1], timers[#timers + 1] = scheduled_at, int(now + op.timer)
+    scheduled[#scheduled + 1], timers[#timers + 1] = op.session, op.session
     emit('session.scheduled', 'session', op.session, 'group', group, 'from', state, 'verb', 'place',
         'attempt', attempt or '0', 'placement', op.placement, 'agents', op.agents, 'reason', '')
     return 'placed'
+end
+
+local function flush_places()
+    if #ready == 0 then return end
+    write('ZREM', keys.state(group, 'READY'), unpack(ready))
+    write('ZADD', keys.state(group, 'SCHEDULED'), unpack(scheduled))
+    write('ZADD', keys.timers(group), unpack(timers))
+    told()
 end

@@ -1,0 +1,81 @@
+"""Packs placements as `leader/place` reads them: what many of them share is named by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from scheduler.domain.moves import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Applying:
+    """A batch of placements that Redis commits now."""
+
+    words: Callable[[], list[str]]  #: waits; the word of each. Raises Deposed, StoreUnavailable
+    give_up: Callable[[], None]  #: waits, and looks at nothing
+
+
+def batch_of(placements: Sequence[Place]) -> dict[str, Any]:
+    """The batch of the script's header. Numbers count from 1, as Lua's tables do."""
+    shared = _Shared()
+    places = [
+        {
+            "session": place.session,
+            "placement": place.placement,
+            "agents": place.agents,
+            "kernels": [shared.kernel(kernel) for kernel in place.kernels],
+            "scopes": shared.scope(place),
+            "timer": place.timer,
+        }
+        for place in placements
+    ]
+    return {
+        "agents": [[*agent, *slots] for agent, slots in shared.agents.items()],
+        "slots": shared.slots,
+        "scopes": shared.scopes,
+        "places": places,
+    }
+
+
+class _Shared:
+    """What was named so far."""
+
+    def __init__(self) -> None:
+        self.agents: dict[tuple[str, str], dict[str, None]] = {}  #: by id and boot, its slots
+        self.slots: list[tuple[str, list[Any]]] = []
+        self.scopes: list[tuple[str, Sequence[Sequence[str]]]] = []
+        self._agents: dict[tuple[str, str], int] = {}
+        self._slots: dict[tuple[tuple[str, int], ...], int] = {}
+        self._scopes: dict[str, int] = {}
+
+    def kernel(self, kernel: Mapping[str, Any]) -> tuple[int, int, str]:
+        """A kernel as the numbers of its agent and its slots, and its order."""
+        agent, slots = (kernel["agent"], kernel["boot"]), kernel["slots"]
+        number = self._agents.get(agent)
+        if number is None:
+            number = self._agents[agent] = len(self._agents) + 1
+            self.agents[agent] = {}
+        # In the order of their first use, which a dictionary keeps and a set would not.
+        self.agents[agent] |= dict.fromkeys(slots)
+        return number, self._slots_number(slots), kernel["order"]
+
+    def _slots_number(self, slots: Mapping[str, int]) -> int:
+        key = tuple(slots.items())
+        number = self._slots.get(key)
+        if number is None:
+            number = self._slots[key] = len(self._slots) + 1
+            flat = [part for pair in key for part in pair]
+            self.slots.append((orjson.dumps(slots).decode(), flat))
+        return number
+
+    def scope(self, place: Place) -> int:
+        """The number of the scopes that a session holds."""
+        number = self._scopes.get(place.held)
+        if number is None:
+            number = self._scopes[place.held] = len(self._scopes) + 1
+            self.scopes.append((place.held, place.scopes))
+        return number
