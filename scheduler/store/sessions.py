@@ -23,7 +23,7 @@ from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SESSION_LIFE, SessionState
-from scheduler.store import submission
+from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import session_from_row
@@ -46,14 +46,20 @@ class SessionRepository:
     def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
 
-        Every spec is checked before the first batch is sent, and none is sent before the one ahead of
-        it was accepted, so nothing is written behind what was refused. A repeat with the same
-        idempotency keys answers the sessions that have them. Raises InvalidSpec, InvalidSlots,
-        GroupNotFound, IdempotencyConflict, DependencyNotFound, Unsatisfiable, RedisFull.
+        All that can be refused is looked up for all specs before the first batch is sent. What
+        becomes wrong between that and its own batch (a group is deleted, a parent forgotten, an agent
+        removed, memory runs short) is refused with its batch: those ahead of it are written then,
+        none behind it is. A repeat with the same idempotency keys answers the sessions that have
+        them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
+        DependencyNotFound, Unsatisfiable, RedisFull.
         """
         checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
         with speaking_to(self._client):
+            if not precheck.takes_one_script(checked):
+                refused = precheck.refusal(self._client, self._keys, checked)
+                if refused:
+                    self._accepted(checked, refused)
             for batch, answer in submission.write(
                 self._client, self._keys.root, checked, self._clock
             ):
@@ -92,7 +98,8 @@ class SessionRepository:
                     last=int(start + PARENT_BATCH >= len(parents)),
                 )
             if word == "no_parent":
-                # What was written so far must not wait for ever for a seal that never comes.
+                # Forgotten since all were looked up: what was written so far must not wait for ever
+                # for a seal that never comes.
                 self.cancel(session, f"its dependency {rest[0]} is not known here")
                 raise DependencyNotFound(session=rest[0])
 
