@@ -135,8 +135,11 @@ class Client:
     def enqueue_many(self, specs: Sequence[SessionSpec]) -> list[Session]:
         """Enqueue sessions, one round trip per two hundred; each two hundred wholly or not at all.
 
-        Raises GroupNotFound, DependencyNotFound, DesignatedAgentNotFound, UnknownPlugin,
-        IdempotencyConflict, Unsatisfiable, RedisFull.
+        Of more than two hundred, all are checked before the first is written, so that bad input
+        writes nothing. Only what changes meanwhile (a parent is forgotten, memory runs short) can
+        still refuse a later two hundred, when the earlier ones are written; the same call repeated
+        with idempotency keys goes on where it ended. Raises GroupNotFound, DependencyNotFound,
+        DesignatedAgentNotFound, UnknownPlugin, IdempotencyConflict, Unsatisfiable, RedisFull.
         """
         return [Session(self, session) for session in submit_sessions(self.store, specs)]
 

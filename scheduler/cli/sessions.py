@@ -98,7 +98,7 @@ def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
     work = data.work if len(data.work) <= LISTED else f"{data.work[: LISTED - 3]}..."
     return (
         *(data.id, data.name, data.state, data.group, data.priority, waited, agents, work),
-        data.reason,
+        data.reason if data.spoilt in data.reason else data.spoilt,
     )
 
 
@@ -109,6 +109,8 @@ def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
 def show(app: App, session: str, output: str) -> None:
     """Show a session, its kernels, its attempts and its result."""
     data = app.session(session)
+    if data.unreadable:
+        say(f"Of session {data.id} {data.spoilt}; shown is what can be read")
     result = app.store.sessions.result(data.id)
     if output == JSON:
         print_json(session_details(data, result))

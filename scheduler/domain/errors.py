@@ -19,6 +19,7 @@ SchedulerError
 |   |-- IdempotencyConflict
 |   |-- Unsatisfiable
 |   |-- WrongState
+|   |-- RecordSpoilt          what Redis holds of a session makes no sense
 |   |-- GroupExists
 |   |-- GroupInUse
 |   |-- RevisionConflict      somebody else changed it meanwhile
@@ -123,6 +124,10 @@ class Unsatisfiable(Refused):
 
 class WrongState(Refused):
     """Session {session} is {state}; {verb} works only in {allowed}."""
+
+
+class RecordSpoilt(Refused):
+    """Session {session} cannot be read: {what}; somebody else has written there."""
 
 
 class GroupExists(Refused):

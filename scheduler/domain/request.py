@@ -140,7 +140,7 @@ def _scopes(keypair: str | None, named: Mapping[str, str], *, private: bool) -> 
 
 
 def lost_request(request: str) -> Request:
-    """Stands for a request whose text is gone, so that sessions that have it can be shown and can end."""
+    """Stands for a request whose text is gone or no text of one; its sessions can be shown and can end."""
     return Request(
         id=request,
         text="",
@@ -158,7 +158,7 @@ def lost_request(request: str) -> Request:
 
 @lru_cache(maxsize=65_536)
 def parse_request_text(text: str) -> Request:
-    """Read a stored request."""
+    """Read a stored request. Raises ValueError, TypeError, KeyError or InvalidSpec for what is none."""
     found = json.loads(text)
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)

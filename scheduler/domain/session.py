@@ -82,6 +82,13 @@ class SessionData:
     idempotency_key: str | None = None
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
+    unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense
+
+    @property
+    def spoilt(self) -> str:
+        """What is wrong with its record, or "": only its other fields are as they were written."""
+        named = ", ".join(self.unreadable)
+        return f"its record in Redis makes no sense ({named})" if named else ""
 
     @property
     def ended(self) -> bool:
@@ -91,7 +98,8 @@ class SessionData:
     @property
     def why(self) -> str:
         """The reason with the last line of the error, which of a traceback is what was raised."""
-        return ": ".join(filter(None, (self.reason, headline(self.error)[:_SHOWN])))
+        spoilt = "" if self.spoilt in self.reason else self.spoilt
+        return ": ".join(filter(None, (spoilt, self.reason, headline(self.error)[:_SHOWN])))
 
     def summary(self) -> dict[str, Any]:
         """The fields a list shows."""

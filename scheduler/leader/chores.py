@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.clock import Clock
+from scheduler.domain.ids import SessionId
 from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell
-from scheduler.domain.states import FINAL, KernelState, SessionState
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import FINAL, PLACED, KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
 from scheduler.leader.inbox import Inbox
@@ -21,6 +23,7 @@ from scheduler.leader.state import (
     Repositories,
     load_agents,
     load_scopes,
+    look_aside,
     reload_placed,
 )
 from scheduler.leader.watch import Watch
@@ -103,23 +106,27 @@ class Chores:
                 if placed.state is SessionState.SCHEDULED:
                     self._avoid(placed.agents)
                 self._p.writer.accept(batch, placed, decide.timer(placed, self._p.rules))
-        for data in self._p.repositories.sessions.many(waiting):
-            if data.state in (SessionState.READY, SessionState.PENDING, SessionState.RETRYING):
-                edge = self._edge_when_due(data.state, unmet=data.unmet)
-                batch.add(
-                    [
-                        Settle(
-                            data.id, self._group, edge, "it waited for longer than its group allows"
-                        )
-                    ],
-                    data.id,
-                )
-                if edge == "expire":
-                    self._p.state.waiting.discard(data.id)
-            elif data.state not in FINAL:
-                reload_placed(self._p.state, self._p.repositories, [data.id])
+        found = {data.id: data for data in self._p.repositories.sessions.many(waiting)}
+        for session in waiting:
+            self._due(batch, session, found.get(SessionId(session)))
         self._p.writer.write(batch)
         return bool(batch.moves)
+
+    def _due(self, batch: Batch, session: str, data: SessionData | None) -> None:
+        """The time of a session has come that is on no agent, as far as is known."""
+        if data is not None and data.state in PLACED and data.group == self._group:
+            if session not in self._p.state.broken:
+                reload_placed(self._p.state, self._p.repositories, [session])
+            return
+        edge, why = "expire", "it waited for longer than its group allows"
+        if data is not None and data.unreadable:
+            why = data.spoilt
+        elif data is not None:
+            edge = self._edge_when_due(data.state, unmet=data.unmet)
+        # Of one that is gone, or over, this takes the timer away: it would be due for ever.
+        batch.add([Settle(session, self._group, edge, why)], session)
+        if edge == "expire":
+            self._p.state.waiting.discard(session)
 
     def _avoid(self, agents: Iterable[str]) -> None:
         """It let an order lie although it beats: what is placed next goes elsewhere for a while."""
@@ -293,23 +300,27 @@ class Chores:
         return more
 
     def refuse_unplaceable(self) -> None:
-        """End the READY sessions of which Redis has lost what they asked for: they would wait for ever."""
-        gone, self._p.state.unplaceable = self._p.state.unplaceable, []
-        self._log.error("requests.gone", sessions=len(gone), first=gone[0])
-        batch = Batch()
-        why = "what it asked for is gone from Redis; submit it again"
-        for session in gone:
+        """End the READY sessions that nobody can place any more: they would wait for ever."""
+        state, batch = self._p.state, Batch()
+        doomed, state.unplaceable = state.unplaceable, {}
+        session, why = next(iter(doomed.items()))
+        self._log.error("sessions.unplaceable", sessions=len(doomed), first=session, why=why)
+        for session, why in doomed.items():
             batch.add([Settle(session, self._group, "refuse", why)])
-        self._p.writer.write(batch)
+        words = self._p.writer.write(batch)
+        state.aside |= {s for s, word in zip(doomed, words, strict=True) if word != "done"}
 
     def sweep(self) -> bool:
         """The safety net: look at everything that sleeps; whether the queue must be loaded anew."""
         state, leader = self._p.state, self._p.repositories.leader
         self._look_at_scopes()
+        if state.aside:
+            look_aside(state, self._p.repositories)
         state.waiting.wake_all()
         self._p.inbox.unresolved = True
         leader.trim_inbox(state.inbox_cursor)
-        return state.all_loaded and leader.ready_count() != len(state.waiting)
+        listed = len(state.waiting) + len(state.aside) + len(state.unplaceable)
+        return state.all_loaded and leader.ready_count() != listed
 
     def _look_at_scopes(self) -> None:
         """Scopes that are full may be held by sessions of other groups, whose ends nobody tells us."""

@@ -48,7 +48,12 @@ class LeaderState:
         None  #: score of the last READY session loaded; None before the first
     )
     all_loaded: bool = False
-    unplaceable: list[str] = field(default_factory=list)  #: READY, and what they asked for is gone
+    #: READY and can never be placed: why.
+    unplaceable: dict[str, str] = field(default_factory=dict)
+    #: Listed as READY by records that make no sense, so that nothing can be done about them.
+    aside: set[str] = field(default_factory=set)
+    #: Placed, and a move broke on their records; left alone for the rest of the term.
+    broken: set[str] = field(default_factory=set)
     suspects: set[str] = field(
         default_factory=set
     )  #: waited when a reload began, and were not met in it yet
@@ -81,7 +86,7 @@ def load(
     state.inbox_cursor = leader.inbox_cursor()
     state.reports_cursor = leader.cursor()
     for data in leader.sessions(repositories.sessions, leader.placed_ids()):
-        if data.kernels:
+        if _stands(data, leader.term.group):
             state.board.put(placed_from(data))
     load_agents(state, repositories, repositories.agents.ids(leader.term.group))
     held = {scope for session in state.board for scope in session.request.scopes}
@@ -90,6 +95,12 @@ def load(
     load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
     load_ready_page(state, repositories)
     return state
+
+
+def _stands(data: SessionData, group: str) -> bool:
+    """Whether it is placed, as far as its record makes sense."""
+    whole = bool(data.kernels) and all(kernel.agent for kernel in data.kernels)
+    return whole and data.state in PLACED and data.group == group
 
 
 def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:
@@ -131,6 +142,7 @@ def load_ready_page(state: LeaderState, repositories: Repositories) -> None:
 def load_ready_anew(state: LeaderState) -> None:
     """Begin to read the queue anew; who is not met in it left without telling, as by an app's cancel."""
     state.loaded_up_to, state.all_loaded = None, False
+    state.aside.clear()
     state.suspects = state.waiting.ids()
 
 
@@ -138,6 +150,8 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
     """Read the given READY sessions and let them wait."""
     unknown = [session for session in ids if session not in state.waiting]
     found = repositories.leader.waiting(unknown)
+    if len(found) < len(unknown):
+        _set_aside(state, repositories, {*unknown}.difference(w.id for w in found))
     requests = repositories.sessions.requests({w.request for w in found})
     new_scopes = {
         scope for request in requests.values() for scope in request.scopes
@@ -146,7 +160,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
         load_scopes(state, repositories, sorted(new_scopes))
     for w in found:
         if w.request not in requests:
-            state.unplaceable.append(w.id)
+            state.unplaceable[w.id] = "what it asked for is gone from Redis; submit it again"
         else:
             state.waiting.add(
                 WaitingSession(
@@ -164,6 +178,21 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
             )
 
 
+def _set_aside(state: LeaderState, repositories: Repositories, ids: set[str]) -> None:
+    """Of those that do not wait, most left meanwhile; a record that makes no sense is not met again."""
+    for session, why in repositories.leader.spoilt(sorted(ids)).items():
+        if why:
+            state.unplaceable[session] = f"{why}; submit it again"
+        else:
+            state.aside.add(session)
+
+
+def look_aside(state: LeaderState, repositories: Repositories) -> None:
+    """See whether a hand put right what was set aside."""
+    aside, state.aside = sorted(state.aside), set()
+    load_waiting(state, repositories, aside)
+
+
 def reload_placed(
     state: LeaderState, repositories: Repositories, ids: list[str]
 ) -> list[PlacedSession]:
@@ -174,7 +203,9 @@ def reload_placed(
         known = state.board.get(session)
         state.board.drop(session)
         data = found.get(session)
-        if data is not None and data.kernels and data.state in PLACED:
+        if data is None or session in state.broken:
+            continue
+        if _stands(data, repositories.leader.term.group):
             placed.append(placed_from(data))
             state.board.put(placed[-1])
             if known is None:

@@ -15,6 +15,8 @@ from scheduler.store.placing import Applying
 
 #: Moves per script; a hundred stay within the 10 ms a script may take on a busy machine.
 BATCH = 100
+#: How the word of a move begins that an error ended; the error follows.
+SPOILT = "spoilt "
 _EXPECTED = frozenset({"done", "already", "stopping", "cancelled", "unplaced", "weaker", "more"})
 
 
@@ -76,12 +78,23 @@ class Writer:
         if cursor is not None:
             self._state.reports_cursor = cursor[1]
         for move, owner, word in zip(batch.moves, batch.owners, words, strict=True):
-            if word not in _EXPECTED:
+            if word.startswith(SPOILT):
+                self._set_aside(owner, move.verb, word)
+            elif word not in _EXPECTED:
                 self._log.warning("move.refused", verb=move.verb, session=owner, answer=word)
                 batch.reread |= {owner} - {""}
         if batch.reread:
             self._read_again(batch.reread)
         return words
+
+    def _set_aside(self, session: str, verb: str, word: str) -> None:
+        """A record made a move break: leave the session alone, and what it holds to the doctor."""
+        self._log.error("move.broke", verb=verb, session=session, why=word.removeprefix(SPOILT))
+        old = self._state.board.get(session)
+        self._state.board.drop(session)
+        self._state.broken |= {session} - {""}
+        if old is not None:
+            load_agents(self._state, self._repositories, old.agents)
 
     def conclude(self, sessions: Iterable[PlacedSession]) -> None:
         """End the sessions whose kernels are all over: nobody reports of them any more."""

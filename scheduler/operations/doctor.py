@@ -230,6 +230,7 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
 def _recount(store: Store, counting: Recount) -> Iterator[Check]:
     tally = counting.indexes()
     yield _found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
+    yield _found("records", "all of them make sense", counting.records(tally))
     yield _found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
     for group in store.groups.names():
         yield _found(

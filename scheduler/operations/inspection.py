@@ -89,6 +89,7 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "kernels": [asdict(kernel) for kernel in data.kernels],
         "attempts": [asdict(attempt) for attempt in data.history],
         "result": result,
+        "unreadable": list(data.unreadable),
     }
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
-from scheduler.domain.request import lost_request
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.slots import render_amount
@@ -20,7 +19,7 @@ from scheduler.domain.states import FINAL, KERNEL_LIVE, PLACED, WAITING, Session
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import PAGE, AuditRepository, Entry, pages
 from scheduler.store.groups import GroupRepository
-from scheduler.store.rows import agent_from_record, session_from_row
+from scheduler.store.rows import agent_from_record
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
@@ -31,6 +30,7 @@ PAUSE_S = 0.05
 KEPT = 1_000
 #: READY is listed by (100 - priority) * RANK + seq; see lib/move.lua.
 RANK = 2**43
+_LARGE = 2**30
 
 #: In the order of a life, so that what moves on meanwhile is met twice rather than never.
 _WALK = (*WAITING, *PLACED, *FINAL)
@@ -56,6 +56,7 @@ class Tally:
     sessions: int = 0
     uses: Counter[str] = field(default_factory=Counter)
     drift: list[str] = field(default_factory=list)
+    spoilt: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: sessions, and which fields
 
 
 class Recount:
@@ -81,11 +82,26 @@ class Recount:
             for state in _WALK:
                 for entry in chain.from_iterable(self._audit.index(group, state)):
                     _keep(tally.drift, misplaced(entry, group, state))
+                    if entry.unreadable and len(tally.spoilt) < KEPT:
+                        tally.spoilt[entry.id] = entry.unreadable
                     counts = entry.state and (newest is None or entry.seq <= newest)
                     if counts and seen.add(entry.seq):
                         tally.sessions += 1
                         tally.uses[entry.request] += 1
         return tally
+
+    def records(self, tally: Tally) -> list[str]:
+        """Records that make no sense: those the walk met, and what placed ones say of their kernels."""
+        found = dict(tally.spoilt)
+        for group in self._store.groups.names():
+            for data in chain.from_iterable(self._placed(group)):
+                if data.unreadable and len(found) < KEPT:
+                    found[data.id] = data.unreadable
+        return [
+            f"session {session} has a spoilt record ({', '.join(fields)});"
+            " cancel it, or put the record right"
+            for session, fields in found.items()
+        ]
 
     def requests(self, tally: Tally) -> list[str]:
         """Whether each kind of request counts the sessions there are."""
@@ -138,14 +154,11 @@ class Recount:
         return []
 
     def _held(self, agent: str, rows: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
-        requests = self._store.sessions.requests({row["request"] for row in rows.values() if row})
         held: Counter[str] = Counter()
-        for session, row in rows.items():
-            if row:
-                request = requests.get(row["request"]) or lost_request(row["request"])
-                for kernel in live(session_from_row(session, row, request)):
-                    if kernel.agent == agent:
-                        held.update(kernel.slots)
+        for data in self._store.sessions.read(rows).values():
+            for kernel in live(data):
+                if kernel.agent == agent:
+                    held.update(kernel.slots)
         return dict(held)
 
     def scopes(self, requests: Iterable[str]) -> list[str]:
@@ -260,13 +273,21 @@ def _keep(drift: list[str], *found: str) -> None:
 
 
 class _Numbers:
-    """A set of small positive numbers, a bit for each: a million take 125 KB."""
+    """A set of small positive numbers, a bit for each: a million take 125 KB.
+
+    A number that no namespace has reached is of a spoilt record; bits up to there would take all memory.
+    """
 
     def __init__(self) -> None:
         self._bits = bytearray()
+        self._large: set[int] = set()
 
     def add(self, number: int) -> bool:
         """Whether it is new."""
+        if number >= _LARGE:
+            new_large = number not in self._large
+            self._large.add(number)
+            return new_large
         index, bit = number >> 3, 1 << (number & 7)
         if index >= len(self._bits):
             self._bits += bytes(index + 1 - len(self._bits) + 4096)

@@ -30,10 +30,9 @@ class Store(Protocol):
 
 
 def submit_sessions(store: Store, specs: Sequence[SessionSpec]) -> list[SessionId]:
-    """Write sessions, in batches of two hundred: each wholly or not at all.
+    """Write sessions, in batches of two hundred: each wholly or not at all, all checked before the first.
 
-    Raises UnknownPlugin and DesignatedAgentNotFound before anything is written, and what
-    ``SessionRepository.submit`` raises.
+    Raises UnknownPlugin, DesignatedAgentNotFound, and what ``SessionRepository.submit`` raises.
     """
     for mode in {spec.cluster_mode for spec in specs} - _BUILT_IN:
         check_cluster_mode(mode)

@@ -35,5 +35,8 @@ def failed_on(
 
 
 def _agents(history: str) -> list[str]:
-    # cjson writes an empty list as {}.
-    return list(json.loads(history).get("agents") or ())
+    try:
+        # cjson writes an empty list as {}.
+        return list(map(str, json.loads(history).get("agents") or ()))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return []  # spoilt: nothing is avoided for its sake

@@ -18,11 +18,13 @@ from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.rows import CHECKED, nonsense
 from scheduler.store.script import LUA_ROOT, Script
 
 PAGE = 500
 
 _FIELDS = ("state", "group", "request", "priority", "seq")
+_LOOKED_AT = (*_FIELDS, *CHECKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Entry:
     request: str
     priority: int
     seq: int
+    unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,10 @@ class AuditRepository:
         with speaking_to(self._client), self._client.pipeline(transaction=True) as pipe:
             for session in ids:
                 pipe.zscore(self._keys.state(group, state), session)
-                pipe.hmget(self._keys.session(session), _FIELDS)
+                pipe.hmget(self._keys.session(session), _LOOKED_AT)
             found = pipe.execute()
         return [
-            Entry(
-                session,
-                score,
-                row[0] or "",
-                row[1] or "",
-                row[2] or "",
-                int(row[3] or 0),
-                int(row[4] or 0),
-            )
+            _entry(session, score, row)
             for session, score, row in zip(ids, found[::2], found[1::2], strict=True)
         ]
 
@@ -173,6 +168,17 @@ class AuditRepository:
                 for agent in page:
                     pipe.hget(self._keys.record(agent), "status")
                 yield [status for status in pipe.execute() if status]
+
+
+def _entry(session: str, score: float | None, row: Sequence[str | None]) -> Entry:
+    state, group, request, priority, seq, *_ = (text or "" for text in row)
+    try:
+        numbers = int(priority or 0), int(seq or 0)
+    except ValueError:
+        numbers = 0, 0
+    fields = dict(zip(_LOOKED_AT, row, strict=True))
+    unreadable = nonsense(fields) if any(text is not None for text in row) else ()
+    return Entry(session, score, state, group, request, *numbers, unreadable)
 
 
 def script_names() -> list[str]:

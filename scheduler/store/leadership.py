@@ -14,12 +14,12 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
 from scheduler.store import streams
-from scheduler.store.attempts import failed_on
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
 from scheduler.store.script import Script
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
 _APPLY = Script.load("leader/apply")
 _PLACE = Script.load("leader/place")
@@ -42,22 +42,6 @@ class Heard:
 
     inbox: Sequence[streams.Entry]
     reports: Sequence[streams.Entry]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One READY session, as little as the cycle needs of it."""
-
-    id: str
-    request: str
-    priority: int
-    seq: int
-    attempt: int
-    digest: str
-    name: str
-    retries_from: int
-    rescues: int
-    failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
 
 
 class LeaderStore:
@@ -231,33 +215,12 @@ class LeaderStore:
             return self._client.zcard(self._keys.state(self.term.group, SessionState.READY))
 
     def waiting(self, ids: Sequence[str]) -> list[Waiting]:
-        """The READY ones among the given sessions."""
-        fields = (
-            *("state", "request", "priority", "seq", "attempt"),
-            *("digest", "name", "retries_from", "rescues"),
-        )
-        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
-            for session in ids:
-                pipe.hmget(self._keys.session(session), fields)
-            rows = pipe.execute()
-        found = [(s, row) for s, row in zip(ids, rows, strict=True) if row[0] == SessionState.READY]
-        tried = {session: int(row[4]) for session, row in found if row[4]}
-        avoided = failed_on(self._client, self._keys, tried)
-        return [
-            Waiting(
-                session,
-                row[1],
-                int(row[2]),
-                int(row[3]),
-                int(row[4] or 0),
-                row[5],
-                row[6] or "",
-                int(row[7] or 0),
-                int(row[8] or 0),
-                avoided.get(session, ()),
-            )
-            for session, row in found
-        ]
+        """The READY ones among the given sessions; those whose record makes no sense left out."""
+        return read_waiting(self._client, self._keys, ids)
+
+    def spoilt(self, ids: Sequence[str]) -> dict[str, str]:
+        """What is wrong with those that are listed as READY and make no sense; see `read_spoilt`."""
+        return read_spoilt(self._client, self._keys, self.term.group, ids)
 
     def due(self, limit: int = 200) -> tuple[int, list[str], int | None]:
         """Redis' time in ms, sessions whose timer is due, and when the next one will be."""

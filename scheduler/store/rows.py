@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
-from scheduler.domain.ids import SessionId
+from scheduler.domain.ids import SessionId, is_name
 from scheduler.domain.request import Request
 from scheduler.domain.session import AttemptData, KernelData, SessionData
+from scheduler.domain.spec import MAX_KERNELS
 from scheduler.domain.states import KernelState, SessionState
 
 #: Field name -> text; nested kernels are ``kernel:<index>:<field>``, attempts ``history:<number>``.
@@ -20,38 +23,65 @@ T = TypeVar("T")
 
 #: Where nobody can tell how long an agent's kernels live by themselves: only an operator ends the wait.
 _LONG_LEASE_MS: Final = 24 * 3_600_000
-_KERNEL_FIELDS = ("state", "agent", "boot", "slots", "exit_code", "signal", "reason", "error")
+_NUMBER = re.compile(r"[0-9]{1,16}")
+#: What every session has beside its group and state, and numbers that it may have.
+_NEEDED = ("priority", "seq", "request", "digest", "submitted_at")
+_COUNTS = ("attempt", "rescues", "unmet", "not_before", "retries_from")
+#: What can be looked at without reading a whole record.
+CHECKED = ("digest", "submitted_at", *_COUNTS)
 
 
 def session_from_row(session: str, row: SessionRow, request: Request) -> SessionData:
-    """Read a record."""
-    return SessionData(
+    """Read a record; what makes no sense is named, and read as what does the least harm.
+
+    One spoilt record must not keep a leader, a list or the doctor from all the others. Of a state
+    that is none nothing follows any more, as of one that ended.
+    """
+    fields = _Fields(row, needed=("group", "state", *_NEEDED))
+    read = fields.number
+    found = SessionData(
         id=SessionId(session),
-        group=row["group"],
+        group=fields.read("group", _name, "", ""),
         name=row.get("name", ""),
-        state=SessionState(row["state"]),
-        priority=int(row["priority"]),
-        seq=int(row["seq"]),
+        state=fields.read("state", SessionState, SessionState.FAILED, SessionState.FAILED),
+        priority=read("priority"),
+        seq=read("seq"),
         request=request,
-        payload_digest=row["digest"],
+        payload_digest=row.get("digest", ""),
         work=row.get("work", ""),
-        submitted_at=int(row["submitted_at"]),
-        attempt=int(row.get("attempt", 0)),
-        rescues=int(row.get("rescues", 0)),
+        submitted_at=read("submitted_at"),
+        attempt=read("attempt"),
+        rescues=read("rescues"),
         placement=row.get("placement", ""),
         reason=row.get("reason", ""),
         error=row.get("error", ""),
-        unmet=int(row.get("unmet", 0)),
-        not_before=_optional_int(row.get("not_before")),
-        running_at=_optional_int(row.get("running_at")),
-        ended_at=_optional_int(row.get("ended_at")),
+        unmet=read("unmet"),
+        not_before=fields.optional("not_before"),
+        running_at=fields.optional("running_at"),
+        ended_at=fields.optional("ended_at"),
         cancel_requested=row.get("cancel_requested"),
-        retries_from=int(row.get("retries_from", 0)),
+        retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
         idempotency_key=row.get("idempotency_key"),
-        kernels=tuple(_kernel(row, index) for index in range(int(row.get("kernels", 0)))),
-        history=_history(row),
+        kernels=tuple(_kernel(row, index, fields) for index in range(_kernels(row, fields))),
+        history=_history(row, fields),
     )
+    if not fields.unreadable:
+        return found
+    found = replace(found, unreadable=tuple(dict.fromkeys(fields.unreadable)))
+    return replace(found, reason=found.spoilt) if "state" in found.unreadable else found
+
+
+def nonsense(row: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Those of some fields of a session's record that make no sense; None is a field that is not there."""
+    needed = [name for name in ("group", "state", *_NEEDED) if name in row]
+    fields = _Fields({name: text for name, text in row.items() if text is not None}, needed)
+    fields.read("state", SessionState, SessionState.FAILED, SessionState.FAILED)
+    fields.read("group", _name, "", "")
+    for name in (*_NEEDED, *_COUNTS):
+        if name not in ("request", "digest"):
+            fields.number(name)
+    return tuple(dict.fromkeys(fields.unreadable))
 
 
 def row_from_session(data: SessionData) -> dict[str, str]:
@@ -100,18 +130,37 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     return row
 
 
-def _kernel(row: SessionRow, index: int) -> KernelData:
-    found = {name: row.get(f"kernel:{index}:{name}", "") for name in _KERNEL_FIELDS}
+def _kernels(row: SessionRow, fields: _Fields) -> int:
+    """How many kernels there are; where the number makes no sense, those that are there."""
+    count = fields.read("kernels", _kernel_count, 0, -1)
+    if count >= 0:
+        return count
+    return next(n for n in range(MAX_KERNELS + 1) if f"kernel:{n}:state" not in row)
+
+
+def _kernel_count(text: str) -> int:
+    if (count := _number(text)) > MAX_KERNELS:
+        raise ValueError(f"{count} kernels are more than a session has")
+    return count
+
+
+def _kernel(row: SessionRow, index: int, fields: _Fields) -> KernelData:
+    prefix = f"kernel:{index}:"
+    for name in ("state", "agent", "boot", "slots"):
+        if prefix + name not in row:
+            fields.unreadable.append(prefix + name)
+    # It may run: nothing may be concluded before its agent, or that agent's death, says otherwise.
+    unknown = KernelState.UP
     return KernelData(
         index=index,
-        state=KernelState(found["state"]),
-        agent=found["agent"],
-        boot=found["boot"],
-        slots=json.loads(found["slots"]),
-        exit_code=_optional_int(found["exit_code"]),
-        signal=_optional_int(found["signal"]),
-        reason=found["reason"],
-        error=found["error"],
+        state=fields.read(prefix + "state", KernelState, unknown, unknown),
+        agent=row.get(prefix + "agent", ""),
+        boot=row.get(prefix + "boot", ""),
+        slots=fields.read(prefix + "slots", _slots, {}, {}),
+        exit_code=fields.optional(prefix + "exit_code"),
+        signal=fields.optional(prefix + "signal"),
+        reason=row.get(prefix + "reason", ""),
+        error=row.get(prefix + "error", ""),
     )
 
 
@@ -129,19 +178,20 @@ def _kernel_row(kernel: KernelData) -> dict[str, str]:
     return {f"kernel:{kernel.index}:{name}": value for name, value in values.items() if value}
 
 
-def _history(row: SessionRow) -> tuple[AttemptData, ...]:
-    attempts = []
-    for name, text in row.items():
-        if name.startswith("history:"):
-            found = json.loads(text)
-            # cjson writes an empty list as {}.
-            found["agents"] = tuple(found.get("agents") or ())
-            attempts.append(AttemptData(**found))
-    return tuple(sorted(attempts, key=lambda attempt: attempt.attempt))
+def _history(row: SessionRow, fields: _Fields) -> tuple[AttemptData, ...]:
+    names = [name for name in row if name.startswith("history:")]
+    found = (fields.read(name, _attempt, None, None) for name in names)
+    return tuple(sorted(filter(None, found), key=lambda attempt: attempt.attempt))
 
 
-def _optional_int(text: str | None) -> int | None:
-    return int(text) if text else None
+def _attempt(text: str) -> AttemptData | None:
+    found = _object(text)
+    # cjson writes an empty list as {}.
+    found["agents"] = tuple(map(str, found.get("agents") or ()))
+    numbers = {found["attempt"], found["started_at"], found.get("deadline"), found.get("ended_at")}
+    if not all(isinstance(number, int) for number in numbers - {None}):
+        raise ValueError("its times are no numbers")
+    return AttemptData(**found)
 
 
 def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
@@ -149,7 +199,7 @@ def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
 
     One spoilt record must not keep a leader from looking after all the others.
     """
-    fields = _Fields(record)
+    fields = _Fields(record, needed=("group", "status"))
     return AgentData(
         id=agent,
         group=record.get("group", ""),
@@ -175,9 +225,9 @@ def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
 class _Fields:
     """The fields of a record, of which some may be nonsense."""
 
-    def __init__(self, record: Mapping[str, str]) -> None:
+    def __init__(self, record: Mapping[str, str], needed: Iterable[str]) -> None:
         self._record = record
-        self.unreadable = [name for name in ("group", "status") if name not in record]
+        self.unreadable = [name for name in needed if name not in record]
 
     def read(self, name: str, read: Callable[[str], T], absent: T, unreadable: T) -> T:
         """One field."""
@@ -186,9 +236,17 @@ class _Fields:
             return absent
         try:
             return read(text)
-        except (ValueError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             self.unreadable.append(name)
             return unreadable
+
+    def number(self, name: str) -> int:
+        """A number, 0 where there is none."""
+        return self.read(name, _number, 0, 0)
+
+    def optional(self, name: str) -> int | None:
+        """A number, or None where there is none."""
+        return self.read(name, lambda text: _number(text) if text else None, None, None)
 
     def amounts(self, prefix: str) -> dict[str, int]:
         """All fields with a prefix; a slot that is nonsense is not offered."""
@@ -205,10 +263,31 @@ def _amount(text: str) -> int:
 
 
 def _texts(text: str) -> dict[str, str]:
+    return {name: str(value) for name, value in _object(text).items()}
+
+
+def _slots(text: str) -> dict[str, int]:
+    return {slot: _number(str(amount)) for slot, amount in _object(text).items()}
+
+
+def _object(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError(f"expected an object, got {text[:64]}")  # noqa: TRY004 - one error for all fields
-    return {name: str(value) for name, value in found.items()}
+    return found
+
+
+def _number(text: str) -> int:
+    """A number as Lua reads it, too; int() would take " 1_0 "."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"expected a number, got {text[:64]}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"expected a name, got {text[:64]}")
+    return text
 
 
 def beat_from_text(text: str) -> Beat | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import redis
@@ -13,7 +14,10 @@ from scheduler.domain.errors import (
     DependencyNotFound,
     GroupNotFound,
     IdempotencyConflict,
+    InvalidInput,
+    RecordSpoilt,
     RedisFull,
+    ScriptError,
     SessionNotFound,
     Unsatisfiable,
     WrongState,
@@ -23,10 +27,10 @@ from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SESSION_LIFE, SessionState
-from scheduler.store import submission
+from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
-from scheduler.store.rows import session_from_row
+from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.script import Script
 from scheduler.store.submission import PARENT_BATCH, Checked
 
@@ -46,14 +50,20 @@ class SessionRepository:
     def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
 
-        Every spec is checked before the first batch is sent, and none is sent before the one ahead of
-        it was accepted, so nothing is written behind what was refused. A repeat with the same
-        idempotency keys answers the sessions that have them. Raises InvalidSpec, InvalidSlots,
-        GroupNotFound, IdempotencyConflict, DependencyNotFound, Unsatisfiable, RedisFull.
+        All that can be refused is looked up for all specs before the first batch is sent. What
+        becomes wrong between that and its own batch (a group is deleted, a parent forgotten, an agent
+        removed, memory runs short) is refused with its batch: those ahead of it are written then,
+        none behind it is. A repeat with the same idempotency keys answers the sessions that have
+        them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
+        DependencyNotFound, Unsatisfiable, RedisFull.
         """
         checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
         with speaking_to(self._client):
+            if not precheck.takes_one_script(checked):
+                refused = precheck.refusal(self._client, self._keys, checked)
+                if refused:
+                    self._accepted(checked, refused)
             for batch, answer in submission.write(
                 self._client, self._keys.root, checked, self._clock
             ):
@@ -92,26 +102,27 @@ class SessionRepository:
                     last=int(start + PARENT_BATCH >= len(parents)),
                 )
             if word == "no_parent":
-                # What was written so far must not wait for ever for a seal that never comes.
+                # Forgotten since all were looked up: what was written so far must not wait for ever
+                # for a seal that never comes.
                 self.cancel(session, f"its dependency {rest[0]} is not known here")
                 raise DependencyNotFound(session=rest[0])
 
     def cancel(self, session: str, reason: str = "cancelled by its owner") -> str:
         """Cancel; ``cancelled`` at once, ``accepted`` where the leader must stop it first, or ``ended``.
 
-        Raises SessionNotFound.
+        Raises SessionNotFound, RecordSpoilt.
         """
-        with speaking_to(self._client):
+        with self._blaming_the_record(session), speaking_to(self._client):
             word = _CANCEL(self._client, self._keys.root, session=session, reason=reason)[0]
         if word == "gone":
             raise SessionNotFound(session=session)
         return str(word)
 
     def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
-        """Run an ended session again. Raises SessionNotFound, WrongState."""
+        """Run an ended session again. Raises SessionNotFound, WrongState, RecordSpoilt."""
         token, taken = new_nonce(), [session]
         while True:
-            with speaking_to(self._client):
+            with self._blaming_the_record(session), speaking_to(self._client):
                 word, *rest = _RETRY(
                     self._client,
                     self._keys.root,
@@ -131,6 +142,17 @@ class SessionRepository:
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
 
+    @contextmanager
+    def _blaming_the_record(self, session: str) -> Iterator[None]:
+        """A script that breaks on a record which makes no sense is no defect of ours."""
+        try:
+            yield
+        except ScriptError as error:
+            data = self.many([session])
+            if not data or not data[0].unreadable:
+                raise
+            raise RecordSpoilt(session=session, what=data[0].spoilt) from error
+
     def get(self, session: str) -> SessionData:
         """One session. Raises SessionNotFound."""
         found = self.many([session])
@@ -148,25 +170,28 @@ class SessionRepository:
             for session in ids:
                 pipe.hgetall(self._keys.session(session))
             rows = pipe.execute()
-        requests = self.requests({row["request"] for row in rows if row})
-        return [
-            session_from_row(
-                session, row, requests.get(row["request"]) or lost_request(row["request"])
+        return list(self.read(dict(zip(ids, rows, strict=True))).values())
+
+    def read(self, rows: Mapping[str, SessionRow]) -> dict[str, SessionData]:
+        """Records as sessions, those without a record left out; one round trip for what they asked."""
+        named = {session: row.get("request", "") for session, row in rows.items() if row}
+        requests = self.requests(set(named.values()))
+        return {
+            session: session_from_row(
+                session, rows[session], requests.get(request) or lost_request(request)
             )
-            for session, row in zip(ids, rows, strict=True)
-            if row
-        ]
+            for session, request in named.items()
+        }
 
     def requests(self, ids: Iterable[str]) -> dict[str, Request]:
-        """Requests by id."""
+        """Requests by id; those that are gone, or are no request any more, are left out."""
         wanted = list(ids)
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for request in wanted:
                 pipe.hget(self._keys.request(request), "text")
             texts = pipe.execute()
-        return {
-            key: parse_request_text(text) for key, text in zip(wanted, texts, strict=True) if text
-        }
+        found = {key: _request(text) for key, text in zip(wanted, texts, strict=True) if text}
+        return {key: request for key, request in found.items() if request}
 
     def list_ids(
         self, group: str, state: SessionState, *, limit: int, newest_first: bool = True
@@ -197,16 +222,16 @@ class SessionRepository:
             return cast("dict[str, str]", self._client.hgetall(self._keys.parents(session)))
 
     def result(self, session: str) -> Any:
-        """What the main kernel returned, or None."""
+        """What the main kernel returned, or None. Raises RecordSpoilt."""
         with speaking_to(self._client):
             text = self._client.get(self._keys.result(session))
-        return None if text is None else json.loads(cast("str", text))
+        return None if text is None else _json(cast("str", text), session, "result")
 
     def payload(self, session: str) -> dict[str, Any]:
-        """The work it was asked to do; {} when it is forgotten."""
+        """The work it was asked to do; {} when it is forgotten. Raises RecordSpoilt."""
         with speaking_to(self._client):
-            text = self._client.get(self._keys.payload(session))
-        return json.loads(cast("str", text)) if text else {}
+            text = cast("str | None", self._client.get(self._keys.payload(session)))
+        return cast("dict[str, Any]", _json(text, session, "payload")) if text else {}
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
         """The leader's last refusal of this kind of request."""
@@ -240,3 +265,17 @@ class SessionRepository:
                 channel.get_message(timeout=min(left, 1.0))
                 data = self.get(session)
         return data
+
+
+def _json(text: str, session: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordSpoilt(session=session, what=f"its {what} is no JSON") from error
+
+
+def _request(text: str) -> Request | None:
+    try:
+        return parse_request_text(text)
+    except (ValueError, TypeError, KeyError, RecursionError, InvalidInput):
+        return None

@@ -94,7 +94,7 @@ def _kind(text: str) -> Mapping[str, Any]:
 def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
     """A new session as the script takes it; what was not asked for is left out."""
     spec, request = checked.spec, checked.request
-    digest = hashlib.sha256(checked.payload.encode()).hexdigest()
+    digest = _payload_digest(checked)
     row = ["group", spec.group, "priority", str(spec.priority), "request", request.id]
     row += ["digest", digest, "work", work_line(spec)]
     asked: dict[str, Any] = {
@@ -105,7 +105,7 @@ def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
         "payload": checked.payload,
         "row": row,
     }
-    not_before = int(spec.not_before.timestamp() * 1000) if spec.not_before else 0
+    not_before = _not_before(spec)
     if spec.name:
         row += ["name", spec.name]
     if not_before > 0:
@@ -116,9 +116,23 @@ def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
     if len(checked.parents) > PARENT_BATCH:
         asked["more"] = 1
     if spec.idempotency_key:
-        identity = [request.id, digest, spec.group, spec.name, spec.priority, not_before]
-        identity.append(list(checked.parents))
         asked["key"] = spec.idempotency_key
-        asked["spec"] = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+        asked["spec"] = spec_digest(checked)
         row += ["idempotency_key", spec.idempotency_key]
     return asked
+
+
+def spec_digest(checked: Checked) -> str:
+    """What an idempotency key stands for: of a repeat with the same spec it is the same."""
+    spec = checked.spec
+    identity: list[Any] = [checked.request.id, _payload_digest(checked), spec.group, spec.name]
+    identity += [spec.priority, _not_before(spec), list(checked.parents)]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
+
+def _payload_digest(checked: Checked) -> str:
+    return hashlib.sha256(checked.payload.encode()).hexdigest()
+
+
+def _not_before(spec: SessionSpec) -> int:
+    return int(spec.not_before.timestamp() * 1000) if spec.not_before else 0

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.domain.errors import DependencyNotFound
 from scheduler.domain.spec import SessionSpec
+from scheduler.store import precheck
 from tests.unit.store.lives import GROUP, NOBODY, S, World, contents
 from tests.unit.store.words import run
 
@@ -68,8 +69,24 @@ def test_five_hundred_met_parents_release_at_the_seal(world: World) -> None:
     )
 
 
-def test_a_missing_parent_beyond_the_first_batch_cancels_what_was_written(world: World) -> None:
+@pytest.mark.parametrize("known", [201, 401])
+def test_a_missing_parent_beyond_the_first_batch_writes_nothing(world: World, known: int) -> None:
+    """K20."""
+    parents = many(world, known)
+    before = contents(world.client)
+
+    with pytest.raises(DependencyNotFound, match=NOBODY):
+        world.submit(depends_on=[*parents, NOBODY])
+
+    assert before == contents(world.client)
+
+
+def test_a_parent_that_is_forgotten_meanwhile_cancels_what_was_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would ever seal it."""
     parents = many(world, 201)
+    monkeypatch.setattr(precheck, "refusal", lambda *_: None)
 
     with pytest.raises(DependencyNotFound, match=NOBODY):
         world.submit(depends_on=[*parents, NOBODY])

@@ -40,8 +40,8 @@ def sessions(draw: st.DrawFn) -> SessionData:
         KernelData,
         index=st.just(0),
         state=st.sampled_from(KernelState),
-        agent=names,
-        boot=names,
+        agent=names.filter(bool),
+        boot=names.filter(bool),
         slots=slots,
         exit_code=st.none() | st.integers(0, 255),
         signal=st.none() | st.integers(1, 64),
@@ -75,7 +75,7 @@ def sessions(draw: st.DrawFn) -> SessionData:
     }
     return SessionData(
         id=SessionId("0" * 26),
-        group=draw(names.filter(bool)),
+        group=draw(st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,6}[A-Za-z0-9])?", fullmatch=True)),
         name=draw(names),
         state=draw(st.sampled_from(SessionState)),
         request=REQUEST,
@@ -114,6 +114,76 @@ def test_a_record_read_back_is_the_same_value(data: SessionData) -> None:
 
     assert all(isinstance(value, str) for value in row.values())
     assert data == session_from_row(data.id, row, REQUEST)
+
+
+NONSENSE = ["", "x", " 1", "1_0", "-1", "1.5", "1e3", "٣", "[", "9" * 5000, "[" * 5000, "\ud800"]
+
+
+@given(sessions(), st.data())
+def test_nonsense_in_any_field_is_named_and_raises_nothing(
+    data: SessionData, draw: st.DataObject
+) -> None:
+    """W4: whatever a hand or a defect has left there."""
+    row = row_from_session(data)
+    field = draw.draw(st.sampled_from(sorted(row)))
+    text = draw.draw(st.sampled_from(NONSENSE))
+    gone = draw.draw(st.booleans())
+    spoilt = {name: value for name, value in row.items() if name != field or not gone}
+    if not gone:
+        spoilt[field] = text
+
+    found = session_from_row(data.id, spoilt, REQUEST)
+
+    assert set(found.unreadable) <= {field}
+    assert data.unreadable == session_from_row(data.id, row, REQUEST).unreadable == ()
+    if found.unreadable:
+        assert f"its record in Redis makes no sense ({field})" in found.why
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("state", "banana"),
+        ("group", "no:name"),
+        ("priority", "abc"),
+        ("seq", "x"),
+        ("submitted_at", "yesterday"),
+        ("attempt", "one"),
+        ("unmet", "x"),
+        ("not_before", "soon"),
+        ("kernels", "x"),
+        ("kernels", "100000000"),
+        ("kernel:0:state", "banana"),
+        ("kernel:0:slots", "[1"),
+        ("kernel:0:slots", '{"cpu":"much"}'),
+        ("kernel:0:exit_code", "none"),
+        ("history:1", "{"),
+        ("history:1", '{"attempt":"x"}'),
+        ("history:1", '{"attempt":1,"agents":[],"started_at":1,"more":2}'),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named_and_the_others_stand(field: str, text: str) -> None:
+    row = {
+        "group": "default",
+        "state": "RUNNING",
+        "priority": "10",
+        "seq": "1",
+        "request": "r",
+        "digest": "d",
+        "submitted_at": "1",
+        "name": "n",
+        "kernels": "1",
+        "kernel:0:state": "UP",
+        "kernel:0:agent": "a1",
+        "kernel:0:boot": "b",
+        "kernel:0:slots": '{"cpu":1000}',
+    }
+
+    found = session_from_row("0" * 26, row | {field: text}, REQUEST)
+
+    assert ((field,), "n", 1) == (found.unreadable, found.name, len(found.kernels))
+    assert found.kernels[0].state in (KernelState.UP, row["kernel:0:state"])
+    assert (field == "state") == (found.state is S.FAILED)
 
 
 def test_a_record_of_the_store_is_understood_in_every_state(world: World) -> None:

@@ -3,7 +3,8 @@
 -- inbox is up to which entry of the inbox the leader has acted; "" leaves it. Moves and cursor
 -- change together, so each report is applied exactly once. Every move is a compare-and-set, so a
 -- repeat of the batch changes nothing. A move that is refused does not stop the others: its word
--- says why, and the leader looks at that session again.
+-- says why, and the leader looks at that session again. Nor does one that breaks on a record that
+-- makes no sense: its word is "spoilt" with the error.
 --
 -- @arg group str
 -- @arg nonce str
@@ -50,7 +51,8 @@ end
 if inbox ~= '' then redis.call('HSET', keys.leadership(group), 'inbox', inbox) end
 local words = { 'applied' }
 for index, op in ipairs(ops) do
-    words[index + 1] = moves[op.verb](op)
+    local well, word = pcall(moves[op.verb], op)
+    words[index + 1] = well and word or 'spoilt ' .. (type(word) == 'table' and word.err or tostring(word))
 end
 if cursor_to ~= '' then
     redis.call('HSET', keys.leadership(group), 'cursor', cursor_to)

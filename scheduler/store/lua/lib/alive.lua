@@ -1,8 +1,9 @@
 -- Whether a kernel of the session's placement may still be alive, whatever the caller believes.
 local function alive(id)
-    local key = keys.session(id)
-    for kernel = 0, tonumber(redis.call('HGET', key, 'kernels') or '0') - 1 do
-        if KERNEL_LIFE.lose[redis.call('HGET', key, 'kernel:' .. kernel .. ':state')] then return true end
+    for kernel = 0, 1000 do
+        local state = redis.call('HGET', keys.session(id), 'kernel:' .. kernel .. ':state')
+        if not state then return false end
+        if KERNEL_LIFE.lose[state] then return true end
     end
     return false
 end

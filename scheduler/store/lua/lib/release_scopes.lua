@@ -2,7 +2,8 @@
 local function release_scopes(id)
     local held = redis.call('HGET', keys.session(id), 'held')
     if not held then return end
-    for _, scope in ipairs(cjson.decode(held)) do
+    local well, scopes = pcall(cjson.decode, held)
+    for _, scope in ipairs(well and type(scopes) == 'table' and scopes or {}) do
         redis.call('SREM', keys.scope_members(scope[1], scope[2]), id)
     end
     redis.call('HDEL', keys.session(id), 'held')

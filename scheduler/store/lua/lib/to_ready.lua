@@ -6,12 +6,12 @@ local function to_ready(id, verb, reason, ...)
     local state, group = move(id, verb, 'READY', reason, ...)
     if not state then return nil, group end
     local key = keys.session(id)
-    local kernels = tonumber(redis.call('HGET', key, 'kernels') or '0')
     redis.call('HDEL', key, 'placement', 'agents', 'running_at', 'kernels')
-    for kernel = 0, kernels - 1 do
+    for kernel = 0, 1000 do
         local prefix = 'kernel:' .. kernel .. ':'
-        redis.call('HDEL', key, prefix .. 'state', prefix .. 'agent', prefix .. 'boot', prefix .. 'slots',
+        local gone = redis.call('HDEL', key, prefix .. 'state', prefix .. 'agent', prefix .. 'boot', prefix .. 'slots',
             prefix .. 'exit_code', prefix .. 'signal', prefix .. 'reason', prefix .. 'error')
+        if gone == 0 then break end
     end
     set_pending_timer(id, group)
     return state, group

@@ -13,7 +13,8 @@ local function close_history(key, op)
     local attempt = redis.call('HGET', key, 'attempt')
     local row = attempt and redis.call('HGET', key, 'history:' .. attempt)
     if not row then return false end
-    local history = cjson.decode(row)
+    local well, history = pcall(cjson.decode, row)
+    if not well or type(history) ~= 'table' then return false end
     -- A placement that was lost before any claim has no row of its own.
     if history.placement ~= op.placement or history.ended_at then return false end
     history.ended_at, history.outcome, history.error = now, op.target, op.told
@@ -32,8 +33,8 @@ function moves.finish(op)
     local cancelled = redis.call('HGET', key, 'cancel_requested')
     release_scopes(op.session)
     local begun = close_history(key, op)
-    if op.rescued == 1 then redis.call('HINCRBY', key, 'rescues', 1) end
-    if op.uncounted == 1 and begun then redis.call('HINCRBY', key, 'retries_from', 1) end
+    if op.rescued == 1 then redis.pcall('HINCRBY', key, 'rescues', 1) end
+    if op.uncounted == 1 and begun then redis.pcall('HINCRBY', key, 'retries_from', 1) end
     if op.target ~= 'SUCCEEDED' then redis.call('DEL', keys.result(op.session)) end
     if cancelled and not FINAL[op.target] then
         -- Asked for while this was decided: it must not run once more.

@@ -24,7 +24,8 @@ function moves.resolve(op)
         if redis.call('HGET', keys.parents(child), op.session) == 'unmet' then
             if state == 'SUCCEEDED' then
                 redis.call('HSET', keys.parents(child), op.session, 'met')
-                redis.call('HINCRBY', keys.session(child), 'unmet', -1)
+                -- A spoilt number must not keep its siblings from being told.
+                redis.pcall('HINCRBY', keys.session(child), 'unmet', -1)
                 release_if_due(child, 'release')
             else
                 cascade(op.session, state, child)

@@ -1,0 +1,127 @@
+"""What would be refused, found out before the first of several scripts writes anything.
+
+One script submits wholly or not at all. Where a submit takes more than one, a refusal by a later one
+would leave behind what the earlier ones wrote; so what can be refused is looked up for all of them
+first. The scripts decide nevertheless: what changes between the look and the write is theirs to see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import redis
+
+from scheduler.domain.request import Request
+from scheduler.domain.slots import Slots, covers
+from scheduler.store.keys import Keys
+from scheduler.store.submission import PARENT_BATCH, SUBMIT_BATCH, Checked, spec_digest
+
+#: Keys named by one command, and commands sent at once: a look at 100,000 keys holds up nobody.
+_NAMES, _COMMANDS = 200, 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What a group's submits are measured against; see session/submit.lua."""
+
+    shapes: Sequence[Slots]  #: of its largest idle agents; none: anything is accepted
+    full: str
+
+
+def takes_one_script(checked: Sequence[Checked]) -> bool:
+    """Whether a submit is written in one step, which needs no look before it."""
+    return len(checked) <= SUBMIT_BATCH and all(
+        len(each.parents) <= PARENT_BATCH for each in checked
+    )
+
+
+def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list[str] | None:
+    """What session/submit would answer to the first session that it refuses; None where to none.
+
+    Reads only. Sessions whose idempotency key is known are not looked at any further: they were
+    accepted before.
+    """
+    groups = _groups(client, keys, {each.spec.group for each in checked})
+    claimed = _claimed(client, keys, checked)
+    fresh: list[Checked] = []
+    fitting: set[tuple[str, str]] = set()
+    for number, each in enumerate(checked, start=1):
+        group, key = groups.get(each.spec.group), each.spec.idempotency_key
+        if group is None:
+            return ["unknown_group", each.spec.group]
+        if key and (known := claimed.get(key)):
+            session, digest = known
+            if digest != spec_digest(each):
+                return ["conflict", key, session]
+            continue
+        if key:
+            claimed[key] = (f"number {number} of this call", spec_digest(each))
+        if group.full:
+            return ["full", group.full]
+        kind = (each.spec.group, each.request.id)
+        if kind not in fitting and not _fits(group, each.request):
+            return ["unsatisfiable", each.request.id, each.spec.group]
+        fitting.add(kind)
+        fresh.append(each)
+    unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
+    return ["no_parent", unknown] if unknown else None
+
+
+def _fits(group: _Group, request: Request) -> bool:
+    return not group.shapes or any(covers(shape, request.need) for shape in group.shapes)
+
+
+def _groups(client: redis.Redis, keys: Keys, names: Iterable[str]) -> dict[str, _Group]:
+    wanted = sorted(names)
+    with client.pipeline(transaction=False) as pipe:
+        for name in wanted:
+            pipe.sismember(keys.groups(), name)
+            pipe.hmget(keys.group(name), "grows", "reachable", "full")
+        found = pipe.execute()
+    return {
+        name: _Group(() if grows == "1" else json.loads(reachable or "[]") or (), full or "")
+        for name, known, (grows, reachable, full) in zip(
+            wanted, found[::2], found[1::2], strict=True
+        )
+        if known
+    }
+
+
+def _claimed(
+    client: redis.Redis, keys: Keys, checked: Sequence[Checked]
+) -> dict[str, tuple[str, str]]:
+    """Idempotency keys that are taken, with the session and the digest of what was asked for."""
+    wanted = dict.fromkeys(each.spec.idempotency_key or "" for each in checked)
+    wanted.pop("", None)
+    found: dict[str, tuple[str, str]] = {}
+    for names in _chunks(wanted, _NAMES):
+        texts: Sequence[Any] = client.mget([keys.idempotency(name) for name in names])
+        for name, text in zip(names, texts, strict=True):
+            session, _, digest = (text or "").partition(" ")
+            if session and digest:
+                found[name] = (session, digest)
+    return found
+
+
+def _unknown(client: redis.Redis, keys: Keys, parents: Mapping[str, None]) -> str:
+    """The first of the given sessions that does not exist, or ""."""
+    for names in _chunks(parents, _NAMES * _COMMANDS):
+        with client.pipeline(transaction=False) as pipe:
+            some = list(_chunks(names, _NAMES))
+            for few in some:
+                pipe.exists(*map(keys.session, few))
+            counts = pipe.execute()
+        for few, count in zip(some, counts, strict=True):
+            if count < len(few):
+                return next(name for name in few if not client.exists(keys.session(name)))
+    return ""
+
+
+def _chunks(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(names)
+    while chunk := list(islice(rest, size)):
+        yield chunk
