@@ -6,6 +6,7 @@
 --     rescued (0 or 1), uncounted (0 or 1), delay
 -- @item done | alive | superseded | gone | stale
 -- @include lib/alive
+-- @include lib/close_row
 -- @include lib/release_scopes
 -- @include lib/finish
 -- @include lib/to_ready
@@ -13,12 +14,9 @@ local function close_history(key, op)
     local attempt = redis.call('HGET', key, 'attempt')
     local row = attempt and redis.call('HGET', key, 'history:' .. attempt)
     if not row then return false end
-    local history = cjson.decode(row)
-    -- A placement that was lost before any claim has no row of its own.
-    if history.placement ~= op.placement or history.ended_at then return false end
-    history.ended_at, history.outcome, history.error = now, op.target, op.told
-    redis.call('HSET', key, 'history:' .. attempt, cjson.encode(history))
-    return true
+    local closed = close_row(cjson.decode(row), op.placement, op.target, op.told)
+    if closed then redis.call('HSET', key, 'history:' .. attempt, closed) end
+    return closed ~= nil
 end
 
 function moves.finish(op)
