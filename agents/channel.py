@@ -38,7 +38,8 @@ def unpack(data: bytes) -> Frame:
     """Read one message. Raises BrokenFrameError."""
     head, _, body = data.partition(b"\n")
     try:
-        found = json.loads(head)
+        # As text: of bytes, json would guess the encoding first.
+        found = json.loads(head.decode())
     except ValueError as error:
         raise BrokenFrameError(str(error)) from error
     if not isinstance(found, dict):
@@ -51,26 +52,35 @@ def send(to: socket.socket, head: dict[str, Any], body: bytes = b"") -> None:
     to.sendall(pack(head, body))
 
 
-def receive(source: socket.socket) -> Frame | None:
-    """Wait for one message; None when the other side is gone. Raises BrokenFrameError."""
-    length = _exactly(source, _LENGTH.size)
-    if length is None:
-        return None
-    size = _LENGTH.unpack(length)[0]
+class Stream:
+    """One end of a stream that waits: for a process that does one thing at a time."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self._inbox = bytearray()
+
+    def receive(self) -> Frame | None:
+        """Wait for one message; None when the other side is gone. Raises BrokenFrameError."""
+        while True:
+            if end := _end_of_first(self._inbox):
+                data = bytes(self._inbox[_LENGTH.size : end])
+                del self._inbox[:end]
+                return unpack(data)
+            more = self._source.recv(_READ)
+            if not more:
+                return None
+            self._inbox += more
+
+
+def _end_of_first(inbox: bytearray) -> int:
+    """Where the first message ends; 0 when it has not come yet. Raises BrokenFrameError."""
+    if len(inbox) < _LENGTH.size:
+        return 0
+    size: int = _LENGTH.unpack_from(inbox)[0]
     if size > LONGEST:
         raise BrokenFrameError(f"it claims {size} bytes")
-    data = _exactly(source, size)
-    return None if data is None else unpack(data)
-
-
-def _exactly(source: socket.socket, size: int) -> bytes | None:
-    data = source.recv(size)
-    while data and len(data) < size:
-        more = source.recv(size - len(data))
-        if not more:
-            return None
-        data += more
-    return data or None
+    end = _LENGTH.size + size
+    return end if len(inbox) >= end else 0
 
 
 class Channel:
@@ -124,13 +134,7 @@ class Channel:
 
     def frames(self) -> Iterator[Frame]:
         """The complete messages that have come. Raises BrokenFrameError."""
-        while len(self._inbox) >= _LENGTH.size:
-            size = _LENGTH.unpack_from(self._inbox)[0]
-            if size > LONGEST:
-                raise BrokenFrameError(f"it claims {size} bytes")
-            end = _LENGTH.size + size
-            if len(self._inbox) < end:
-                return
+        while end := _end_of_first(self._inbox):
             data = bytes(self._inbox[_LENGTH.size : end])
             del self._inbox[:end]
             yield unpack(data)

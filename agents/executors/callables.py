@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` makes an enum of each of 33 handlers: 30 us
 import contextlib
 import importlib
 import json
@@ -26,11 +27,13 @@ from agents.limits import limit_address_space
 
 _SCRATCH_MODE: Final = stat.S_IFDIR | 0o700
 _TERMINATED: Final = 128 + signal.SIGTERM
-# All but the real-time signals: to ask for each takes 10 us.
+# All but the real-time signals, of which there are as many again.
 _WATCHED_SIGNALS: Final = range(1, signal.SIGRTMIN)
 _WATCHED_LIMITS: Final = tuple(
     getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")
 )
+# Made once: json.dumps makes an encoder for each call that is not all defaults.
+_encode: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class NoSuchCallableError(Exception):
@@ -50,8 +53,9 @@ class Ended:
 def serve(requests: socket.socket) -> None:
     """Run what comes until the agent hangs up or something is left behind that cannot be undone."""
     home, scratch = _Home.now(), _Scratch()
-    while frame := channel.receive(requests):
-        ended = _run(frame, scratch)
+    stream = channel.Stream(requests)
+    while frame := stream.receive():
+        ended = _run(frame, home, scratch)
         clean = home.restore() and scratch.is_usable
         head = {
             "reason": ended.reason,
@@ -66,18 +70,18 @@ def serve(requests: socket.socket) -> None:
             return
 
 
-def _run(frame: channel.Frame, scratch: _Scratch) -> Ended:
+def _run(frame: channel.Frame, home: _Home, scratch: _Scratch) -> Ended:
     head = frame.head
-    work = json.loads(frame.body)
+    work = json.loads(frame.body.decode())
     try:
-        scratch.make_empty(head["scratch"])
+        scratch.make_ready(head["scratch"])
     except OSError as error:
         return Ended("raised", 1, f"There is no room for its scratch directory: {error}.")
-    signal.signal(signal.SIGTERM, _terminate)
+    _signal.signal(signal.SIGTERM, _terminate)
     try:
-        ended = _call(work, head)
+        ended = _call(work, head, home)
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _signal.signal(signal.SIGTERM, _signal.SIG_IGN)
         _flush()
     with contextlib.suppress(OSError):
         scratch.make_empty(head["scratch"])
@@ -89,9 +93,9 @@ def _terminate(_: int, __: FrameType | None) -> None:
     raise SystemExit(_TERMINATED)
 
 
-def _call(work: Mapping[str, Any], head: Mapping[str, Any]) -> Ended:
+def _call(work: Mapping[str, Any], head: Mapping[str, Any], home: _Home) -> Ended:
     try:
-        os.environ.update(head["env"])
+        home.variables.put_on(head["env"])
         if head["address_space"]:
             limit_address_space(head["address_space"])
         function = find(work["callable"])
@@ -130,7 +134,7 @@ def find(target: str) -> Callable[..., Any]:
 
 def _result(value: object, most: int) -> Ended:
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         return Ended("bad_result", 1, f"The result is not JSON: {error}.")
     if len(text) > most:
@@ -179,9 +183,14 @@ class _Scratch:
     def __init__(self) -> None:
         self._inode = 0
 
+    def make_ready(self, path: str) -> None:
+        """Before a kernel: see to it that the directory exists; it was left empty. Raises OSError."""
+        if not self._is_ours(path):
+            self.make_empty(path)
+
     def make_empty(self, path: str) -> None:
         """See to it that the directory exists, is the one we made, and is empty. Raises OSError."""
-        if self._is_untouched(path):
+        if self._is_ours(path) and self._is_empty(path):
             return
         self._inode = 0
         shutil.rmtree(path, ignore_errors=True)
@@ -190,12 +199,18 @@ class _Scratch:
         os.mkdir(path, 0o700)  # noqa: PTH102 - a Path costs more than the call
         self._inode = os.lstat(path).st_ino
 
-    def _is_untouched(self, path: str) -> bool:
-        # Not by its time of change, which is as coarse as 4 ms.
+    def _is_ours(self, path: str) -> bool:
         try:
             found = os.lstat(path)
-            ours = (found.st_ino, found.st_mode) == (self._inode, _SCRATCH_MODE)
-            return ours and not os.listdir(path)  # noqa: PTH208 - a Path costs more than the call
+        except OSError:
+            return False
+        return found.st_ino == self._inode and found.st_mode == _SCRATCH_MODE
+
+    @staticmethod
+    def _is_empty(path: str) -> bool:
+        # Not by its time of change, which is as coarse as 4 ms.
+        try:
+            return not os.listdir(path)  # noqa: PTH208 - a Path costs more than the call
         except OSError:
             return False
 
@@ -205,11 +220,50 @@ class _Scratch:
         return self._inode != 0
 
 
+class _Variables:
+    """The child's own environment, under the variables of the kernel that runs or ran last.
+
+    Those stay on until the next kernel brings its own, since nothing runs between the two; and what
+    is there is compared as one mapping: to ask os.environ for each of thirty variables, and to set
+    them, takes longer than all else that a short kernel costs.
+    """
+
+    def __init__(self) -> None:
+        self._environ = os.environ
+        self._all: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001 - the mapping under it
+        self._own = dict(self._all)
+        self._left = self._own  #: what is there unless the kernel changes it
+        self._worn: Mapping[str, str] = {}
+
+    def put_on(self, asked: Mapping[str, str]) -> None:
+        """The variables of the next kernel. Raises ValueError for what can be none."""
+        for name in self._worn.keys() - asked.keys():
+            self._take_off(os.fsencode(name))
+        for name, value in asked.items():
+            if self._worn.get(name) != value:
+                self._environ[name] = value
+        self._left, self._worn = dict(self._all), asked
+
+    def restore(self) -> None:
+        """Undo what a kernel did to them."""
+        os.environ = self._environ  # noqa: B003 - the very same; a kernel may have put another there
+        if self._all != self._left:
+            for name in self._all.keys() | self._own.keys():
+                self._take_off(name)
+            self._left, self._worn = self._own, {}
+
+    def _take_off(self, name: bytes) -> None:
+        if name in self._own:
+            os.environb[name] = self._own[name]
+        else:
+            del os.environb[name]
+
+
 @dataclass(frozen=True, slots=True)
 class _Home:
     """What the child looked like before any kernel ran in it."""
 
-    env: dict[str, str]
+    variables: _Variables
     cwd: str
     path: list[str]
     streams: tuple[TextIO, TextIO, TextIO]
@@ -217,16 +271,17 @@ class _Home:
     files: tuple[int, ...]
     umask: int
     locale: str
+    address_space: tuple[int, int]
     process: tuple[object, ...]
 
     @classmethod
     def now(cls) -> _Home:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _signal.signal(signal.SIGTERM, _signal.SIG_IGN)
         limit_address_space(0)
         umask = os.umask(0o022)
         os.umask(umask)
         return cls(
-            env=dict(os.environ),
+            variables=_Variables(),
             cwd=os.getcwd(),  # noqa: PTH109 - compared as text
             path=list(sys.path),
             streams=(sys.stdin, sys.stdout, sys.stderr),
@@ -234,6 +289,7 @@ class _Home:
             files=_files(),
             umask=umask,
             locale=locale.setlocale(locale.LC_ALL),
+            address_space=resource.getrlimit(resource.RLIMIT_AS),
             process=_process(),
         )
 
@@ -242,15 +298,12 @@ class _Home:
         sys.stdin, sys.stdout, sys.stderr = self.streams
         if sys.path != self.path:
             sys.path = list(self.path)
-        for name in os.environ.keys() - self.env.keys():
-            del os.environ[name]
-        for name, value in self.env.items():
-            if os.environ.get(name) != value:
-                os.environ[name] = value
+        self.variables.restore()
         os.umask(self.umask)
         if locale.setlocale(locale.LC_ALL) != self.locale:
             locale.setlocale(locale.LC_ALL, self.locale)
-        limit_address_space(0)
+        if resource.getrlimit(resource.RLIMIT_AS) != self.address_space:
+            limit_address_space(0)
         try:
             if os.getcwd() != self.cwd:  # noqa: PTH109 - compared as text
                 os.chdir(self.cwd)
@@ -278,13 +331,13 @@ class _Home:
 
 
 def _handlers() -> tuple[Any, ...]:
-    return tuple(signal.getsignal(number) for number in _WATCHED_SIGNALS)
+    return tuple(map(_signal.getsignal, _WATCHED_SIGNALS))
 
 
 def _files() -> tuple[int, ...]:
     """Which files stdin, stdout and stderr are; () when one was closed."""
     try:
-        return tuple(os.fstat(number).st_ino for number in range(3))
+        return os.fstat(0).st_ino, os.fstat(1).st_ino, os.fstat(2).st_ino
     except OSError:
         return ()
 
@@ -292,7 +345,7 @@ def _files() -> tuple[int, ...]:
 def _process() -> tuple[object, ...]:
     """What a process cannot always take back: blocked signals, niceness, lowered limits."""
     return (
-        signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        _signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         os.getpriority(os.PRIO_PROCESS, 0),
-        *(resource.getrlimit(limit) for limit in _WATCHED_LIMITS),
+        *map(resource.getrlimit, _WATCHED_LIMITS),
     )

@@ -80,6 +80,22 @@ class Over(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Advance(Move):
+    """Claim, Up, Over and Finish, or some of them in a row, of a session with one kernel."""
+
+    verb: ClassVar[str] = "advance"
+    session: str
+    placement: str
+    begins: str  #: the state the kernel is in: ORDERED, CLAIMED or UP
+    ends: str  #: the state it comes to: CLAIMED, UP, or ENDED, which here is SUCCEEDED
+    agents: Sequence[str]
+    barrier: int
+    timeout: int
+    deadline: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lose(Move):
     """A kernel's agent is certainly dead."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from scheduler.domain import slots as slot_math
@@ -13,6 +13,7 @@ from scheduler.domain.ids import is_name
 from scheduler.domain.moves import Admit, Answer, Kill, Mark
 from scheduler.domain.states import KernelState
 from scheduler.intake import decide
+from scheduler.intake.advance import advanced
 from scheduler.intake.decide import Rules
 from scheduler.leader.checking import checked, claim_number
 from scheduler.leader.orders import OrderBook
@@ -53,18 +54,22 @@ class ReportsIntake:
     def handle(self, entries: Sequence[Entry]) -> None:
         """Apply a batch of reports and move the cursor with it."""
         batch, registered = Batch(), []
+        said: dict[str, list[tuple[KernelReport, int]]] = {}  #: by session, which do not mind each other
         for entry in entries:
             claim = claim_number(entry.fields.get(wire.CLAIM, ""))
             for report in self._read(entry):
-                match report:
-                    case KernelReport():
-                        self._kernel(batch, report, claim)
-                    case Registration():
-                        self._register(batch, report)
-                        registered.append(report.agent)
-                    case Leaving():
-                        self._leave(batch, report)
-                        registered.append(report.agent)
+                if isinstance(report, KernelReport):
+                    said.setdefault(report.session, []).append((report, claim))
+                    continue
+                # What a boot says of itself holds for what its kernels said before, and not after.
+                self._kernels(batch, said)
+                said = {}
+                registered.append(report.agent)
+                if isinstance(report, Registration):
+                    self._register(batch, report)
+                else:
+                    self._leave(batch, report)
+        self._kernels(batch, said)
         self._writer.write(batch, cursor=(self._state.reports_cursor, entries[-1].id))
         if registered:
             load_agents(self._state, self._repositories, registered)
@@ -93,6 +98,18 @@ class ReportsIntake:
     def _drop(self, entry: Entry, why: Exception) -> None:
         self.dropped += 1
         self._log.warning("report.dropped", entry=entry.id, why=str(why))
+
+    def _kernels(
+        self, batch: Batch, said: Mapping[str, Sequence[tuple[KernelReport, int]]]
+    ) -> None:
+        """What was said of kernels, session by session."""
+        for id_, reports in said.items():
+            session = self._state.board.get(id_)
+            if session and (decision := advanced(session, reports, self._rules)):
+                self._writer.accept(batch, session, decision)
+                continue
+            for report, claim in reports:
+                self._kernel(batch, report, claim)
 
     def _kernel(self, batch: Batch, report: KernelReport, claim: int) -> None:
         session = self._state.board.get(report.session)

@@ -33,10 +33,13 @@ def test_frames_survive_being_cut(messages: list[tuple[dict[str, int], bytes]], 
 def test_the_blocking_side_understands_the_other() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        channel.Channel(ours).send({"a": 1}, b"\x00\n")
-        assert channel.Frame({"a": 1}, b"\x00\n") == channel.receive(theirs)
+        writer, reader = channel.Channel(ours), channel.Stream(theirs)
+        writer.send({"a": 1}, b"\x00\n")
+        writer.send({"b": 2}, bytes(100_000))
+        assert channel.Frame({"a": 1}, b"\x00\n") == reader.receive()
+        assert channel.Frame({"b": 2}, bytes(100_000)) == reader.receive()
         ours.close()
-        assert channel.receive(theirs) is None
+        assert reader.receive() is None
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,16 @@ class World:
         move = m.Over(session, self._placement(session)[0], kernel, "0", "", "exited", "", "")
         return self.apply(replace(move, **changes))[0]
 
+    def advance(
+        self, session: str, begins: KernelState, ends: KernelState = K.ENDED, **changes: Any
+    ) -> str:
+        """Several reports of its one kernel reached the leader together."""
+        placement, agents = self._placement(session)
+        move = m.Advance(
+            session, placement, str(begins), str(ends), agents, 60_000, 1_800_000, 1_802_000, ""
+        )
+        return self.apply(replace(move, **changes))[0]
+
     def lose(self, session: str, kernel: int = 0, **changes: Any) -> str:
         """A kernel's agent is certainly dead."""
         move = m.Lose(session, self._placement(session)[0], kernel, "lost")

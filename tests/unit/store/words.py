@@ -15,7 +15,7 @@ from scheduler.store import schema
 from scheduler.store.mailbox import Superseded
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
-from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, S, World, order_id
+from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 
 Case = Callable[[World], object]
 
@@ -308,6 +308,12 @@ MOVES: Mapping[tuple[str, str], Case] = {
     ("over", "already"): lambda w: w.over(w.into(S.SUCCEEDED)),
     ("over", "superseded"): lambda w: w.over(w.into(S.RUNNING), placement=OTHER),
     ("over", "gone"): lambda w: w.over(NOBODY),
+    ("advance", "done"): lambda w: w.advance(w.into(S.SCHEDULED), K.ORDERED, result='{"x":1}'),
+    ("advance", "already"): lambda w: w.advance(w.into(S.RUNNING), K.CLAIMED, K.UP),
+    ("advance", "superseded"): lambda w: w.advance(w.into(S.RUNNING), K.UP, placement=OTHER),
+    ("advance", "gone"): lambda w: w.advance(NOBODY, K.ORDERED),
+    ("advance", "alive"): lambda w: w.advance(w.into(S.RUNNING, cluster_size=2), K.UP),
+    ("advance", "stale"): lambda w: w.advance(w.into(S.SUCCEEDED), K.UP),
     ("lose", "done"): lambda w: w.lose(w.into(S.RUNNING)),
     ("lose", "already"): lambda w: w.lose(w.into(S.SUCCEEDED)),
     ("lose", "superseded"): lambda w: w.lose(w.into(S.RUNNING), placement=OTHER),
@@ -389,6 +395,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("move/claim", "done"): "already",
     ("move/up", "done"): "already",
     ("move/over", "done"): "already",
+    ("move/advance", "done"): "stale",
     ("move/lose", "done"): "already",
     ("move/resolve", "more"): "done",
     ("move/stop", "stopping"): "weaker",

@@ -24,6 +24,7 @@
 -- @include move/stop
 -- @include move/kill
 -- @include move/finish
+-- @include move/advance
 -- @include move/settle
 -- @include move/resolve
 -- @include move/admit

@@ -1,6 +1,11 @@
 -- Count an attempt and open its history row, when the first kernel of a placement was claimed.
 -- @include lib/clock_ms
 -- @include lib/int
+local function opened_row(attempt, placement, agents, timeout)
+    return { attempt = attempt, agents = agents, started_at = now, placement = placement,
+        deadline = timeout and now + timeout or nil }
+end
+
 local function begin_attempt(id, placement, agents, timeout)
     local key = keys.session(id)
     local attempt = redis.pcall('HINCRBY', key, 'attempt', 1)
@@ -9,9 +14,6 @@ local function begin_attempt(id, placement, agents, timeout)
         attempt = 1
         redis.call('HSET', key, 'attempt', attempt)
     end
-    redis.call('HSET', key, 'history:' .. int(attempt), cjson.encode({
-        attempt = attempt, agents = agents, started_at = now, placement = placement,
-        deadline = timeout and now + timeout or nil,
-    }))
+    redis.call('HSET', key, 'history:' .. int(attempt), cjson.encode(opened_row(attempt, placement, agents, timeout)))
     return int(attempt)
 end

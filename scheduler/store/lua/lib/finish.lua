@@ -1,14 +1,18 @@
 -- Bring a session to a final state: everything that is true of every end.
 -- Its dependents are told later, in bounded steps, from the group's resolve list.
 -- @include lib/move
-local function finish(id, verb, target, reason, ...)
-    local state, group = move(id, verb, target, reason, 'ended_at', int(now), ...)
-    if not state then return nil, group end
+local function tell_end(id, group, target)
     redis.call('ZREM', keys.timers(group), id)
     if redis.call('EXISTS', keys.dependents(id)) == 1 then
         redis.call('ZADD', keys.resolve(group), int(now), id)
         announce(group, 'resolve', id)
     end
     redis.call('PUBLISH', keys.done(id), target)
+end
+
+local function finish(id, verb, target, reason, ...)
+    local state, group = move(id, verb, target, reason, 'ended_at', int(now), ...)
+    if not state then return nil, group end
+    tell_end(id, group, target)
     return state, group
 end

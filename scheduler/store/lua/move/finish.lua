@@ -6,6 +6,7 @@
 --     rescued (0 or 1), uncounted (0 or 1), delay
 -- @item done | alive | superseded | gone | stale
 -- @include lib/alive
+-- @include lib/close_row
 -- @include lib/release_scopes
 -- @include lib/finish
 -- @include lib/to_ready
@@ -15,11 +16,9 @@ local function close_history(key, op)
     if not row then return false end
     local well, history = pcall(cjson.decode, row)
     if not well or type(history) ~= 'table' then return false end
-    -- A placement that was lost before any claim has no row of its own.
-    if history.placement ~= op.placement or history.ended_at then return false end
-    history.ended_at, history.outcome, history.error = now, op.target, op.told
-    redis.call('HSET', key, 'history:' .. attempt, cjson.encode(history))
-    return true
+    local closed = close_row(history, op.placement, op.target, op.told)
+    if closed then redis.call('HSET', key, 'history:' .. attempt, closed) end
+    return closed ~= nil
 end
 
 function moves.finish(op)
