@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.plan import Placement
-from scheduler.cycle.scheduler import propose
+from scheduler.cycle.scheduler import NO_HOOKS, propose
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
@@ -65,7 +65,9 @@ class Rehearsal:
                 scheduler_opts=dict(scheduler.opts),
                 agent_selector=selector.name,
                 agent_selector_opts=dict(selector.opts),
-            )
+            ),
+            # They may ask somebody outside, who knows nothing of a rehearsal.
+            hooks=NO_HOOKS,
         )
         agents = AgentTable()
         for node in nodes:
