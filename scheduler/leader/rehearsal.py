@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from scheduler.cycle.agents import AgentTable
@@ -19,7 +18,7 @@ from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
 from scheduler.leader.reign import load_policy
 from scheduler.leader.trace import GPU, Node, Task
-from scheduler.plugins.loading import SCHEDULERS, SELECTORS
+from scheduler.plugins.loading import scheduler_names, selector_names
 
 #: Nobody runs it.
 _CALLABLE: Final = "builtins:print"
@@ -47,12 +46,12 @@ FGD: Final = Plugin("fragmentation", {"cpu_shortage": 0, "model_pressure": 0})
 
 def installed_schedulers() -> list[Plugin]:
     """Every scheduler, by name."""
-    return [Plugin(name) for name in sorted({p.name for p in entry_points(group=SCHEDULERS)})]
+    return [*map(Plugin, scheduler_names())]
 
 
 def installed_selectors() -> list[Plugin]:
     """Every selector, by name, and the published descent to compare with."""
-    return [*map(Plugin, sorted({p.name for p in entry_points(group=SELECTORS)})), FGD]
+    return [*map(Plugin, selector_names()), FGD]
 
 
 class Rehearsal:

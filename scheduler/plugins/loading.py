@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from scheduler.domain.errors import InvalidInput, InvalidSetting, UnknownPlugin
 from scheduler.domain.group import ScalingGroupOpts
+from scheduler.plugins.adapter import adapt_scheduler, adapt_selector
 from scheduler.plugins.hooks import AbstractHook
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
@@ -22,36 +23,57 @@ SELECTORS = "scheduler.selectors"
 VALIDATORS = "scheduler.validators"
 CLUSTER_MODES = "scheduler.cluster_modes"
 HOOKS = "scheduler.hooks"
+#: Schedulers and selectors written against the seeds' interfaces, chosen by name like any other.
+SEED_SCHEDULERS = "scheduler.seed_schedulers"
+SEED_SELECTORS = "scheduler.seed_selectors"
 
 #: A hook may not hold up a leader for longer, ms.
 LARGEST_BUDGET_MS = 1_000
 _LONGEST_ERROR = 300
 
 
+def scheduler_names() -> list[str]:
+    """Every installed scheduler."""
+    return _names(SCHEDULERS, SEED_SCHEDULERS)
+
+
+def selector_names() -> list[str]:
+    """Every installed agent selector."""
+    return _names(SELECTORS, SEED_SELECTORS)
+
+
 def load_scheduler(
     name: str, opts: ScalingGroupOpts, config: Mapping[str, Any]
 ) -> AbstractScheduler:
     """The scheduler of a group, with its options over the configuration. Raises UnknownPlugin, InvalidSetting."""
-    point = _find(SCHEDULERS, "scheduler", name)
-    made = _make(point, "scheduler", AbstractScheduler, {**config, **opts.scheduler_opts})
-    return cast("AbstractScheduler", made)
+    point = _find("scheduler", name, SCHEDULERS, SEED_SCHEDULERS)
+    given = {**config, **opts.scheduler_opts}
+
+    def adapted(made: Any) -> AbstractScheduler:
+        return adapt_scheduler(made, name, opts, given)
+
+    how = adapted if point.group == SEED_SCHEDULERS else lambda made: made(given)
+    return cast("AbstractScheduler", _make(point, "scheduler", AbstractScheduler, how))
 
 
 def load_agent_selector(
     name: str, opts: ScalingGroupOpts, config: Mapping[str, Any]
 ) -> AbstractAgentSelector:
     """The agent selector of a group. Raises UnknownPlugin, InvalidSetting."""
-    point = _find(SELECTORS, "agent selector", name)
-    config = {**config, **opts.agent_selector_opts}
-    return cast(
-        "AbstractAgentSelector", _make(point, "agent selector", AbstractAgentSelector, config)
-    )
+    point = _find("agent selector", name, SELECTORS, SEED_SELECTORS)
+    given = {**config, **opts.agent_selector_opts}
+
+    def adapted(made: Any) -> AbstractAgentSelector:
+        return adapt_selector(made, name, opts, given)
+
+    how = adapted if point.group == SEED_SELECTORS else lambda made: made(given)
+    return cast("AbstractAgentSelector", _make(point, "agent selector", AbstractAgentSelector, how))
 
 
 def load_validators() -> tuple[AbstractValidator, ...]:
     """Every installed validator, by name. Raises InvalidSetting where one cannot be imported."""
     return tuple(
-        _make(_find(VALIDATORS, "validator", name), "validator", AbstractValidator)
+        _make(_find("validator", name, VALIDATORS), "validator", AbstractValidator)
         for name in _names(VALIDATORS)
     )
 
@@ -60,7 +82,7 @@ def load_hooks() -> tuple[AbstractHook, ...]:
     """Every installed hook, by name. Raises InvalidSetting where one cannot be used."""
     hooks = []
     for name in _names(HOOKS):
-        hook: AbstractHook = _make(_find(HOOKS, "hook", name), "hook", AbstractHook)
+        hook: AbstractHook = _make(_find("hook", name, HOOKS), "hook", AbstractHook)
         budget: object = hook.budget_ms
         if not isinstance(budget, int) or not 0 < budget <= LARGEST_BUDGET_MS:
             problem = (
@@ -78,7 +100,7 @@ def load_hooks() -> tuple[AbstractHook, ...]:
 def load_cluster_modes() -> dict[str, AbstractClusterMode]:
     """Every installed cluster mode, by name. Raises InvalidSetting where one cannot be imported."""
     return {
-        name: _make(_find(CLUSTER_MODES, "cluster mode", name), "cluster mode", AbstractClusterMode)
+        name: _make(_find("cluster mode", name, CLUSTER_MODES), "cluster mode", AbstractClusterMode)
         for name in cluster_mode_names()
     }
 
@@ -97,14 +119,14 @@ def check_cluster_mode(name: str) -> None:
         )
 
 
-def _names(group: str) -> list[str]:
-    return sorted({point.name for point in entry_points(group=group)})
+def _names(*groups: str) -> list[str]:
+    return sorted({point.name for group in groups for point in entry_points(group=group)})
 
 
-def _find(group: str, kind: str, name: str) -> EntryPoint:
-    points = entry_points(group=group)
+def _find(kind: str, name: str, *groups: str) -> EntryPoint:
+    points = [point for group in groups for point in entry_points(group=group)]
     # An editable install beside a wheel shows each entry point twice.
-    found = {(point.name, point.value): point for point in points if point.name == name}
+    found = {point.value: point for point in reversed(points) if point.name == name}
     if not found:
         raise UnknownPlugin(
             kind=kind, name=name, known=", ".join(sorted({p.name for p in points})) or "none"
@@ -112,12 +134,14 @@ def _find(group: str, kind: str, name: str) -> EntryPoint:
     if len(found) > 1:
         raise InvalidSetting(
             name=kind,
-            problem=f"two plugins are called {name!r}: {', '.join(v for _, v in sorted(found))}",
+            problem=f"two plugins are called {name!r}: {', '.join(sorted(found))}",
         )
     return next(iter(found.values()))
 
 
-def _make(point: EntryPoint, kind: str, interface: Any, *arguments: Mapping[str, Any]) -> Any:
+def _make(
+    point: EntryPoint, kind: str, interface: Any, how: Callable[[Any], object] = lambda made: made()
+) -> Any:
     """A plugin that can be used, or one sentence about why not; whatever it raises is told by its name."""
     who = f"plugin {point.name!r} ({point.value})"
     try:
@@ -126,7 +150,7 @@ def _make(point: EntryPoint, kind: str, interface: Any, *arguments: Mapping[str,
         problem = f"{who} cannot be imported: {_told(error)}"
         raise InvalidSetting(name=kind, problem=problem) from error
     try:
-        plugin = made(*arguments)
+        plugin = how(made)
     except InvalidInput:
         raise
     except Exception as error:
