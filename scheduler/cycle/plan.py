@@ -28,3 +28,4 @@ class Plan:
     )  #: by request id, where the news is worth a note
     impossible: list[tuple[WaitingSession, str]] = field(default_factory=list)
     more: bool = False  #: the limit of one plan was reached
+    broken: str = ""  #: why the policy could not go on: its scheduler raised, or its selector

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
+from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.modes.multi_node import MultiNode
 from scheduler.cycle.modes.single_node import SingleNode
 from scheduler.cycle.placing import never_fits, place
@@ -25,6 +27,14 @@ from scheduler.plugins.interfaces import (
 
 NO_ROOM = "agents"
 MODE = "cluster-mode"
+SCHEDULER = "scheduler"
+NO_HOOKS: Hooks = HookChain()
+#: Sessions that a scheduler may pick in a cycle although they are decided already, or wait no more.
+_MOST_STRAYS = 1_000
+_STRAYS = "it goes on picking sessions that were decided already"
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +48,87 @@ class Policy:
     modes: Mapping[str, AbstractClusterMode] = field(
         default_factory=lambda: {mode.name: mode for mode in (SingleNode(), MultiNode())}
     )
+    hooks: Hooks = NO_HOOKS
+
+
+class _Broken(Exception):
+    """What orders the sessions raised, or goes round in circles."""
 
 
 def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
     """Decide placements of up to ``limit`` kernels; the last may exceed it.
 
     Reserves in the snapshot; reads no clock, writes nothing.
-    A session that is refused stops nobody: its line sleeps, the others go on.
+    A session that is refused stops nobody: its line sleeps, the others go on. Where the scheduler
+    itself is broken, all lines sleep, and are told so.
     """
     plan = Plan()
-    policy.selector.learn(snapshot.waiting.take_arrived())
-    policy.scheduler.prioritize(snapshot.context, snapshot.waiting.heads())
+    try:
+        plan.more = _fill(plan, snapshot, policy, limit)
+    except _Broken as error:
+        plan.broken = str(error)
+        verdict = Verdict.blocked(SCHEDULER, plan.broken)
+        for head in snapshot.waiting.heads():
+            if snapshot.waiting.put_to_sleep(head.request.id, verdict):
+                plan.refusals[head.request.id] = verdict
+    return plan
+
+
+def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
+    """Try one session after the other; whether there is more to try."""
+    scheduler, waiting = policy.scheduler, snapshot.waiting
+    policy.hooks.begin()
+    _call(policy.selector, policy.selector.learn, waiting.take_arrived())
+    _call(scheduler, scheduler.prioritize, snapshot.context, waiting.heads())
     # Kernels count, not sessions: a commit takes as long as what it writes.
-    left = limit
-    while left > 0:
-        session = policy.scheduler.pick_session()
+    left, strays = limit, 0
+    while left > 0 and not policy.hooks.spent:
+        session = _call(scheduler, scheduler.pick_session)
         if session is None:
-            return plan
-        if not isinstance(session, WaitingSession) or session.id not in snapshot.waiting:
+            return False
+        if not isinstance(session, WaitingSession) or not waiting.is_awake(session):
+            strays += 1
+            if strays > _MOST_STRAYS:
+                raise _Broken(f"scheduler {scheduler.name!r} is broken: {_STRAYS}")
             continue
-        verdict = examine(session, snapshot, policy.validators)
+        verdict = examine(session, snapshot, policy.validators, policy.hooks)
         if verdict.admits:
             placement, verdict = _try(session, snapshot, policy)
             if placement is not None:
                 snapshot.hold(session.request, +1)
                 plan.placements.append(placement)
                 left -= len(placement.bindings)
-                policy.scheduler.update_allocation(session, snapshot.waiting.successor(session))
+                successor = waiting.successor(session)
+                _call(scheduler, scheduler.update_allocation, session, successor)
                 continue
             if never := _never(session, snapshot, policy):
-                plan.impossible += [(s, never) for s in snapshot.waiting.of(session.request.id)]
-        if snapshot.waiting.put_to_sleep(session.request.id, verdict):
+                plan.impossible += [(s, never) for s in waiting.of(session.request.id)]
+        if waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
-    plan.more = True
-    return plan
+    return True
+
+
+def _call(
+    plugin: AbstractScheduler | AbstractAgentSelector,
+    method: Callable[Given, Answer],
+    *args: Given.args,
+    **kwargs: Given.kwargs,
+) -> Answer:
+    try:
+        return method(*args, **kwargs)
+    except Exception as error:
+        kind = "scheduler" if isinstance(plugin, AbstractScheduler) else "selector"
+        why = f"{kind} {plugin.name!r} is broken: {type(error).__name__}: {error}"
+        raise _Broken(why) from error
 
 
 def examine(
-    session: WaitingSession, snapshot: Snapshot, validators: Sequence[AbstractValidator]
+    session: WaitingSession,
+    snapshot: Snapshot,
+    validators: Sequence[AbstractValidator],
+    hooks: Hooks = NO_HOOKS,
 ) -> Verdict:
-    """Ask every validator, and keep what each of them refuses."""
+    """Ask every validator, and keep what each of them refuses; if none does, ask every hook."""
     context = ValidatorContext(
         session=session.id,
         request=session.request,
@@ -93,7 +144,9 @@ def examine(
         except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, and stops nobody else
             broken = f"this rule is broken: {type(error).__name__}: {error}"
             failures.append(Failure(validator.name, broken))
-    return Verdict(tuple(failures)) if failures else ADMIT
+    # Hooks take time: what does not run anyway is not asked about.
+    refused = tuple(failures) or hooks.check(context)
+    return Verdict(refused) if refused else ADMIT
 
 
 def _try(

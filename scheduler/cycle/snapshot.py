@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.waiting import WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
-from scheduler.plugins.interfaces import SchedulingContext, ScopeUse
+from scheduler.plugins.interfaces import Running, SchedulingContext, ScopeUse
 
 #: The event that wakes whoever found no room on any agent.
 AGENTS = "agents"
@@ -31,10 +31,13 @@ class Snapshot:
     now_ms: int = 0
     held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
 
+    #: Placed sessions of the group.
+    existing: Callable[[], Iterable[Running]] = tuple
+
     @property
     def context(self) -> SchedulingContext:
         """What schedulers order by; the same mappings as here, which go on to change."""
-        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held)
+        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held, self.existing)
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""

@@ -69,6 +69,10 @@ class WaitingRoom:
     def __contains__(self, session: str) -> bool:
         return session in self._known
 
+    def is_awake(self, session: WaitingSession) -> bool:
+        """Whether a session waits, and its line was not refused."""
+        return session.id in self._known and session.request.id in self._awake
+
     def add(self, session: WaitingSession) -> None:
         """Let a session wait; one that waits already is left where it is."""
         if session.id in self._known:

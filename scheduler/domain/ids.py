@@ -36,6 +36,16 @@ def _time(now_ms: int) -> str:
     return "".join(_ALPHABET[now_ms >> shift & 31] for shift in shifts)
 
 
+def submitted_ms(session: str) -> int:
+    """When a session was submitted, by its submitter's clock, as its id tells; 0 where it is none."""
+    if not is_session_id(session):
+        return 0
+    return sum(
+        _ALPHABET.index(digit) << 5 * place
+        for place, digit in enumerate(reversed(session[:_TIME_DIGITS]))
+    )
+
+
 def new_nonce() -> str:
     """128 random bits as 32 hex digits: boots, placements, terms."""
     return secrets.token_hex(16)

@@ -48,6 +48,7 @@ class PlacedSession:
     reason: str = ""  #: while TERMINATING, a word of STOP_STRENGTH
     says: str = ""
     cancel_requested: str | None = None
+    priority: int = 10
 
     @property
     def agents(self) -> list[str]:
@@ -78,6 +79,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         reason=data.reason if data.state is SessionState.TERMINATING else "",
         says=data.error if data.state is SessionState.TERMINATING else "",
         cancel_requested=data.cancel_requested,
+        priority=data.priority,
     )
 
 

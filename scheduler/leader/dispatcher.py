@@ -74,6 +74,7 @@ class SchedulerDispatcher:
         #: What was noted of a kind of request, and when; None: nothing is noted in Redis.
         self._noted: dict[str, tuple[Verdict | None, int] | None] = {}
         self._inherited = False  #: whether what former terms noted is in there, too
+        self._broken = ""  #: why the policy cannot go on, as it was told last
         self.counts = CycleCounts()
 
     def run_once(self) -> bool:
@@ -92,6 +93,7 @@ class SchedulerDispatcher:
                 if not (plan.placements or plan.refusals or plan.impossible):
                     break
                 self.counts.cycles += 1
+                self._tell_broken(plan.broken)
                 last, under_way = under_way, self._send(plan)
                 if last is not None:
                     stale += self._settle(last)
@@ -108,6 +110,11 @@ class SchedulerDispatcher:
         if stale:
             self._put_right(stale)
         return more
+
+    def _tell_broken(self, why: str) -> None:
+        if why and why != self._broken:
+            self._log.error("policy.broken", says=why, then="it is asked again each sweep")
+        self._broken = why
 
     def _send(self, plan: Plan) -> Commit:
         timeout = self._state.options.claim_timeout_ms

@@ -100,6 +100,7 @@ class OrderBook:
             attempt=session.attempt,
             retries_from=session.retries_from,
             rescues=session.rescues,
+            priority=session.priority,
         )
 
     def stop(self, session: PlacedSession, kernel: PlacedKernel, reason: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.plan import Placement
-from scheduler.cycle.scheduler import propose
+from scheduler.cycle.scheduler import NO_HOOKS, propose
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
@@ -19,7 +18,7 @@ from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
 from scheduler.leader.reign import load_policy
 from scheduler.leader.trace import GPU, Node, Task
-from scheduler.plugins.loading import SCHEDULERS, SELECTORS
+from scheduler.plugins.loading import scheduler_names, selector_names
 
 #: Nobody runs it.
 _CALLABLE: Final = "builtins:print"
@@ -47,12 +46,12 @@ FGD: Final = Plugin("fragmentation", {"cpu_shortage": 0, "model_pressure": 0})
 
 def installed_schedulers() -> list[Plugin]:
     """Every scheduler, by name."""
-    return [Plugin(name) for name in sorted({p.name for p in entry_points(group=SCHEDULERS)})]
+    return [*map(Plugin, scheduler_names())]
 
 
 def installed_selectors() -> list[Plugin]:
     """Every selector, by name, and the published descent to compare with."""
-    return [*map(Plugin, sorted({p.name for p in entry_points(group=SELECTORS)})), FGD]
+    return [*map(Plugin, selector_names()), FGD]
 
 
 class Rehearsal:
@@ -65,7 +64,9 @@ class Rehearsal:
                 scheduler_opts=dict(scheduler.opts),
                 agent_selector=selector.name,
                 agent_selector_opts=dict(selector.opts),
-            )
+            ),
+            # They may ask somebody outside, who knows nothing of a rehearsal.
+            hooks=NO_HOOKS,
         )
         agents = AgentTable()
         for node in nodes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import redis
 
+from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.scheduler import Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
@@ -29,6 +30,7 @@ from scheduler.observability.logs import get_logger
 from scheduler.plugins.loading import (
     load_agent_selector,
     load_cluster_modes,
+    load_hooks,
     load_scheduler,
     load_validators,
 )
@@ -250,7 +252,8 @@ class Reign:
         group = self._groups.read(self.term.group)
         self._paused, options = group.paused, group.options
         try:
-            policy = load_policy(options)
+            # A hook that hangs is known by where it is asked: hooks stay, as they have no options.
+            policy = load_policy(options, self.dispatcher.policy.hooks)
         except InvalidInput as error:
             # What runs must still be looked after: go on as before until the options are put right.
             self._log.error(
@@ -272,12 +275,13 @@ class Reign:
         return server_facts(self._client)
 
 
-def load_policy(options: ScalingGroupOpts) -> Policy:
-    """The plugins a group's options name. Raises UnknownPlugin, InvalidSetting."""
+def load_policy(options: ScalingGroupOpts, hooks: Hooks | None = None) -> Policy:
+    """The plugins a group's options name, with these hooks or all. Raises UnknownPlugin, InvalidSetting."""
     return Policy(
         scheduler=load_scheduler(options.scheduler, options, {}),
         selector=load_agent_selector(options.agent_selector, options, {}),
         validators=load_validators(),
         grows=options.grows,
         modes=load_cluster_modes(),
+        hooks=HookChain(load_hooks()) if hooks is None else hooks,
     )

@@ -54,7 +54,9 @@ class ReportsIntake:
     def handle(self, entries: Sequence[Entry]) -> None:
         """Apply a batch of reports and move the cursor with it."""
         batch, registered = Batch(), []
-        said: dict[str, list[tuple[KernelReport, int]]] = {}  #: by session, which do not mind each other
+        said: dict[
+            str, list[tuple[KernelReport, int]]
+        ] = {}  #: by session, which do not mind each other
         for entry in entries:
             claim = claim_number(entry.fields.get(wire.CLAIM, ""))
             for report in self._read(entry):

@@ -82,7 +82,9 @@ def load(
     once whatever waits.
     """
     leader = repositories.leader
-    state = LeaderState(options, Board(), Snapshot(AgentTable(), WaitingRoom(scheduler.rank)))
+    board = Board()
+    picture = Snapshot(AgentTable(), WaitingRoom(scheduler.rank), existing=board.__iter__)
+    state = LeaderState(options, board, picture)
     state.inbox_cursor = leader.inbox_cursor()
     state.reports_cursor = leader.cursor()
     for data in leader.sessions(repositories.sessions, leader.placed_ids()):

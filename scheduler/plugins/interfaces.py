@@ -28,6 +28,38 @@ class Candidate(Protocol):
     def request(self) -> Request: ...
 
 
+class RunningKernel(Protocol):
+    """A kernel of a placed session."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def agent(self) -> str: ...
+    @property
+    def slots(self) -> Mapping[str, int]: ...
+
+
+class Running(Protocol):
+    """A placed session of the group."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def request(self) -> Request: ...
+    @property
+    def kernels(self) -> Sequence[RunningKernel]: ...
+
+
+def _nobody() -> Iterable[Running]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class SchedulingContext:
     """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it."""
@@ -36,6 +68,8 @@ class SchedulingContext:
     capacity: Mapping[str, int] = field(default_factory=dict)  #: of the group's agents, by family
     #: By owner: slots by family that its placed sessions of this group hold.
     held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: The placed sessions of this group; made when it is asked for, as there may be thousands.
+    existing: Callable[[], Iterable[Running]] = _nobody
 
 
 class AbstractScheduler(ABC):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from scheduler.domain.errors import InvalidSetting, UnknownPlugin
+from scheduler.domain.errors import InvalidInput, InvalidSetting, UnknownPlugin
 from scheduler.domain.group import ScalingGroupOpts
+from scheduler.plugins.adapter import adapt_scheduler, adapt_selector
+from scheduler.plugins.hooks import AbstractHook
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
     AbstractClusterMode,
@@ -22,44 +24,95 @@ SELECTORS = "scheduler.selectors"
 VALIDATORS = "scheduler.validators"
 CLUSTER_MODES = "scheduler.cluster_modes"
 SUBSCRIBERS = "scheduler.subscribers"
+HOOKS = "scheduler.hooks"
+#: Schedulers and selectors written against the seeds' interfaces, chosen by name like any other.
+SEED_SCHEDULERS = "scheduler.seed_schedulers"
+SEED_SELECTORS = "scheduler.seed_selectors"
+
+#: A hook may not hold up a leader for longer, ms.
+LARGEST_BUDGET_MS = 1_000
+_LONGEST_ERROR = 300
+
+
+def scheduler_names() -> list[str]:
+    """Every installed scheduler."""
+    return _names(SCHEDULERS, SEED_SCHEDULERS)
+
+
+def selector_names() -> list[str]:
+    """Every installed agent selector."""
+    return _names(SELECTORS, SEED_SELECTORS)
 
 
 def load_scheduler(
     name: str, opts: ScalingGroupOpts, config: Mapping[str, Any]
 ) -> AbstractScheduler:
     """The scheduler of a group, with its options over the configuration. Raises UnknownPlugin, InvalidSetting."""
-    found = _load(SCHEDULERS, "scheduler", name)({**config, **opts.scheduler_opts})
-    return cast("AbstractScheduler", _checked(found, AbstractScheduler, name))
+    point = _find("scheduler", name, SCHEDULERS, SEED_SCHEDULERS)
+    given = {**config, **opts.scheduler_opts}
+
+    def adapted(made: Any) -> AbstractScheduler:
+        return adapt_scheduler(made, name, opts, given)
+
+    how = adapted if point.group == SEED_SCHEDULERS else lambda made: made(given)
+    return cast("AbstractScheduler", _make(point, "scheduler", AbstractScheduler, how))
 
 
 def load_agent_selector(
     name: str, opts: ScalingGroupOpts, config: Mapping[str, Any]
 ) -> AbstractAgentSelector:
     """The agent selector of a group. Raises UnknownPlugin, InvalidSetting."""
-    found = _load(SELECTORS, "agent selector", name)({**config, **opts.agent_selector_opts})
-    return cast("AbstractAgentSelector", _checked(found, AbstractAgentSelector, name))
+    point = _find("agent selector", name, SELECTORS, SEED_SELECTORS)
+    given = {**config, **opts.agent_selector_opts}
+
+    def adapted(made: Any) -> AbstractAgentSelector:
+        return adapt_selector(made, name, opts, given)
+
+    how = adapted if point.group == SEED_SELECTORS else lambda made: made(given)
+    return cast("AbstractAgentSelector", _make(point, "agent selector", AbstractAgentSelector, how))
 
 
 def load_subscriber(
     kind: str, opts: Mapping[str, Any], context: SubscriberContext
 ) -> AbstractSubscriber:
     """A subscriber of a kind. Raises UnknownPlugin, InvalidSetting."""
-    found = _load(SUBSCRIBERS, "kind of subscriber", kind)(opts, context)
-    return cast("AbstractSubscriber", _checked(found, AbstractSubscriber, kind))
+    what = "kind of subscriber"
+    point = _find(what, kind, SUBSCRIBERS)
+    made = _make(point, what, AbstractSubscriber, lambda made: made(opts, context))
+    return cast("AbstractSubscriber", made)
 
 
 def load_validators() -> tuple[AbstractValidator, ...]:
     """Every installed validator, by name. Raises InvalidSetting where one cannot be imported."""
-    names = sorted({point.name for point in entry_points(group=VALIDATORS)})
     return tuple(
-        _checked(_load(VALIDATORS, "validator", name)(), AbstractValidator, name) for name in names
+        _make(_find("validator", name, VALIDATORS), "validator", AbstractValidator)
+        for name in _names(VALIDATORS)
     )
+
+
+def load_hooks() -> tuple[AbstractHook, ...]:
+    """Every installed hook, by name. Raises InvalidSetting where one cannot be used."""
+    hooks = []
+    for name in _names(HOOKS):
+        hook: AbstractHook = _make(_find("hook", name, HOOKS), "hook", AbstractHook)
+        budget: object = hook.budget_ms
+        if not isinstance(budget, int) or not 0 < budget <= LARGEST_BUDGET_MS:
+            problem = (
+                f"budget_ms of hook {name!r} must be 1 to {LARGEST_BUDGET_MS}, got {budget!r:.80}"
+            )
+            raise InvalidSetting(name="hook", problem=problem)
+        if name in _names(VALIDATORS):
+            # What it refused would be told as the validator's.
+            problem = f"a validator and a hook are called {name!r}"
+            raise InvalidSetting(name="hook", problem=problem)
+        hooks.append(hook)
+    return tuple(hooks)
 
 
 def load_cluster_modes() -> dict[str, AbstractClusterMode]:
     """Every installed cluster mode, by name. Raises InvalidSetting where one cannot be imported."""
     return {
-        name: _checked(_load(CLUSTER_MODES, "cluster mode", name)(), AbstractClusterMode, name)
+        name: _make(_find("cluster mode", name, CLUSTER_MODES), "cluster mode", AbstractClusterMode)
         for name in cluster_mode_names()
     }
 
@@ -67,7 +120,7 @@ def load_cluster_modes() -> dict[str, AbstractClusterMode]:
 @lru_cache(maxsize=1)
 def cluster_mode_names() -> tuple[str, ...]:
     """The installed cluster modes; what is installed while a program runs is seen by its next start."""
-    return tuple(sorted({point.name for point in entry_points(group=CLUSTER_MODES)}))
+    return tuple(_names(CLUSTER_MODES))
 
 
 def check_cluster_mode(name: str) -> None:
@@ -78,9 +131,14 @@ def check_cluster_mode(name: str) -> None:
         )
 
 
-def _load(group: str, kind: str, name: str) -> Any:
-    points = entry_points(group=group)
-    found = {(point.name, point.value): point for point in points if point.name == name}
+def _names(*groups: str) -> list[str]:
+    return sorted({point.name for group in groups for point in entry_points(group=group)})
+
+
+def _find(kind: str, name: str, *groups: str) -> EntryPoint:
+    points = [point for group in groups for point in entry_points(group=group)]
+    # An editable install beside a wheel shows each entry point twice.
+    found = {point.value: point for point in reversed(points) if point.name == name}
     if not found:
         raise UnknownPlugin(
             kind=kind, name=name, known=", ".join(sorted({p.name for p in points})) or "none"
@@ -88,18 +146,36 @@ def _load(group: str, kind: str, name: str) -> Any:
     if len(found) > 1:
         raise InvalidSetting(
             name=kind,
-            problem=f"two plugins are called {name!r}: {', '.join(v for _, v in sorted(found))}",
+            problem=f"two plugins are called {name!r}: {', '.join(sorted(found))}",
         )
-    point = next(iter(found.values()))
+    return next(iter(found.values()))
+
+
+def _make(
+    point: EntryPoint, kind: str, interface: Any, how: Callable[[Any], object] = lambda made: made()
+) -> Any:
+    """A plugin that can be used, or one sentence about why not; whatever it raises is told by its name."""
+    who = f"plugin {point.name!r} ({point.value})"
     try:
-        return point.load()
+        made = point.load()
     except Exception as error:
-        raise InvalidSetting(
-            name=kind, problem=f"plugin {name!r} ({point.value}) cannot be imported: {error}"
-        ) from error
-
-
-def _checked(plugin: object, interface: Any, name: str) -> Any:
+        problem = f"{who} cannot be imported: {_told(error)}"
+        raise InvalidSetting(name=kind, problem=problem) from error
+    try:
+        plugin = how(made)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        problem = f"{who} cannot be made: {_told(error)}"
+        raise InvalidSetting(name=kind, problem=problem) from error
     if not isinstance(plugin, interface):
-        raise InvalidSetting(name=name, problem=f"the plugin is no {interface.__name__}")
+        raise InvalidSetting(name=kind, problem=f"{who}: the plugin is no {interface.__name__}")
+    if (called := getattr(plugin, "name", None)) != point.name:
+        problem = f"{who} must have that as its name, too, got {called!r:.80}"
+        raise InvalidSetting(name=kind, problem=problem)
     return plugin
+
+
+def _told(error: Exception) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_ERROR]

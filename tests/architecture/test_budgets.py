@@ -20,6 +20,7 @@ KEYS: Final = "scheduler/store/keys.py"
 # Files that may catch everything, each with the reason why nothing narrower will do.
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
+    "scheduler/cycle/hooks.py": "a hook that raises refuses by its name, in a thread of its own",
     "scheduler/cycle/scheduler.py": "a broken validator refuses by its name, and stops nobody else",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
     "scheduler/notifications/delivery.py": "whatever a subscriber raises is its own failure",

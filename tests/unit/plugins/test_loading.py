@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint
+from typing import Any, ClassVar
 
 import pytest
 
@@ -12,27 +14,62 @@ from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.domain.errors import InvalidSetting, UnknownPlugin
 from scheduler.domain.group import ScalingGroupOpts
 from scheduler.plugins import loading
+from scheduler.plugins.hooks import AbstractHook, HookResult
+from scheduler.plugins.interfaces import ValidatorContext
 from scheduler.plugins.loading import (
     load_agent_selector,
     load_cluster_modes,
+    load_hooks,
     load_scheduler,
     load_validators,
 )
 
+HERE = __name__
 OPTS = ScalingGroupOpts()
 FIFO = "scheduler.cycle.sequencers.fifo:FifoScheduler"
+
+
+class Licence(AbstractHook):
+    name: ClassVar[str] = "licence"
+
+    def check(self, context: ValidatorContext) -> HookResult:  # noqa: ARG002 - it passes all
+        return HookResult.passed()
+
+
+class Endless(Licence):
+    name: ClassVar[str] = "endless"
+    budget_ms: ClassVar[int] = 60_000
+
+
+class Clash(Licence):
+    name: ClassVar[str] = "concurrency"
+
+
+class Abstract(AbstractHook):
+    name: ClassVar[str] = "abstract"
+
+
+class Raising(FifoScheduler):
+    """Its constructor raises what nobody expects."""
+
+    name: ClassVar[str] = "raising"
+
+    def __init__(self, opts: Mapping[str, Any]) -> None:
+        raise KeyError(f"two\nlines of {sorted(opts)}")
 
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Entry points that are installed, as (name, value)."""
+    installed = importlib.metadata.entry_points
 
-    def put(*pairs: tuple[str, str]) -> None:
-        monkeypatch.setattr(
-            loading,
-            "entry_points",
-            lambda *, group: [EntryPoint(name, value, group) for name, value in pairs],
-        )
+    def put(*pairs: tuple[str, str], only: str = "") -> None:
+        def found(*, group: str) -> Iterable[EntryPoint]:
+            if only not in ("", group):
+                return installed(group=group)
+            return [EntryPoint(name, value, group) for name, value in pairs]
+
+        monkeypatch.setattr(loading, "entry_points", found)
 
     return put
 
@@ -126,3 +163,45 @@ def test_an_option_of_the_group_reaches_the_plugin_over_the_configuration(
 
     with pytest.raises(InvalidSetting, match="fifo has no option 'colour'"):
         load_scheduler("fifo", ScalingGroupOpts(scheduler_opts={"colour": "red"}), {})
+
+
+def test_every_installed_hook_is_loaded_in_alphabetical_order(install: Callable[..., None]) -> None:
+    """K9."""
+    install(("licence", f"{HERE}:Licence"), only=loading.HOOKS)
+
+    assert ["licence"] == [hook.name for hook in load_hooks()]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("endless", "Endless", "budget_ms of hook 'endless' must be 1 to 1000, got 60000"),
+        ("concurrency", "Clash", "a validator and a hook are called 'concurrency'"),
+        ("abstract", "Abstract", "cannot be made: TypeError: Can't instantiate abstract class"),
+        ("other", "Licence", "must have that as its name, too, got 'licence'"),
+    ],
+)
+def test_a_hook_that_cannot_be_used_is_named(
+    install: Callable[..., None], name: str, value: str, says: str
+) -> None:
+    install((name, f"{HERE}:{value}"), only=loading.HOOKS)
+
+    with pytest.raises(InvalidSetting) as refusal:
+        load_hooks()
+
+    assert says in str(refusal.value)
+    assert name in str(refusal.value)
+
+
+def test_a_plugin_whose_constructor_raises_is_named_in_one_line(
+    install: Callable[..., None],
+) -> None:
+    """K1."""
+    install(("raising", f"{HERE}:Raising"))
+
+    with pytest.raises(
+        InvalidSetting, match=r"plugin 'raising' .* cannot be made: KeyError: .two\\nlines of \[\]"
+    ) as refusal:
+        load_scheduler("raising", OPTS, {})
+
+    assert "\n" not in str(refusal.value)

@@ -1,0 +1,101 @@
+"""A policy whose scheduler or selector is broken: told by its name, and what was decided before stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from scheduler.cycle.scheduler import Policy, propose
+from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
+from scheduler.cycle.sequencers.fifo import FifoScheduler
+from scheduler.plugins.interfaces import Candidate, SchedulingContext
+from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
+
+
+class Odd(FifoScheduler):
+    """Raises in one of its methods."""
+
+    name: ClassVar[str] = "odd"
+
+    def __init__(self, raises: str) -> None:
+        super().__init__({})
+        self.raises = raises
+
+    def _maybe(self, where: str) -> None:
+        if where == self.raises:
+            raise KeyError(where)
+
+    def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:
+        self._maybe("prioritize")
+        super().prioritize(context, heads)
+
+    def pick_session(self) -> Candidate | None:
+        self._maybe("pick")
+        return super().pick_session()
+
+    def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
+        self._maybe("update")
+        super().update_allocation(placed, successor)
+
+
+class Stubborn(FifoScheduler):
+    """Picks the same session for ever."""
+
+    name: ClassVar[str] = "stubborn"
+
+    def pick_session(self) -> Candidate | None:
+        return self._heap[0][2] if self._heap else None
+
+    def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
+        pass
+
+
+class Forgetful(ConcentratedAgentSelector):
+    name: ClassVar[str] = "forgetful"
+
+    def learn(self, arrived: Sequence[Candidate]) -> None:
+        raise OSError(f"{len(arrived)} are too many")
+
+
+def by(scheduler: Any) -> Policy:
+    return replace(policy(), scheduler=scheduler)
+
+
+@pytest.mark.parametrize(("raises", "placed"), [("prioritize", 0), ("pick", 0), ("update", 1)])
+def test_a_scheduler_that_raises_is_told_to_all_who_wait(raises: str, placed: int) -> None:
+    """K19: what was placed before stands, the others sleep until the sweep."""
+    made = snapshot([agent("a")], [waiting(), waiting(), waiting(request(mem="7"))])
+
+    plan = propose(made, by(Odd(raises)), limit=10)
+
+    says = f"scheduler 'odd' is broken: KeyError: '{raises}'"
+    assert (placed, 2, says, False) == (
+        len(plan.placements),
+        len(plan.refusals),
+        plan.broken,
+        plan.more,
+    )
+    assert {("scheduler", says)} == {(v.by, v.reason) for v in plan.refusals.values()}
+    assert [] == made.waiting.heads()
+    made.waiting.wake_all()
+    assert 3 - placed == len(propose(made, policy(), limit=10).placements)
+
+
+def test_a_scheduler_that_goes_round_in_circles_is_stopped() -> None:
+    made = snapshot([agent("a")], [waiting(), waiting()])
+
+    plan = propose(made, by(Stubborn({})), limit=10)
+
+    assert 1 == len(plan.placements)
+    assert "'stubborn' is broken: it goes on picking sessions that were decided" in plan.broken
+
+
+def test_a_selector_that_cannot_learn_is_told_by_its_name() -> None:
+    made = snapshot([agent("a")], [waiting()])
+
+    plan = propose(made, policy(Forgetful({})), limit=10)
+
+    assert "selector 'forgetful' is broken: OSError: 1 are too many" == plan.broken
