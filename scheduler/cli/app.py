@@ -23,6 +23,7 @@ from scheduler.cli.replica import replica
 from scheduler.cli.scopes import scope
 from scheduler.cli.sessions import session
 from scheduler.cli.submit import submit
+from scheduler.cli.why import explain, why_not_
 from scheduler.domain.errors import InvalidSetting
 
 PROGRAM = "scheduler"
@@ -152,7 +153,8 @@ def completion(shell: str) -> None:
 
 for command in (agent, dev, doctor, events, group, leader, replay_command, replica, scope, session):
     cli.add_command(command)
-session.add_command(submit)
+for command in (submit, explain, why_not_):
+    session.add_command(command)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
     "scheduler/cycle/scheduler.py": "a broken validator refuses by its name, and stops nobody else",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
+    "scheduler/operations/explain.py": "a broken validator is told by its name, as the cycle does",
     "scheduler/plugins/loading.py": "whatever a plugin raises when imported is told by its name",
     "scheduler/service/loop.py": "a loop never dies",
 }
