@@ -15,7 +15,7 @@ from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import MODEL, OR, Constraints
 from scheduler.domain.fitting import has_label, lay, model_of, without_other_models
-from scheduler.domain.slots import DEVICE, Slots, spoken
+from scheduler.domain.slots import Slots, spoken
 
 
 class ObstacleKind(StrEnum):
@@ -95,6 +95,16 @@ def nearness(found: Sequence[Obstacle]) -> tuple[int, float]:
     return (len(found), sum(obstacle.shortage for obstacle in found))
 
 
+def miss(asked: Asked, agent: AgentData, kernels: int) -> tuple[int, float]:
+    """The nearness of an agent's obstacles, without wording them: thousands are compared by it."""
+    if len(asked.kernels) > 1 or agent.max_kernels:
+        return nearness(obstacles(asked, agent, kernels))
+    count, shortage = nearness((*_of_agent(agent), *_of_constraints(asked.constraints, agent)))
+    for name, left in _short(asked, agent):
+        count, shortage = count + 1, shortage + (asked.sums[name] - left) / asked.sums[name]
+    return count, shortage
+
+
 def _of_agent(agent: AgentData) -> Iterator[Obstacle]:
     if agent.drained:
         yield Obstacle(
@@ -152,9 +162,13 @@ def _missing(agent: AgentData, name: str, wanted: str) -> Obstacle:
 def _of_room(asked: Asked, agent: AgentData, kernels: int) -> Iterator[Obstacle]:
     count = len(asked.kernels)
     room = max(0, agent.max_kernels - kernels) if agent.max_kernels else count
-    fits = _laid(asked, agent, agent.free)
     if room < (1 if asked.spread else count):
         yield _kernel_limit(asked, agent, kernels)
+    if count == 1:
+        # What each slot lacks is all there is to it; nothing needs to be laid on devices.
+        yield from _lacks(asked, agent)
+        return
+    fits = _laid(asked, agent, agent.free)
     if not asked.spread:
         if fits < count:
             yield from _lacks(asked, agent) or [_together(asked, agent, fits)]
@@ -213,21 +227,33 @@ def _together(asked: Asked, agent: AgentData, fits: int) -> Obstacle:
 
 
 def _lacks(asked: Asked, agent: AgentData) -> list[Obstacle]:
-    """Slots of which there is less than all kernels need in any case, accelerators first."""
-    free, capacity = agent.free, agent.capacity
-    if models := asked.constraints.models:
-        free, capacity = (
-            without_other_models(slots, agent.models, models) for slots in (free, capacity)
-        )
-    names = sorted(asked.sums, key=lambda name: "." not in name)
-    found = (_lack(name, asked.sums[name], free, capacity) for name in names)
-    return [obstacle for obstacle in found if obstacle is not None]
+    short = sorted(_short(asked, agent), key=lambda each: "." not in each[0])
+    if not short:
+        return []
+    capacity = _accepted(asked, agent, agent.capacity)
+    total = slot_math.shape_of_free(capacity)
+    return [
+        _lack(name, asked.sums[name], left, total.get(name, 0), capacity) for name, left in short
+    ]
 
 
-def _lack(name: str, asked: int, free: Slots, capacity: Slots) -> Obstacle | None:
-    left, total = _amount(name, free), _amount(name, capacity)
-    if left >= asked:
-        return None
+def _short(asked: Asked, agent: AgentData) -> list[tuple[str, int]]:
+    """Slots of which there is less than all kernels need in any case, and how much there is."""
+    left = slot_math.shape_of_free(_accepted(asked, agent, agent.free))
+    # What is held of a slot that went away with an old boot is less than nothing.
+    return [
+        (name, max(0, left.get(name, 0)))
+        for name, amount in asked.sums.items()
+        if left.get(name, 0) < amount
+    ]
+
+
+def _accepted(asked: Asked, agent: AgentData, slots: Slots) -> Slots:
+    models = asked.constraints.models
+    return without_other_models(slots, agent.models, models) if models else slots
+
+
+def _lack(name: str, asked: int, left: int, total: int, capacity: Slots) -> Obstacle:
     family, _, kind = name.partition(".")
     short, passes = asked - left, asked <= total
     what = f"{name} {spoken(name, short)}"
@@ -248,16 +274,6 @@ def _lack(name: str, asked: int, free: Slots, capacity: Slots) -> Obstacle | Non
         says = says.removesuffix(")") + "; too small even when idle)"
         change = f"the session asks for at most {name} {spoken(name, total)}"
     return Obstacle(ObstacleKind.SLOT, says, change, name, asked, left, total, passes)
-
-
-def _amount(name: str, slots: Slots) -> int:
-    """What there is of one slot in the words of a request; a spoilt or overdrawn one counts as none."""
-    family, _, kind = name.partition(".")
-    if kind == "shares":
-        return max((amount for _, amount in slot_math.devices(slots, family)), default=0)
-    if kind == "device":
-        return sum(amount >= DEVICE for _, amount in slot_math.devices(slots, family))
-    return max(0, slots.get(name, 0))
 
 
 def _distinct(kernels: Iterable[Slots]) -> list[Slots]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 import redis
@@ -33,7 +34,13 @@ from scheduler.operations.whynot import (
     holders_on,
     nearest,
 )
-from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
+from scheduler.plugins.interfaces import (
+    AbstractClusterMode,
+    AbstractValidator,
+    Dependency,
+    ScopeUse,
+    ValidatorContext,
+)
 from scheduler.plugins.loading import check_cluster_mode, load_cluster_modes, load_validators
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
@@ -80,7 +87,7 @@ def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanat
     found = explain(
         session,
         store.sessions,
-        load_validators(),
+        _rules(),
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),
     )
@@ -132,7 +139,18 @@ def _barred(data: SessionData, agent: AgentData) -> Obstacle | None:
 def _asked(data: SessionData) -> Asked:
     mode = data.request.cluster_mode
     check_cluster_mode(mode)
-    return asked_of(load_cluster_modes()[mode].needs(data.request), mode)
+    return asked_of(_modes()[mode].needs(data.request), mode)
+
+
+# To look through what is installed takes 10 ms, more than all questions to Redis.
+@lru_cache(maxsize=1)
+def _rules() -> tuple[AbstractValidator, ...]:
+    return load_validators()
+
+
+@lru_cache(maxsize=1)
+def _modes() -> dict[str, AbstractClusterMode]:
+    return load_cluster_modes()
 
 
 def _nearest(store: _Store, data: SessionData, most: int) -> tuple[AgentAnswer, ...]:

@@ -17,7 +17,7 @@ from scheduler.domain.obstacles import (
     Obstacle,
     ObstacleKind,
     fitting,
-    nearness,
+    miss,
     obstacles,
 )
 from scheduler.domain.session import SessionData
@@ -132,10 +132,7 @@ def nearest(
     failed_on: Iterable[str] = (),
 ) -> tuple[AgentAnswer, ...]:
     """Why not on each of the agents, nearest miss first; at most so many."""
-    missed = (
-        (nearness(obstacles(asked, agent, kernels.get(agent.id, 0))), agent.id, agent)
-        for agent in agents
-    )
+    missed = ((miss(asked, agent, kernels.get(agent.id, 0)), agent.id, agent) for agent in agents)
     return tuple(
         answer(asked, agent, kernels=kernels.get(agent.id, 0), failed_on=failed_on)
         for _, _, agent in heapq.nsmallest(most, missed, key=lambda each: each[:2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from scheduler.cycle.modes.single_node import SingleNode
 from scheduler.cycle.placing import place
 from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
 from scheduler.domain.agent import AgentData, AgentStatus
-from scheduler.domain.obstacles import Asked, ObstacleKind, obstacles
+from scheduler.domain.obstacles import Asked, ObstacleKind, miss, nearness, obstacles
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
@@ -98,6 +99,7 @@ def test_there_is_no_obstacle_exactly_if_the_cycle_would_place_it(
     found = obstacles(asked(request), agent, kernels)
 
     assert placed(request, agent, kernels) is (found == ())
+    assert pytest.approx(nearness(found)) == miss(asked(request), agent, kernels)
 
 
 @given(requests(), agents(), st.integers(0, 4))
