@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import string
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scheduler.domain import moves as m
 from scheduler.domain.agent import AgentStatus, Beat
-from scheduler.domain.ids import SessionId
-from scheduler.domain.request import request_of
-from scheduler.domain.session import AttemptData, KernelData, SessionData
-from scheduler.domain.spec import SessionSpec
-from scheduler.domain.states import KernelState, SessionState
 from scheduler.store.rows import (
     agent_from_record,
     beat_from_text,
@@ -23,97 +13,6 @@ from scheduler.store.rows import (
     session_from_row,
 )
 from tests.unit.store.lives import FAR, S, World
-
-REQUEST = request_of(SessionSpec(callable="a:b"))
-
-names = st.text(string.ascii_letters + " -_é:%", max_size=8)
-times = st.integers(0, 2**52)
-maybe = st.none() | times
-slots = st.dictionaries(
-    st.sampled_from(["cpu", "mem", "cuda.0"]), st.integers(1, 2**53 - 1), max_size=3
-)
-
-
-@st.composite
-def sessions(draw: st.DrawFn) -> SessionData:
-    kernel = st.builds(
-        KernelData,
-        index=st.just(0),
-        state=st.sampled_from(KernelState),
-        agent=names,
-        boot=names,
-        slots=slots,
-        exit_code=st.none() | st.integers(0, 255),
-        signal=st.none() | st.integers(1, 64),
-        reason=names,
-        error=names,
-    )
-    attempt = st.builds(
-        AttemptData,
-        attempt=st.just(1),
-        agents=st.lists(names, max_size=3).map(tuple),
-        started_at=times,
-        placement=names,
-        deadline=maybe,
-        ended_at=maybe,
-        outcome=names,
-        error=names,
-    )
-    kernels = draw(st.lists(kernel, max_size=3))
-    history = draw(st.lists(attempt, max_size=12))
-    counts: dict[str, Any] = {
-        name: draw(st.integers(0, 10**6))
-        for name in (
-            "priority",
-            "seq",
-            "submitted_at",
-            "attempt",
-            "rescues",
-            "unmet",
-            "retries_from",
-        )
-    }
-    return SessionData(
-        id=SessionId("0" * 26),
-        group=draw(names.filter(bool)),
-        name=draw(names),
-        state=draw(st.sampled_from(SessionState)),
-        request=REQUEST,
-        payload_digest=draw(names),
-        placement=draw(names),
-        reason=draw(names),
-        error=draw(names),
-        not_before=draw(maybe),
-        running_at=draw(maybe),
-        ended_at=draw(maybe),
-        cancel_requested=draw(st.none() | names),
-        unsealed=draw(st.booleans()),
-        idempotency_key=draw(st.none() | names.filter(bool)),
-        kernels=tuple(_numbered(kernel, index) for index, kernel in enumerate(kernels)),
-        history=tuple(
-            _numbered_attempt(row, number) for number, row in enumerate(history, start=1)
-        ),
-        **counts,
-    )
-
-
-def _numbered(kernel: KernelData, index: int) -> KernelData:
-    values = {name: getattr(kernel, name) for name in KernelData.__slots__}
-    return KernelData(**(values | {"index": index}))
-
-
-def _numbered_attempt(row: AttemptData, number: int) -> AttemptData:
-    values = {name: getattr(row, name) for name in AttemptData.__slots__}
-    return AttemptData(**(values | {"attempt": number}))
-
-
-@given(sessions())
-def test_a_record_read_back_is_the_same_value(data: SessionData) -> None:
-    """K5."""
-    row = row_from_session(data)
-
-    assert all(isinstance(value, str) for value in row.values())
-    assert data == session_from_row(data.id, row, REQUEST)
 
 
 def test_a_record_of_the_store_is_understood_in_every_state(world: World) -> None:
