@@ -14,8 +14,8 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
-from scheduler.operations.explain import Explanation
-from scheduler.operations.explaining import explain_session
+from scheduler.operations.explain import Explanation, WhyNot
+from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import load
@@ -92,9 +92,20 @@ class Session:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
 
-    def explain(self) -> Explanation:
-        """Why it does not run now, what would cure that, and its position in the queue."""
-        return explain_session(self._client.store, self.id)
+    def explain(self, *, agents: int = 0) -> Explanation:
+        """Why it does not run now, what would cure that, and its position in the queue.
+
+        With ``agents``, also why not on so many of its group's agents, nearest miss first. Raises
+        SessionNotFound.
+        """
+        return explain_session(self._client.store, self.id, agents=agents)
+
+    def why_not(self, agent: str) -> WhyNot:
+        """Why it does not run on one agent, and the smallest change that would let it run there.
+
+        Raises SessionNotFound, AgentNotFound.
+        """
+        return why_not(self._client.store, self.id, agent)
 
 
 class Client:

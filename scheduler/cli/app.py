@@ -24,6 +24,7 @@ from scheduler.cli.scopes import scope
 from scheduler.cli.sessions import session
 from scheduler.cli.submit import submit
 from scheduler.cli.subscribers import subscriber
+from scheduler.cli.why import explain, why_not_
 from scheduler.domain.errors import InvalidSetting
 
 PROGRAM = "scheduler"
@@ -165,7 +166,8 @@ for command in (
     subscriber,
 ):
     cli.add_command(command)
-session.add_command(submit)
+for command in (submit, explain, why_not_):
+    session.add_command(command)
 
 
 def main() -> None:

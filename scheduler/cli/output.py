@@ -30,7 +30,18 @@ SECOND_MS, MINUTE_MS = 1_000, 60_000
 
 #: Columns that are folded where the terminal is narrow; words of ours never are.
 FREE_TEXT = frozenset(
-    {"NAME", "AGENTS", "RUNS", "REASON", "ERROR", "WHY", "CURED WHEN", "LABELS", "ADMISSION"}
+    {
+        "NAME",
+        "AGENTS",
+        "RUNS",
+        "REASON",
+        "ERROR",
+        "WHY",
+        "WHY NOT",
+        "CURED WHEN",
+        "LABELS",
+        "ADMISSION",
+    }
 )
 
 _COLOURS: Mapping[str, str] = MappingProxyType(

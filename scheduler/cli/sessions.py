@@ -35,7 +35,6 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
 from scheduler.domain.states import SessionState
 from scheduler.operations.control import cancel_all
-from scheduler.operations.explaining import explain_session
 from scheduler.operations.following import follow_log
 from scheduler.operations.inspection import list_sessions, session_details
 from scheduler.store.logs import LogLine
@@ -185,34 +184,6 @@ def _asks_for(request: Request) -> str:
     if len(kernels) == 1:
         return f"{next(iter(kernels))}, {len(request.kernels)} kernels"
     return "; ".join(f"{count} x {slots}" for slots, count in kernels.items())
-
-
-@session.command()
-@_id
-@output_option
-@pass_app
-def explain(app: App, session: str, output: str) -> None:
-    """Say why a session does not run now, and what would change that."""
-    found = explain_session(app.store, checked_session(session))
-    if output == JSON:
-        print_json(found.as_dict())
-        return
-    print_facts(
-        {
-            "session": found.session,
-            "state": found.state,
-            "because": found.says,
-            "position": found.position,
-            "tries": found.tries or None,
-            "last tried": moment(found.last_tried_at),
-        }
-    )
-    if found.refusals:
-        click.echo()
-        print_table(
-            ("SAYS NO", "WHY", "CURED WHEN"),
-            [(r.by, r.reason, "; or ".join(r.cures)) for r in found.refusals],
-        )
 
 
 @session.command()

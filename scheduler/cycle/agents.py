@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from scheduler.cycle.agent_row import AgentRow
-from scheduler.cycle.filters import Filters, missing, without_other_models
+from scheduler.cycle.filters import Filters, missing
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import Constraints
+from scheduler.domain.fitting import lay
 from scheduler.plugins.interfaces import Need
 
 #: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
@@ -355,19 +356,15 @@ class AgentTable:
         self._room[: old.shape[0], : old.shape[1]] = old
 
 
-def _bound(free: dict[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
+def _bound(free: Mapping[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
     """The device slots of each kernel out of what is free of one agent, or None."""
-    if models := need.constraints.models:
-        free = without_other_models(free, agent.models, models)
-    elif len(need.kernels) > 1:
-        free = dict(free)
+    if len(need.kernels) == 1 and not need.constraints.models:
+        # The hot path: nothing is copied for the only kernel.
+        slots = slot_math.allocate(need.kernels[0], free)
+        return None if slots is None else [slots]
     bound = []
-    for request in need.kernels:
-        slots = slot_math.allocate(request, free)
+    for slots in lay(need.kernels, free, agent, need.constraints):
         if slots is None:
             return None
         bound.append(slots)
-        if len(need.kernels) > 1:
-            for slot, amount in slots.items():
-                free[slot] -= amount
     return bound

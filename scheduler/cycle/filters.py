@@ -7,7 +7,7 @@ into an array, and a session without constraints none at all.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler.domain.agent import AgentData
 from scheduler.domain.constraints import MODEL, OR, Constraints, Labels
+from scheduler.domain.fitting import has_label
 
 #: Distinct constraints that are remembered; the one longest unused is worked out again.
 _KEPT = 1_024
@@ -63,7 +64,7 @@ def wishes_met(constraints: Constraints, agent: AgentData) -> int:
     """How many wishes an agent meets, -1 where it is excluded. A designation outweighs all labels."""
     if missing(constraints, agent):
         return _EXCLUDED
-    met = sum(_has(agent, name, values) for name, values in constraints.preferred_labels)
+    met = sum(has_label(agent, name, values) for name, values in constraints.preferred_labels)
     if not constraints.agents_strict and agent.id in constraints.agents:
         met += len(constraints.preferred_labels) + 1
     return met
@@ -80,32 +81,7 @@ def missing(constraints: Constraints, agent: AgentData) -> str:
 
 def _missing_label(labels: Labels, agent: AgentData) -> str:
     for name, values in labels:
-        if not _has(agent, name, values):
+        if not has_label(agent, name, values):
             kind = "" if name.endswith(MODEL) else "label "
             return f"lack {kind}{name}={OR.join(values)}"
     return ""
-
-
-def _has(agent: AgentData, name: str, values: Sequence[str]) -> bool:
-    if not name.endswith(MODEL):
-        return agent.labels.get(name) in values
-    family = name.removesuffix(MODEL)
-    devices = (slot for slot in agent.capacity if slot.startswith(f"{family}."))
-    return any(model_of(agent.models, slot) in values for slot in devices)
-
-
-def model_of(models: Mapping[str, str], slot: str) -> str:
-    """The model of a device: its own, else that of all devices of its family."""
-    return models.get(slot) or models.get(slot.partition(".")[0], "")
-
-
-def without_other_models(
-    free: Mapping[str, int], models: Mapping[str, str], accepted: Mapping[str, frozenset[str]]
-) -> dict[str, int]:
-    """What is free, without the devices whose model is not among the accepted."""
-    return {
-        slot: amount
-        for slot, amount in free.items()
-        if (wanted := accepted.get(slot.partition(".")[0])) is None
-        or model_of(models, slot) in wanted
-    }

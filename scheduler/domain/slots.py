@@ -279,3 +279,10 @@ def render_amount(name: str, value: int) -> str:
     if name in ("mem", "disk"):
         return f"{value // 1024}GiB" if value % 1024 == 0 and value else f"{value}MiB"
     return str(value)
+
+
+def spoken(name: str, value: int) -> str:
+    """One amount in a sentence: ``4 GiB``, ``1.5``."""
+    if name in ("mem", "disk"):
+        return f"{value // 1024} GiB" if value % 1024 == 0 and value else f"{value} MiB"
+    return render_amount(name, value)

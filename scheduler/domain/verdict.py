@@ -14,6 +14,21 @@ class Cure:
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """A number that a session would take over its limit, in the units of what is counted."""
+
+    of: str  #: whose, and of what: "keypair k1 sessions", "user alice cpu"
+    used: int
+    requested: int
+    limit: int
+
+    @property
+    def over(self) -> int:
+        """By how much the limit would be exceeded."""
+        return self.used + self.requested - self.limit
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """One rule's no."""
 

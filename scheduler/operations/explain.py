@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
+from scheduler.domain.verdict import Excess
+from scheduler.operations.whynot import AgentAnswer
 from scheduler.plugins.interfaces import (
     AbstractValidator,
     SchedulerValidationError,
     ValidatorContext,
 )
+
+#: States in which a session waits for an agent, or for what comes before that.
+WAITS_FOR_AGENTS = (SessionState.PENDING, SessionState.READY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,17 @@ class Refusal:
     by: str
     reason: str
     cures: tuple[str, ...]
+    excesses: tuple[Excess, ...] = ()  #: the numbers of the reason, where it counts something
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        numbers = [asdict(excess) | {"over": excess.over} for excess in self.excesses]
+        return {
+            "by": self.by,
+            "reason": self.reason,
+            "cures": list(self.cures),
+            "numbers": numbers,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +51,7 @@ class Explanation:
     refusals: tuple[Refusal, ...]
     tries: int
     last_tried_at: int | None
+    agents: tuple[AgentAnswer, ...] = ()  #: why not on them, nearest miss first, where it was asked
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -43,12 +60,31 @@ class Explanation:
             "state": str(self.state),
             "says": self.says,
             "position": self.position,
-            "refusals": [
-                {"by": r.by, "reason": r.reason, "cures": list(r.cures)} for r in self.refusals
-            ],
+            "refusals": [refusal.as_dict() for refusal in self.refusals],
             "tries": self.tries,
             "last_tried_at": self.last_tried_at,
+            "agents": [agent.as_dict() for agent in self.agents],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """The answer to "why not on this agent"."""
+
+    answer: AgentAnswer
+    refusals: tuple[Refusal, ...]  #: what keeps it from every agent
+
+    @property
+    def says(self) -> str:
+        """In one sentence."""
+        if self.answer.obstacles or not self.refusals:
+            return self.answer.says
+        return f"{self.answer.says}, but {self.refusals[0].reason}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        refusals = [refusal.as_dict() for refusal in self.refusals]
+        return self.answer.as_dict() | {"says": self.says, "refusals": refusals}
 
 
 class Facts(Protocol):
@@ -73,8 +109,8 @@ def explain(
     sessions of a group.
     """
     data = facts.get(session)
-    if data.state not in (SessionState.PENDING, SessionState.READY):
-        return Explanation(data.id, data.state, _of_state(data), None, (), 0, None)
+    if data.state not in WAITS_FOR_AGENTS:
+        return Explanation(data.id, data.state, state_in_words(data), None, (), 0, None)
     context = context_of(data)
     refusals = [refusal for validator in validators if (refusal := _ask(validator, context))]
     noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
@@ -106,11 +142,16 @@ def _ask(validator: AbstractValidator, context: ValidatorContext) -> Refusal | N
     try:
         validator.validate(context)
     except SchedulerValidationError as error:
-        return Refusal(validator.name, str(error), tuple(cure.says for cure in error.cures))
+        cures = tuple(cure.says for cure in error.cures)
+        return Refusal(validator.name, str(error), cures, error.excesses)
+    except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, here as in the cycle
+        broken = f"this rule is broken: {type(error).__name__}: {error}"
+        return Refusal(validator.name, broken, ("the plugin is mended",))
     return None
 
 
-def _of_state(data: SessionData) -> str:
+def state_in_words(data: SessionData) -> str:
+    """Where a session is that does not wait for an agent."""
     if data.state in FINAL:
         return f"it ended {data.state}" + (f" ({data.why})" if data.why else "")
     if data.state in PLACED:

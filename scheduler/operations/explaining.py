@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
+import redis
+
+from scheduler.domain.agent import AgentData
 from scheduler.domain.clock import Clock
+from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
-from scheduler.operations.explain import Explanation, Refusal, explain
-from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
-from scheduler.plugins.loading import load_validators
+from scheduler.domain.states import KERNEL_LIVE
+from scheduler.operations.control import placed_ids
+from scheduler.operations.explain import (
+    WAITS_FOR_AGENTS,
+    Explanation,
+    Refusal,
+    WhyNot,
+    explain,
+    state_in_words,
+)
+from scheduler.operations.inspection import placed_on
+from scheduler.operations.whynot import (
+    AgentAnswer,
+    answer,
+    asked_of,
+    failed_lately,
+    holders_on,
+    nearest,
+)
+from scheduler.plugins.interfaces import (
+    AbstractClusterMode,
+    AbstractValidator,
+    Dependency,
+    ScopeUse,
+    ValidatorContext,
+)
+from scheduler.plugins.loading import check_cluster_mode, load_cluster_modes, load_validators
+from scheduler.store.agents import AgentRepository
+from scheduler.store.audit import AuditRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
@@ -20,9 +54,21 @@ from scheduler.store.sessions import SessionRepository
 NAMED = 20
 
 
+#: Agents read in one round trip.
+PAGE = 500
+#: By whom it is refused that no agent has room; told of each agent by itself here.
+_ROOM = "agents"
+
+
 class _Store(Protocol):
     @property
+    def client(self) -> redis.Redis: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
     def sessions(self) -> SessionRepository: ...
+    @property
+    def agents(self) -> AgentRepository: ...
     @property
     def scopes(self) -> ScopeRepository: ...
     @property
@@ -33,15 +79,102 @@ class _Store(Protocol):
     def clock(self) -> Clock: ...
 
 
-def explain_session(store: _Store, session: str) -> Explanation:
-    """Explain one session. Raises SessionNotFound, StoreUnavailable."""
-    return explain(
+def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanation:
+    """Explain one session; with ``agents``, also why not on so many of them, nearest miss first.
+
+    Raises SessionNotFound, StoreUnavailable.
+    """
+    found = explain(
         session,
         store.sessions,
-        load_validators(),
+        _rules(),
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),
     )
+    if not agents or found.state not in WAITS_FOR_AGENTS:
+        return found
+    return replace(found, agents=_nearest(store, store.sessions.get(session), agents))
+
+
+def why_not(store: _Store, session: str, agent: str) -> WhyNot:
+    """Why a session does not run on one agent, and the smallest change that would let it.
+
+    Raises SessionNotFound, AgentNotFound, StoreUnavailable.
+    """
+    data, record = store.sessions.get(session), store.agents.get(agent)
+    barred = _barred(data, record)
+    if barred is not None:
+        return WhyNot(AgentAnswer(agent, (barred,), (barred.change,), 0, 0, 0), ())
+    placed = placed_on(store.sessions, AuditRepository(store.client, store.keys), record)
+    holders = holders_on(agent, placed)
+    found = answer(
+        _asked(data),
+        record,
+        kernels=sum(holder.kernels for holder in holders),
+        failed_on=failed_lately(data),
+        holders=holders,
+    )
+    others = [r for r in explain_session(store, session).refusals if r.by != _ROOM]
+    return WhyNot(found, tuple(others))
+
+
+def _barred(data: SessionData, agent: AgentData) -> Obstacle | None:
+    """Why an agent is not even looked at for a session."""
+    if data.state not in WAITS_FOR_AGENTS:
+        return Obstacle(
+            ObstacleKind.SESSION, f"is not asked: {state_in_words(data)}", "it waits again"
+        )
+    if not data.request.known:
+        why = "is not asked: what the session asked for is gone from Redis"
+        return Obstacle(ObstacleKind.SESSION, why, "it is submitted again")
+    if agent.group != data.group:
+        return Obstacle(
+            ObstacleKind.GROUP,
+            f"is of group {agent.group}, the session of group {data.group}",
+            f"the session is submitted to group {agent.group}, or the agent started for {data.group}",
+        )
+    return None
+
+
+def _asked(data: SessionData) -> Asked:
+    mode = data.request.cluster_mode
+    check_cluster_mode(mode)
+    return asked_of(_modes()[mode].needs(data.request), mode)
+
+
+# To look through what is installed takes 10 ms, more than all questions to Redis.
+@lru_cache(maxsize=1)
+def _rules() -> tuple[AbstractValidator, ...]:
+    return load_validators()
+
+
+@lru_cache(maxsize=1)
+def _modes() -> dict[str, AbstractClusterMode]:
+    return load_cluster_modes()
+
+
+def _nearest(store: _Store, data: SessionData, most: int) -> tuple[AgentAnswer, ...]:
+    if not data.request.known:
+        return ()
+    ids = store.agents.ids(data.group)
+    agents = [
+        agent
+        for start in range(0, len(ids), PAGE)
+        for agent in store.agents.many(ids[start : start + PAGE])
+    ]
+    # What runs where is counted only where a limit asks for it.
+    limited = any(agent.max_kernels for agent in agents)
+    kernels = _kernels_by_agent(store, data.group) if limited else Counter[str]()
+    return nearest(_asked(data), agents, kernels, most, failed_lately(data))
+
+
+def _kernels_by_agent(store: _Store, group: str) -> Counter[str]:
+    audit, found = AuditRepository(store.client, store.keys), Counter[str]()
+    ids = placed_ids(audit, group)
+    for start in range(0, len(ids), PAGE):
+        for data in store.sessions.many(ids[start : start + PAGE]):
+            found.update(kernel.agent for kernel in data.kernels if kernel.state in KERNEL_LIVE)
+    return found
 
 
 def _of_group(store: _Store, group: str) -> list[Refusal]:

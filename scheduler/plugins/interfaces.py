@@ -12,7 +12,7 @@ from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.domain.slots import by_family, total
-from scheduler.domain.verdict import Cure
+from scheduler.domain.verdict import Cure, Excess
 
 
 class Candidate(Protocol):
@@ -296,11 +296,15 @@ class AbstractClusterMode(ABC):
 
 
 class SchedulerValidationError(Exception):
-    """A rule says no; the message is for people, the cures say what could change it."""
+    """A rule says no; the message is for people, the cures say what could change it.
 
-    def __init__(self, message: str, *cures: Cure) -> None:
+    ``excesses`` are the numbers of the message for programs: what is used, asked, and the limit.
+    """
+
+    def __init__(self, message: str, *cures: Cure, excesses: Sequence[Excess] = ()) -> None:
         super().__init__(message)
         self.cures = cures
+        self.excesses = tuple(excesses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,14 +200,15 @@ def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
     One spoilt record must not keep a leader from looking after all the others.
     """
     fields = _Fields(record, needed=("group", "status"))
+    total, free = fields.amounts()
     return AgentData(
         id=agent,
         group=record.get("group", ""),
         boot=record.get("boot", ""),
         status=fields.read("status", AgentStatus, AgentStatus.NOT_READY, AgentStatus.NOT_READY),
         drained=record.get("drained") == "1",
-        capacity=fields.amounts("total:"),
-        free=fields.amounts("free:"),
+        capacity=total,
+        free=free,
         models=fields.read("models", _texts, {}, {}),
         labels=fields.read("labels", _texts, {}, {}),
         architecture=record.get("architecture", ""),
@@ -248,11 +249,18 @@ class _Fields:
         """A number, or None where there is none."""
         return self.read(name, lambda text: _number(text) if text else None, None, None)
 
-    def amounts(self, prefix: str) -> dict[str, int]:
-        """All fields with a prefix; a slot that is nonsense is not offered."""
-        names = sorted(name for name in self._record if name.startswith(prefix))
-        found = {name.removeprefix(prefix): self.read(name, _amount, 0, None) for name in names}
-        return {slot: amount for slot, amount in found.items() if amount is not None}
+    def amounts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Total and free of each slot, by name; a slot that is nonsense is not offered."""
+        total: dict[str, int] = {}
+        free: dict[str, int] = {}
+        for name in sorted(self._record):
+            kind, colon, slot = name.partition(":")
+            if colon and kind in ("total", "free"):
+                try:
+                    (total if kind == "total" else free)[slot] = _amount(self._record[name])
+                except ValueError:
+                    self.unreadable.append(name)
+        return total, free
 
 
 def _amount(text: str) -> int:
@@ -262,7 +270,9 @@ def _amount(text: str) -> int:
     return amount
 
 
-def _texts(text: str) -> dict[str, str]:
+# Agents of a kind say the same, and explaining reads all of a group.
+@lru_cache(maxsize=4096)
+def _texts(text: str) -> Mapping[str, str]:
     return {name: str(value) for name, value in _object(text).items()}
 
 

@@ -25,6 +25,7 @@ BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
     "scheduler/notifications/delivery.py": "whatever a subscriber raises is its own failure",
     "scheduler/service/budget.py": "whatever a call raises belongs to who made it",
+    "scheduler/operations/explain.py": "a broken validator is told by its name, as the cycle does",
     "scheduler/plugins/loading.py": "whatever a plugin raises when imported is told by its name",
     "scheduler/service/loop.py": "a loop never dies",
 }

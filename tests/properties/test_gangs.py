@@ -7,10 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.cycle.filters import missing, model_of
+from scheduler.cycle.filters import missing
 from scheduler.cycle.scheduler import Policy, propose, withdraw
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.domain.fitting import model_of
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.spec import SessionSpec
 from tests.unit.cycle.made import agent, policy, snapshot, waiting

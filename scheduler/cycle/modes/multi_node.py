@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from scheduler.domain.fitting import largest_first
 from scheduler.domain.request import Request
 from scheduler.domain.spec import ClusterMode
 from scheduler.plugins.interfaces import (
@@ -35,7 +36,7 @@ def schedule_multi_node_session(
 ) -> Sequence[KernelAgentBinding] | None:
     """An agent for each kernel by its own need; None where one finds none (seed 000, 4.2)."""
     bindings: list[KernelAgentBinding] = []
-    for kernel in largest_first(needs):
+    for kernel in largest_first([need.slots for need in needs]):
         index = room.choose(selector.assign_agent_for_kernel, needs[kernel])
         taken = None if index is None else room.take(index, needs[kernel], [kernel])
         if taken is None:
@@ -52,17 +53,3 @@ def need_of_each(request: Request) -> Sequence[Need]:
         if key not in made:
             made[key] = Need.of([kernel], request.constraints)
     return [made[tuple(kernel.items())] for kernel in request.kernels]
-
-
-def largest_first(needs: Sequence[Need]) -> list[int]:
-    """Kernels in the order of what is hard to find: many devices, a large share, much cpu and memory.
-
-    A small kernel fits beside a large one more often than the other way round.
-    """
-    return sorted(range(len(needs)), key=lambda kernel: (*_size(needs[kernel]), kernel))
-
-
-def _size(need: Need) -> tuple[int, ...]:
-    devices = sum(amount for name, amount in need.slots.items() if name.endswith(".device"))
-    shares = sum(amount for name, amount in need.slots.items() if name.endswith(".shares"))
-    return (-devices, -shares, *(-need.slots.get(name, 0) for name in ("cpu", "mem", "disk")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from scheduler.domain.verdict import Cure
+from scheduler.domain.verdict import Cure, Excess
 from scheduler.plugins.interfaces import (
     AbstractValidator,
     SchedulerValidationError,
@@ -32,4 +32,5 @@ class ConcurrencyValidator(AbstractValidator):
                         f"scope:{scope.kind}:{scope.name}",
                         f"its limit is raised: `scheduler scope set {scope.kind} {scope.name} --max-sessions N`",
                     ),
+                    excesses=[Excess(f"{scope} sessions", use.used, 1, use.max_sessions)],
                 )

@@ -125,3 +125,28 @@ def test_a_session_that_runs_or_ended_is_told_as_such(cluster: Cluster) -> None:
 def test_a_session_that_is_not_known_is_said_not_to_be(cluster: Cluster) -> None:
     with pytest.raises(SessionNotFound):
         explain(cluster, "0" * 26)
+
+
+def test_agents_are_explained_one_by_one_and_a_change_that_is_told_is_enough(
+    cluster: Cluster,
+) -> None:
+    """X3: why not on this agent, and the smallest change that lets it run there."""
+    cluster.leader()
+    first, second = cluster.agent("a1", cpu=2_000), cluster.agent("a2", cpu=4_000)
+    (small,) = cluster.submit(slots={"cpu": "1"}, agents=["a1"])
+    (large,) = cluster.submit(slots={"cpu": "3"}, agents=["a2"])
+    ran = {"a1": first.taken(), "a2": second.taken()}
+    (session,) = cluster.submit(slots={"cpu": "2"})
+    refused(cluster, session, "agents")
+
+    found = cluster.app.session(session).explain(agents=5)
+    alone = cluster.app.session(session).why_not("a2")
+
+    assert [
+        "agent a1 lacks cpu 1 (asked 2, free 1 of 2)",
+        "agent a2 lacks cpu 1 (asked 2, free 1 of 4)",
+    ] == [agent.says for agent in found.agents]
+    assert (f"session {large} ends, which holds cpu 3 there",) == alone.answer.changes
+    assert cluster.get(small).kernels[0].agent == "a1"
+    second.end(ran["a2"])
+    assert [session] == [order.session for order in second.taken()]

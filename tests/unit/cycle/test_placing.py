@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scheduler.cycle.modes.multi_node import MultiNode, largest_first, need_of_each
+from scheduler.cycle.modes.multi_node import MultiNode, need_of_each
 from scheduler.cycle.modes.single_node import SingleNode
 from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Plan
@@ -18,6 +18,7 @@ from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.domain.agent import AgentData
 from scheduler.domain.constraints import ANYWHERE, Constraints, read_constraints
+from scheduler.domain.fitting import largest_first
 from scheduler.domain.request import Request, parse_request_text, request_of
 from scheduler.domain.spec import SessionSpec
 from scheduler.plugins.interfaces import (
@@ -329,7 +330,7 @@ def test_equal_kernels_share_a_need_and_the_largest_come_first() -> None:
     needs = need_of_each(request)
 
     assert needs[0] is needs[4]
-    assert [3, 1, 2, 0, 4] == largest_first(needs)
+    assert [3, 1, 2, 0, 4] == largest_first([need.slots for need in needs])
 
 
 class Broken(AbstractClusterMode):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,8 +13,9 @@ from scheduler.domain.ids import SessionId
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.states import KernelState, SessionState
+from scheduler.domain.verdict import Excess
 from scheduler.operations.explain import Explanation, Refusal, explain
-from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
+from scheduler.plugins.interfaces import AbstractValidator, Dependency, ScopeUse, ValidatorContext
 from tests.unit.cycle.made import request
 
 S = SessionState
@@ -53,19 +54,20 @@ class Facts:
         return self.noted
 
 
-def told(
+def told(  # noqa: PLR0913 - the facts of one explanation
     data: SessionData = READY,
     *,
     noted: dict[str, Any] | None = None,
     led: bool = True,
     limit: int | None = None,
+    rules: tuple[AbstractValidator, ...] = RULES,
     unmet: tuple[Dependency, ...] = (),
 ) -> Explanation:
     def context(data: SessionData) -> ValidatorContext:
         return ValidatorContext(data.id, data.request, 0, None, unmet, {GLOBAL: ScopeUse(limit, 0)})
 
     nobody = Refusal("leader", "no leader", ())
-    return explain(data.id, Facts(data, noted), RULES, context, lambda _: [] if led else [nobody])
+    return explain(data.id, Facts(data, noted), rules, context, lambda _: [] if led else [nobody])
 
 
 def by(found: Explanation) -> list[str]:
@@ -94,6 +96,30 @@ def test_what_only_the_leader_can_know_comes_from_its_verdict() -> None:
         found.tries,
         found.last_tried_at,
     )
+
+
+def test_a_limit_is_told_in_numbers_for_programs() -> None:
+    """X3: used, requested, limit, over by."""
+    refusal = told(limit=0).refusals[0]
+
+    assert (Excess("global global sessions", used=0, requested=1, limit=0),) == refusal.excesses
+    assert [1] == [number["over"] for number in refusal.as_dict()["numbers"]]
+
+
+class Broken(AbstractValidator):
+    """Divides by zero."""
+
+    name: ClassVar[str] = "broken"
+
+    def validate(self, context: ValidatorContext) -> None:
+        context.now_ms // 0
+
+
+def test_a_broken_rule_is_told_by_its_name_and_the_others_are_asked() -> None:
+    refusals = told(limit=0, rules=(Broken(), *RULES)).refusals
+
+    assert ["broken", "concurrency"] == [refusal.by for refusal in refusals]
+    assert refusals[0].reason.startswith("this rule is broken: ZeroDivisionError")
 
 
 def test_what_a_rule_says_now_replaces_what_it_said_then() -> None:
@@ -171,5 +197,5 @@ def test_an_explanation_is_plain_data_for_machines() -> None:
 
     assert (
         "READY",
-        [{"by": "agents", "reason": "no agent has cpu=1", "cures": ["an agent joins"]}],
+        [FULL | {"numbers": []}],
     ) == (found["state"], found["refusals"])

@@ -107,15 +107,6 @@ def _numbered_attempt(row: AttemptData, number: int) -> AttemptData:
     return AttemptData(**(values | {"attempt": number}))
 
 
-@given(sessions())
-def test_a_record_read_back_is_the_same_value(data: SessionData) -> None:
-    """K5."""
-    row = row_from_session(data)
-
-    assert all(isinstance(value, str) for value in row.values())
-    assert data == session_from_row(data.id, row, REQUEST)
-
-
 NONSENSE = ["", "x", " 1", "1_0", "-1", "1.5", "1e3", "٣", "[", "9" * 5000, "[" * 5000, "\ud800"]
 
 
