@@ -6,3 +6,11 @@ local function close_row(history, placement, outcome, told)
     history.ended_at, history.outcome, history.error = now, outcome, told
     return cjson.encode(history)
 end
+
+-- Whether a session's attempt can be counted, and with wanted, the row of it in the history.
+local function read_row(key, attempt, wanted)
+    if not tonumber(attempt or '0') then return false end
+    if not wanted then return true end
+    local well, row = pcall(cjson.decode, redis.call('HGET', key, 'history:' .. attempt) or '{}')
+    return well and type(row) == 'table', row
+end

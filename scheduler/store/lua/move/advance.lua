@@ -34,10 +34,10 @@ function moves.advance(op)
     local claims, comes_up = op.begins == 'ORDERED', op.begins ~= 'UP' and op.ends ~= 'CLAIMED'
     local state, placement, kernel, kernels, group, attempt, agents = unpack(redis.call('HMGET', key,
         'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents'))
-    if state ~= BEGINS_AT[op.begins] or placement ~= op.placement or kernel ~= op.begins or kernels ~= '1' then
-        return one_by_one(op, claims, comes_up)
-    end
-    local fields, changes, row = { 'kernel:0:state', op.ends, 'reason', '' }, {}, nil
+    local legible, row = read_row(key, attempt, final and not claims)
+    if not (legible and state == BEGINS_AT[op.begins] and placement == op.placement and kernel == op.begins
+        and kernels == '1') then return one_by_one(op, claims, comes_up) end
+    local fields, changes = { 'kernel:0:state', op.ends, 'reason', '' }, {}
     local function put(...)
         for _, part in ipairs({ ... }) do fields[#fields + 1] = part end
     end
@@ -52,15 +52,14 @@ function moves.advance(op)
         changes[#changes + 1] = { 'start', 'RUNNING' }
     end
     if final then
-        row = row or cjson.decode(redis.call('HGET', key, 'history:' .. attempt) or '{}')
         row = close_row(row, placement, 'SUCCEEDED', '')
         put('ended_at', int(now), unpack(ENDED_WELL))
         changes[#changes + 1] = { 'end', 'SUCCEEDED' }
         return_slots(id, 0, placement)
         release_scopes(id)
         if op.result ~= '' then redis.call('SET', keys.result(id), op.result) end
-    else
-        row = row and cjson.encode(row)
+    elseif row then
+        row = cjson.encode(row)
     end
     if row then put('history:' .. attempt, row) end
     local target = changes[#changes][2]
