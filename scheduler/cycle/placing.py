@@ -69,6 +69,8 @@ class KernelRoom:
         """Whether these are what was taken, one for each kernel."""
         if len(bindings) != size or len(self._taken) != size:
             return False
+        if size == 1:
+            return bindings[0].kernel == 0
         return {binding.kernel for binding in bindings} == set(range(size))
 
 
@@ -110,7 +112,8 @@ def _place(
         if bindings is not None:
             if not room.is_exactly(bindings, len(session.request.kernels)):
                 raise ValueError("it did not bind every kernel exactly once")
-            placed = Placement(session, tuple(sorted(bindings, key=lambda b: b.kernel)))
+            ordered = bindings if len(bindings) == 1 else sorted(bindings, key=lambda b: b.kernel)
+            placed = Placement(session, tuple(ordered))
     finally:
         if placed is None:
             room.give_back()
