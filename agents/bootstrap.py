@@ -61,12 +61,12 @@ class StorePost:
         self._lock = threading.Lock()
 
     def claim(
-        self, boot: str, claims: Sequence[tuple[str, Mapping[str, str]]]
+        self, boot: str, orders: Sequence[str], report: Mapping[str, str]
     ) -> Sequence[Claimed]:
         """Take orders. Raises NotAdmittedError."""
         try:
             with self._lock:
-                return self._mailbox.claim(boot, claims)
+                return self._mailbox.claim(boot, orders, report)
         except Superseded as error:
             raise NotAdmittedError from error
 

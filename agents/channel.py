@@ -8,11 +8,11 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 _LENGTH: Final = struct.Struct(">I")
 # From 128 KiB on each buffer is a mapping of its own, made and undone for every read.
 _READ: Final = 64 * 1024
-# Made once: json.dumps makes an encoder for each call that is not all defaults.
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 #: A payload has at most 1 MiB and its JSON header little more; what claims to be longer is garbage.
 LONGEST: Final = 16 * 1024 * 1024
 
@@ -30,7 +30,11 @@ class Frame(NamedTuple):
 
 def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
     """A message as it goes over the wire."""
-    text = _encode(head).encode()
+    try:
+        text = orjson.dumps(head)
+    except TypeError:
+        # Half of a surrogate pair, or an integer of more than 64 bits: only json writes them.
+        text = json.dumps(head).encode()
     return b"".join((_LENGTH.pack(len(text) + 1 + len(body)), text, b"\n", body))
 
 
@@ -38,7 +42,8 @@ def unpack(data: bytes) -> Frame:
     """Read one message. Raises BrokenFrameError."""
     head, _, body = data.partition(b"\n")
     try:
-        # As text: of bytes, json would guess the encoding first.
+        # As text: of bytes, json would guess the encoding first. Not orjson: an integer of more
+        # than 64 bits would become a float.
         found = json.loads(head.decode())
     except ValueError as error:
         raise BrokenFrameError(str(error)) from error

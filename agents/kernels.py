@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -75,9 +76,16 @@ class Host:
     served: int = 0
     idle_since_ns: int = 0
     limited_to: int = field(default=0)  #: what its cgroup allows now
+    _poll: select.poll = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._poll = select.poll()
 
     def drain(self) -> None:
         """Hand all output that is in the pipes to the kernel's log."""
+        # Most kernels print nothing: one question to both pipes instead of a failed read of each.
+        if not self._poll.poll(0):
+            return
         for fd, stream in list(self.outputs.items()):
             # No pipe holds more than this; somebody else who writes to it must not keep us here.
             for _ in range(_PIPE // _READ):
@@ -88,6 +96,11 @@ class Host:
                     self.kernel.log.feed(stream, data, facts.boottime_ns())
                 if len(data) < _READ:
                     break
+
+    def hear(self, fd: int, stream: str) -> None:
+        """One of our ends, from which output comes."""
+        self.outputs[fd] = stream
+        self._poll.register(fd, select.POLLIN)
 
     def read(self, fd: int) -> bytes | None:
         """What one pipe holds; b"" at its end, None when it is empty now."""

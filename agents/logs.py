@@ -10,6 +10,7 @@ from typing import Final
 PIECE_BYTES: Final = 32 * 1024
 PIECE_NS: Final = 100_000_000
 
+_Decoder: Final = codecs.getincrementaldecoder("utf-8")
 Say = Callable[["OutputLog", str, str], None]
 
 
@@ -26,9 +27,7 @@ class OutputLog:
         self.due_ns = 0  #: when what is gathered must go; 0 when nothing is
         self._left = cap
         self._say = say
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr")
-        }
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}  #: of streams that said something
         self._pieces: dict[str, list[str]] = {}
         self._gathered = 0
 
@@ -36,6 +35,8 @@ class OutputLog:
         """Take what the kernel wrote."""
         if self.full:
             return
+        if stream not in self._decoders:
+            self._decoders[stream] = _Decoder("replace")
         text = self._decoders[stream].decode(data)
         self._add(stream, text)
         self.due_ns = self.due_ns or now_ns + PIECE_NS

@@ -99,7 +99,7 @@ class Nursery:
             for stream in ("stdout", "stderr"):
                 reader, writer = os.pipe2(os.O_CLOEXEC)
                 os.set_blocking(reader, False)
-                host.outputs[reader] = stream
+                host.hear(reader, stream)
                 theirs.callback(os.close, writer)
                 fds.append(writer)
             if warm:

@@ -91,19 +91,17 @@ class Orders:
     ) -> tuple[Sequence[Claimed] | None, bool]:
         """Claim until Redis answers; and whether an answer was lost. Raises NotAdmittedError."""
         identity = self._identity
-        claims = [
-            (order, reports.encode(identity.report(order, ReportKind.CLAIMED), identity.key))
-            for order in wanted
-        ]
+        claims = [identity.report(order, ReportKind.CLAIMED) for order in wanted]
+        report = reports.encode_many(claims, identity.key)
         pause = 0.0
         while not caller.ending.is_set():
             try:
                 with caller.interruptible():
-                    return self._post.claim(identity.boot, claims), pause > 0
+                    return self._post.claim(identity.boot, wanted, report), pause > 0
             except (StoreUnavailable, RedisFull) as error:
                 pause = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, pause * 2))
                 self._log.warning(
-                    "orders.claim_waits", why=str(error), orders=len(claims), again_in=pause
+                    "orders.claim_waits", why=str(error), orders=len(wanted), again_in=pause
                 )
                 caller.ending.wait(pause)
         return None, True

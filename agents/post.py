@@ -52,9 +52,9 @@ class Post(Protocol):
     """Claims, reports, beats and logs of one agent. All methods raise StoreUnavailable."""
 
     def claim(
-        self, boot: str, claims: Sequence[tuple[str, Mapping[str, str]]]
+        self, boot: str, orders: Sequence[str], report: Mapping[str, str]
     ) -> Sequence[Claimed]:
-        """Take orders. Raises NotAdmittedError."""
+        """Take orders, with an encoded report that claims them all. Raises NotAdmittedError."""
         ...
 
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:

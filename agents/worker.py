@@ -111,15 +111,13 @@ class AgentWorker(SimpleWorker):
                 self.ending.wait(_FIRST_PAUSE_S)
             return []
         key = self.queues[0].key
-        found: Any = self.connection.lpop(key, _MOST)
-        if not found:
-            # An id lost between Redis and us is an order nobody claims: withdrawn after 10 s.
-            timeout = 1 if self._shown is WorkerStatus.BUSY else self.dequeue_timeout
-            first: Any = self.connection.blpop([key], timeout)
-            if first is None:
-                return []
-            more: Any = self.connection.lpop(key, _MOST - 1)
-            found = [first[1], *(more or [])]
+        # An id lost between Redis and us is an order nobody claims: withdrawn after 10 s.
+        timeout = 1 if self._shown is WorkerStatus.BUSY else self.dequeue_timeout
+        first: Any = self.connection.blpop([key], timeout)
+        if first is None:
+            return []
+        more: Any = self.connection.lpop(key, _MOST - 1)
+        found = [first[1], *(more or [])]
         return [identifier.decode("utf-8", "replace") for identifier in found]
 
     def _keep_house(self) -> None:

@@ -87,11 +87,11 @@ class _Puppet:
         mailbox = AgentMailbox(self._stage.client, self._stage.keys.root, agent, "default")
         parts = [(text, found) for text in taken if (found := parse_order_id(text))]
 
-        def said(kind: ReportKind, session: str, placement: str) -> dict[str, str]:
+        def said(kind: ReportKind, session: str, placement: str) -> KernelReport:
             over: dict[str, Any] = (
                 {"exit_code": 0, "reason": "exited"} if kind is ReportKind.ENDED else {}
             )
-            report = KernelReport(
+            return KernelReport(
                 kind=kind,
                 agent=agent,
                 boot=boot,
@@ -100,14 +100,16 @@ class _Puppet:
                 placement=placement,
                 **over,
             )
-            return wire.encode(report, key)
 
-        claims = [(text, said(ReportKind.CLAIMED, o.session, o.placement)) for text, o in parts]
-        reports = []
-        for claimed in mailbox.claim(boot, claims) if claims else ():
+        if not parts:
+            return
+        claims = [said(ReportKind.CLAIMED, o.session, o.placement) for _, o in parts]
+        reports: list[KernelReport] = []
+        wanted = [text for text, _ in parts]
+        for claimed in mailbox.claim(boot, wanted, wire.encode_many(claims, key)):
             order, _ = decode(claimed.text, key, agent=agent, boot=boot)
             if isinstance(order, StartOrder):
                 kinds = (ReportKind.UP, ReportKind.ENDED)
                 reports += [said(kind, order.session, order.placement) for kind in kinds]
         if reports:
-            mailbox.report(reports)
+            mailbox.report([wire.encode_many(reports, key)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
@@ -58,8 +59,7 @@ class ReportsIntake:
             str, list[tuple[KernelReport, int]]
         ] = {}  #: by session, which do not mind each other
         for entry in entries:
-            claim = claim_number(entry.fields.get(wire.CLAIM, ""))
-            for report in self._read(entry):
+            for report, claim in self._read(entry):
                 if isinstance(report, KernelReport):
                     said.setdefault(report.session, []).append((report, claim))
                     continue
@@ -76,21 +76,27 @@ class ReportsIntake:
         if registered:
             load_agents(self._state, self._repositories, registered)
 
-    def _read(self, entry: Entry) -> Iterator[Report]:
-        """The reports of an entry; one that makes no sense does not take the others with it."""
+    def _read(self, entry: Entry) -> Iterator[tuple[Report, int]]:
+        """The reports of an entry, each with the number of its claim, or 0.
+
+        One that makes no sense does not take the others with it.
+        """
         body, mac = entry.fields.get(wire.BODY, ""), entry.fields.get(wire.MAC, "")
         try:
             found = wire.opened(body, mac, self._key_of)
         except (BadMessage, ValueError, InvalidSetting) as error:
             self._drop(entry, error)
             return
-        for fields in found:
+        numbers = entry.fields.get(wire.CLAIM, "").split(" ", len(found))
+        for fields, number in zip_longest(found, numbers[: len(found)], fillvalue=""):
+            if number == wire.NOT_TAKEN:
+                continue
             try:
                 report = checked(wire.read(fields))
             except (BadMessage, ValueError, InvalidSetting) as error:
                 self._drop(entry, error)
             else:
-                yield report
+                yield report, claim_number(number)
 
     def _key_of(self, agent: object) -> str:
         if not isinstance(agent, str) or not is_name(agent):

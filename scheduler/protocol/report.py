@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,11 +11,14 @@ from scheduler.domain.errors import BadMessage
 from scheduler.protocol import signing
 from scheduler.protocol.names import OrderId
 
-#: Fields of a stream entry: the signed body, its MAC, and the claim's number (added by the claim script).
+#: Fields of a stream entry: the signed body and its MAC; and, added by the claim script, the number of
+#: each claim in it, or NOT_TAKEN for an order that was not there any more.
 BODY, MAC, CLAIM = "body", "mac", "claim"
+NOT_TAKEN = "-"
 #: Of entries that hold several reports: ``{"v", "agent", "boot", "reports": [...]}``. An entry with a
 #: single one is that report itself.
 VERSION = 2
+_UNSAID = (None, "")  #: what a field is where nothing is said of it
 _SHARED = ("agent", "boot")  #: said once for all reports of an entry
 MAX_RESULT = 1024 * 1024
 MAX_ERROR = 16 * 1024
@@ -146,10 +148,10 @@ def _fields(report: Report, *without: str) -> dict[str, Any]:
     return {
         name: value
         for name in report.__dataclass_fields__
-        if name not in without and (value := getattr(report, name)) is not None
+        if name not in without and (value := getattr(report, name)) not in _UNSAID
     }
 
 
 def _sealed(said: dict[str, Any], key: str) -> dict[str, str]:
-    body = json.dumps(said, separators=(",", ":"))
+    body = signing.write_object(said)
     return {BODY: body, MAC: signing.sign(key, body.encode())}

@@ -64,6 +64,15 @@ def read_object(text: str) -> dict[str, Any]:
     return found
 
 
+def write_object(fields: dict[str, Any]) -> str:
+    """Write a JSON object."""
+    try:
+        return orjson.dumps(fields).decode()
+    except TypeError:
+        # Half of a surrogate pair in what a kernel said, which only json writes.
+        return json.dumps(fields, separators=(",", ":"))
+
+
 def _loads(text: str) -> Any:
     try:
         return orjson.loads(text)

@@ -57,8 +57,8 @@ class AgentMailbox:
         self._agent = agent
         self._group = group
 
-    def claim(self, boot: str, claims: Sequence[tuple[str, Mapping[str, str]]]) -> list[Claimed]:
-        """Take orders; ``claims`` is (order id, encoded CLAIMED report), at most 200.
+    def claim(self, boot: str, orders: Sequence[str], report: Mapping[str, str]) -> list[Claimed]:
+        """Take orders, at most 200 different ones; ``report`` claims each of them, in the same order.
 
         Orders that were withdrawn meanwhile are missing from the answer. Raises Superseded.
         """
@@ -69,7 +69,8 @@ class AgentMailbox:
                 agent=self._agent,
                 boot=boot,
                 group=self._group,
-                claims=[{"order": order, **report} for order, report in claims],
+                orders=list(orders),
+                report=dict(report),
             )
         if word == "superseded":
             raise Superseded

@@ -323,6 +323,22 @@ def test_forged_and_broken_reports_are_dropped_and_the_cursor_goes_on(cluster: C
     assert 1 == sum(event.name == "leader.elected" for event in cluster.store.events.newest(1000))
 
 
+def test_of_a_claim_only_what_was_taken_counts(cluster: Cluster) -> None:
+    """K14: the claim script says which orders were not there; those wait on as they did."""
+    cluster.leader()
+    agent = cluster.agent()
+    cluster.submit(2)
+    keys, client = cluster.store.keys, cluster.store.client
+    wait_until(lambda: client.hlen(keys.orders(agent.name)) == 2, saying="not both were placed")
+    gone = next(iter(client.hkeys(keys.orders(agent.name))))
+    client.hdel(keys.orders(agent.name), gone)
+
+    [order] = agent.take()
+
+    cluster.reach(order.session, S.PREPARING)
+    assert S.SCHEDULED is cluster.get(str(gone).partition("-")[0]).state
+
+
 def test_changed_options_of_a_group_hold_from_now_on(cluster: Cluster) -> None:
     """K1: while it runs."""
     cluster.leader()

@@ -106,12 +106,12 @@ class FakeAgent:
             if stop in self.running:
                 self.end([self.running[stop]], exit_code=None, reason=EndReason.STOPPED)
         wanted = [text for text in ids if not text.startswith(STOP_PREFIX)]
-        claims = [
-            (order, reports.encode(self._said(ReportKind.CLAIMED, order), self.key))
-            for order in wanted
-        ]
-        taken = []
-        for claimed in self.mailbox.claim(self.boot, claims) if claims else []:
+        taken: list[StartOrder] = []
+        if not wanted:
+            return taken
+        claims = [self._said(ReportKind.CLAIMED, order) for order in wanted]
+        report = reports.encode_many(claims, self.key)
+        for claimed in self.mailbox.claim(self.boot, wanted, report):
             order, _ = orders.decode(claimed.text, self.key, agent=self.name, boot=self.boot)
             assert isinstance(order, StartOrder)
             self.claims = claimed.number

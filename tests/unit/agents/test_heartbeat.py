@@ -48,7 +48,7 @@ class Leader:
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:
         self.registered += len(reports)
 
-    def claim(self, boot: str, claims: Sequence[tuple[str, Mapping[str, str]]]) -> list[Claimed]:
+    def claim(self, boot: str, orders: Sequence[str], report: Mapping[str, str]) -> list[Claimed]:
         raise NotImplementedError
 
     def stop_order(self, order: str) -> str | None:

@@ -168,7 +168,7 @@ class World:
         held = data.kernels[kernel]
         report = {"body": "{}", "mac": "0"}
         try:
-            taken = self.mailbox(held.agent).claim(held.boot, [(order_id(data, kernel), report)])
+            taken = self.mailbox(held.agent).claim(held.boot, [order_id(data, kernel)], report)
         except Superseded:  # a later boot was admitted
             return []
         return [claimed.order for claimed in taken]

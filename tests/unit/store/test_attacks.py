@@ -30,7 +30,7 @@ def test_empty_arrays_are_lists(world: World) -> None:
     assert [] == world.sessions.submit([])
     assert [] == world.apply()
     world.mailbox().report([])
-    assert [] == world.mailbox().claim(world.boots["a1"], [])
+    assert [] == world.mailbox().claim(world.boots["a1"], [], {"body": "", "mac": ""})
 
 
 def test_an_agent_without_facts_is_admitted(world: World) -> None:
@@ -152,7 +152,7 @@ def test_odd_payloads_stay_opaque(world: World) -> None:
     world.place(session)
 
     order = world.mailbox().claim(
-        world.boots["a1"], [(order_id(world.get(session)), {"body": "", "mac": ""})]
+        world.boots["a1"], [order_id(world.get(session))], {"body": "", "mac": ""}
     )
 
     assert args == json.loads(order[0].text.partition("\n")[2])["args"]

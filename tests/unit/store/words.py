@@ -103,9 +103,9 @@ def _delete_a_group(world: World) -> None:
 
 def _claim(world: World, *, as_boot: str | None = None) -> None:
     data = world.get(world.into(S.SCHEDULED))
-    claims = [(order_id(data), {"body": "{}", "mac": "0"})]
+    orders = [order_id(data), f"{NOBODY}-0-{OTHER}"]
     with suppress(Superseded):
-        world.mailbox().claim(as_boot or world.boots["a1"], claims)
+        world.mailbox().claim(as_boot or world.boots["a1"], orders, {"body": "{}", "mac": "0"})
 
 
 def _beat(world: World, *, boot: str, agent: str = "a1") -> None:
