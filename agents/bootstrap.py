@@ -77,6 +77,11 @@ class StorePost:
         except Superseded as error:
             raise NotAdmittedError from error
 
+    def lying(self) -> Sequence[str]:
+        """Ids of the orders that were not claimed yet."""
+        with self._lock:
+            return self._mailbox.lying()
+
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:
         """Append encoded reports, in order."""
         with self._lock:
