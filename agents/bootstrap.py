@@ -6,6 +6,7 @@ import os
 import platform
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +31,17 @@ from agents.sender import LogKeeping, Sender
 from agents.settings import AgentSettings, key_of, state_directory
 from agents.supervisor import Rules, Supervisor
 from agents.worker import AgentWorker
-from scheduler.domain.errors import InvalidInput, InvalidSetting
+from scheduler.domain.errors import (
+    InvalidInput,
+    InvalidSetting,
+    RedisRefuses,
+    StoreUnavailable,
+)
 from scheduler.domain.ids import is_name, new_nonce
 from scheduler.protocol.report import Registration
 from scheduler.store.connection import CONNECT_TIMEOUT_S, connect, open_client
 from scheduler.store.mailbox import AgentMailbox, Superseded
+from scheduler.store.schema import check_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,11 @@ class StorePost:
         except Superseded as error:
             raise NotAdmittedError from error
 
+    def lying(self) -> Sequence[str]:
+        """Ids of the orders that were not claimed yet."""
+        with self._lock:
+            return self._mailbox.lying()
+
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:
         """Append encoded reports, in order."""
         with self._lock:
@@ -94,7 +106,10 @@ class StorePost:
 
 
 def run_agent(settings: AgentSettings, offer: Offer) -> int:
-    """Run an agent until it is told to end; its exit code. Raises InvalidInput or Refused."""
+    """Run an agent until it is told to end; its exit code.
+
+    Raises InvalidInput, and what a Redis that answers is refused for: RedisUnsuitable, RedisRefuses.
+    """
     for what, name in (("id", offer.agent), ("group", offer.group)):
         if not is_name(name):
             raise InvalidSetting(
@@ -103,6 +118,7 @@ def run_agent(settings: AgentSettings, offer: Offer) -> int:
     if not offer.path.is_dir():
         raise InvalidInput(problem=f"There is no directory {offer.path} to find callables in.")
     key = key_of(settings, offer.agent)
+    _check_redis(settings.redis_url)
     directory = RunDirectory(state_directory(settings) / f"{settings.namespace}-{offer.agent}")
     facts.become_subreaper()
     swept = directory.sweep()
@@ -110,6 +126,17 @@ def run_agent(settings: AgentSettings, offer: Offer) -> int:
     if swept:
         identity.log().info("agent.swept", predecessor=swept[:8])
     return Life(_parts(settings, offer, identity, directory, swept)).run()
+
+
+def _check_redis(url: str) -> None:
+    """Refuse a Redis that no replica would use: the agent would wait there for ever."""
+    with closing(connect(url, retries=0)) as client:
+        try:
+            check_server(client)
+        except RedisRefuses:
+            raise
+        except StoreUnavailable:
+            pass  # it may come up later than we do
 
 
 def _parts(

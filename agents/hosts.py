@@ -117,6 +117,13 @@ class Hosts:
         late = facts.boottime_ns() + grace_ms * 1_000_000 + _SHIM_LATE_NS
         self._reactor.at(late, lambda: self._kill_shim(host))
 
+    def end_with_the_lease(self) -> None:
+        """The lease is over: a shim ends what it holds by itself, unless it is stopped or stuck."""
+        for host in self.all():
+            kept = host.row.serial and host.row.keep
+            if host.pid and not host.dying and not kept:
+                self.stop(host, "lease", 0)
+
     def _kill_shim(self, host: Host) -> None:
         # The zygote adopts and kills what it held. It reaps no shim without telling, so the pid
         # of a host that is still ours is still its own.

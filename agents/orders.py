@@ -68,10 +68,21 @@ class Orders:
             if wanted:
                 self._start(wanted, caller)
         except NotAdmittedError:
-            # The orders stay where they are, and their ids are gone: the leader withdraws what
-            # nobody claims for ten seconds.
-            return False
+            return False  # the orders stay where they are, and their ids are gone
         return True
+
+    def lying(self) -> list[str] | None:
+        """Orders that lie on the agent's keys, whether or not their ids are still queued.
+
+        Where the connection broke in the middle of a pop, Redis may have taken ids away that never
+        came here; the leader would withdraw their orders after the group's claim timeout. None where
+        Redis does not tell now.
+        """
+        try:
+            lying = self._post.lying()
+        except (StoreUnavailable, RedisFull):
+            return None
+        return [order for order in lying if parse_order_id(order) and not self._held.knows(order)]
 
     def _start(self, wanted: Sequence[str], caller: Caller) -> None:
         answer, in_doubt = self._claim(wanted, caller)

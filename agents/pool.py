@@ -34,10 +34,12 @@ class Pool:
     def take_idle(self, keypair: str) -> Host | None:
         """A child that may run this keypair's callables; the last one used is the warmest."""
         for whose in (keypair, None):
-            if hosts := self._idle.get(whose):
+            while hosts := self._idle.get(whose):
                 host = self._remove(hosts[-1])
-                host.keypair = keypair
-                return host
+                # Its shim or itself was killed while it was idle, and it is not buried yet.
+                if not host.dying:
+                    host.keypair = keypair
+                    return host
         return None
 
     def wait(self, kernel: Kernel, now_ns: int) -> None:

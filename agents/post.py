@@ -57,6 +57,10 @@ class Post(Protocol):
         """Take orders, with an encoded report that claims them all. Raises NotAdmittedError."""
         ...
 
+    def lying(self) -> Sequence[str]:
+        """Ids of the orders that nobody has claimed yet."""
+        ...
+
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:
         """Append encoded reports, in order."""
         ...

@@ -163,6 +163,8 @@ class Supervisor:
         now = facts.boottime_ns()
         for host in self._pool.expired(now):
             self._retire(host)
+        if not self._nursery.lease_runs:
+            self._hosts.end_with_the_lease()
         self._reactor.at(now + _LOOK_FOR_IDLE_NS, self._look_for_idle)
 
     def _admit(self) -> None:

@@ -56,6 +56,7 @@ class AgentWorker(SimpleWorker):
         self._kept_house_ns = 0
         self._shown: WorkerStatus | None = None
         self._busy: Callable[[], bool] = lambda: False
+        self._in_doubt = False  #: whether ids were taken off the queue that never came here
 
     def _set_ip_address(self, connection: redis.Redis) -> None:  # noqa: ARG002 - RQ's own
         self.ip_address = self._address
@@ -73,11 +74,13 @@ class AgentWorker(SimpleWorker):
             try:
                 with self.interruptible():
                     self._keep_house()
-                    ids = self._pop(beats)
+                    ids = self._pop(beats, orders)
                 if ids and not orders.take(ids, self):
+                    self._in_doubt = True
                     beats.doubt()
                 pause = 0.0
             except (redis.RedisError, OSError) as error:
+                self._in_doubt = True
                 pause = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, pause * 2))
                 self._agent_log.warning("redis.unreachable", why=str(error), again_in=pause)
                 self.ending.wait(pause)
@@ -104,14 +107,17 @@ class AgentWorker(SimpleWorker):
         if self._may_interrupt:
             raise StopRequested
 
-    def _pop(self, beats: Heartbeat) -> list[str]:
+    def _pop(self, beats: Heartbeat, orders: Orders) -> list[str]:
         """The next ids, a hundred at most; none when it is time to look around again."""
         if not (beats.may_claim.wait(1.0) and beats.lease_runs):
             if beats.may_claim.is_set():
                 self.ending.wait(_FIRST_PAUSE_S)
             return []
+        if self._in_doubt and (lying := orders.lying()) is not None:
+            self._in_doubt = len(lying) > _MOST
+            if lying:
+                return lying[:_MOST]
         key = self.queues[0].key
-        # An id lost between Redis and us is an order nobody claims: withdrawn after 10 s.
         timeout = 1 if self._shown is WorkerStatus.BUSY else self.dequeue_timeout
         first: Any = self.connection.blpop([key], timeout)
         if first is None:

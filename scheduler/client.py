@@ -19,6 +19,7 @@ from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import load
+from scheduler.store.schema import check_server
 
 logging.getLogger("scheduler").addHandler(logging.NullHandler())
 
@@ -117,6 +118,7 @@ class Client:
 
     def __init__(self, redis_url: str | None = None, namespace: str | None = None) -> None:
         self.store = bootstrap.open_for_app(load(redis_url=redis_url, namespace=namespace))
+        self._may_write = False  #: whether the server was looked at
 
     def __enter__(self) -> Self:
         return self
@@ -150,8 +152,12 @@ class Client:
         writes nothing. Only what changes meanwhile (a parent is forgotten, memory runs short) can
         still refuse a later two hundred, when the earlier ones are written; the same call repeated
         with idempotency keys goes on where it ended. Raises GroupNotFound, DependencyNotFound,
-        DesignatedAgentNotFound, UnknownPlugin, IdempotencyConflict, Unsatisfiable, RedisFull.
+        DesignatedAgentNotFound, UnknownPlugin, IdempotencyConflict, Unsatisfiable, RedisFull; the
+        first call also RedisUnsuitable, as of a Redis that evicts.
         """
+        if not self._may_write:
+            check_server(self.store.client)
+            self._may_write = True
         return [Session(self, session) for session in submit_sessions(self.store, specs)]
 
     def events(self, *names: str, since: str | None = None) -> Iterator[Event]:

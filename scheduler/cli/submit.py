@@ -34,6 +34,7 @@ from scheduler.domain.spec import (
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import follow_log
 from scheduler.operations.submission import submit_sessions
+from scheduler.store.schema import check_server
 
 FOREVER = float("inf")
 
@@ -190,7 +191,9 @@ def submit(app: App, /, **asked: Any) -> None:
     scheduler session submit --callable math:sqrt --args '[2]' --wait
     """  # noqa: D301 - click needs the character itself
     wait, output = asked.pop("wait"), asked.pop("output")
-    session = submit_sessions(app.store, [_spec(asked, app.store.clock.now_ms())])[0]
+    spec = _spec(asked, app.store.clock.now_ms())
+    check_server(app.store.client)
+    session = submit_sessions(app.store, [spec])[0]
     if wait:
         if output != JSON:
             click.echo(session, err=True)

@@ -31,6 +31,7 @@ SchedulerError
 |   |-- NoLeader
 |   `-- Deposed               the leader's own: its term is over
 |-- StoreUnavailable          exit 5   Redis did not answer
+|   `-- RedisRefuses          ...or answered that it will not serve us: password, read-only replica
 |-- SessionFailed             exit 1   the session ended, and not well
 |-- WaitTimeout               exit 1   it did not end in the time given
 |-- BadMessage                a forged or broken order or report
@@ -172,6 +173,10 @@ class Deposed(Refused):
 
 class StoreUnavailable(SchedulerError):
     """Redis at {url} does not answer: {why}."""
+
+
+class RedisRefuses(StoreUnavailable):
+    """Redis at {url} cannot be used: {why}."""
 
 
 class SessionFailed(SchedulerError):

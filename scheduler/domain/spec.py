@@ -24,6 +24,7 @@ DEFAULT_TIMEOUT = "30m"
 DEFAULT_SLOTS: Mapping[str, str | int] = {"cpu": "1"}
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_WORD = f"1 to {LONGEST_NAME} characters and no control characters"
 _YEARS = (1970, 9000)
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
@@ -258,15 +259,14 @@ class SessionSpec:
             )
         if len(self.name) > LONGEST_NAME or has_control_characters(self.name):
             raise InvalidSpec(problem="a name has at most 256 characters and no control characters")
-        if self.keypair is not None:
-            parse_scope("keypair", self.keypair)
+        keypair = self.keypair
+        if keypair is not None and not _is_word(keypair):
+            raise InvalidSpec(problem=f"a keypair has {_WORD}")
         for kind, name in self.scopes.items():
             _check_scope(kind, name)
         key = self.idempotency_key
-        if key is not None and (not key or len(key) > LONGEST_NAME or has_control_characters(key)):
-            raise InvalidSpec(
-                problem="an idempotency key has 1 to 256 characters and no control characters"
-            )
+        if key is not None and not _is_word(key):
+            raise InvalidSpec(problem=f"an idempotency key has {_WORD}")
 
     def _check_dependencies(self) -> None:
         if len(self.depends_on) > MAX_DEPENDENCIES:
@@ -276,6 +276,10 @@ class SessionSpec:
         for parent in self.depends_on:
             if not is_session_id(str(parent)):
                 raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
+
+
+def _is_word(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_NAME and not has_control_characters(text)
 
 
 def _check_scope(kind: object, name: object) -> None:

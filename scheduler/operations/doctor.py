@@ -15,6 +15,7 @@ from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.operations import recount
 from scheduler.operations.recount import Recount
 from scheduler.store.audit import AuditRepository, pages
+from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
 
@@ -99,6 +100,10 @@ def check_server(facts: ServerFacts, agents: int) -> Iterator[Check]:
         )
         return
     yield _version(facts.version)
+    if facts.mode == "cluster":
+        yield Check("mode", Level.PROBLEM, CLUSTER)
+    if facts.replica_of:
+        yield Check("role", Level.PROBLEM, f"{REPLICA}: {facts.replica_of}")
     if facts.eviction == "noeviction":
         yield Check("eviction", Level.OK, "maxmemory-policy is noeviction")
     else:

@@ -9,18 +9,23 @@ from typing import Any, TypeVar, cast
 
 import redis
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
+    AuthenticationError,
+    InvalidResponse,
+    NoPermissionError,
     OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from scheduler.domain.errors import (
     InvalidSetting,
     RedisFull,
+    RedisRefuses,
     RedisUnsuitable,
     ScriptError,
     StoreUnavailable,
@@ -31,6 +36,13 @@ from scheduler.store import sentinel
 COMMAND_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
 _CLUSTER_WORDS = ("Hash slot not served", "non local key", "CLUSTERDOWN", "CROSSSLOT", "MOVED")
+#: What an unsuitable server is told to be.
+CLUSTER = (
+    "it is a node of a Redis Cluster, where no script may touch all of our keys;"
+    " use a Redis without cluster mode"
+)
+REPLICA = "it is a read-only replica; name its primary, or its Sentinels"
+_NO_PASSWORD = ("Authentication required", "HELLO must be called")
 _BACKOFF = {"base": 0.02, "cap": 0.5}
 
 T = TypeVar("T")
@@ -109,31 +121,45 @@ def connect(
 
 @contextmanager
 def speaking_to(client: redis.Redis) -> Iterator[None]:
-    """Turn redis-py's errors into ours. Raises StoreUnavailable, RedisFull or ScriptError."""
+    """Turn redis-py's errors into ours.
+
+    Raises StoreUnavailable, RedisRefuses, RedisFull, RedisUnsuitable or ScriptError.
+    """
     try:
         yield
     except OutOfMemoryError as error:
         raise RedisFull(used_percent=100) from error
+    except (AuthenticationError, NoPermissionError, InvalidResponse) as error:
+        raise RedisRefuses(url=safe_url(client), why=_refusal(error)) from error
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         why = (str(error) or type(error).__name__).rstrip(".")
         raise StoreUnavailable(url=safe_url(client), why=why) from error
     except ResponseError as error:
         if "OOM command not allowed" in str(error):
             raise RedisFull(used_percent=100) from error
+        if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
+            raise RedisRefuses(url=safe_url(client), why=REPLICA) from error
         if sentinel.takes_no_writes(error):
-            why = (
-                "it is a read-only replica" if "READONLY" in str(error) else str(error).rstrip(".")
-            )
-            raise StoreUnavailable(url=safe_url(client), why=why) from error
+            raise StoreUnavailable(url=safe_url(client), why=str(error).rstrip(".")) from error
         if any(word in str(error) for word in _CLUSTER_WORDS):
-            raise RedisUnsuitable(
-                why="it is a node of a Redis Cluster, where no script may touch all of our keys;"
-                " use a Redis without cluster mode"
-            ) from error
+            raise RedisUnsuitable(why=CLUSTER) from error
         # It answered, and did not like the question: a defect of ours, not an outage.
         raise ScriptError(script="a command", problem=str(error)) from error
     except RedisError as error:
         raise StoreUnavailable(url=safe_url(client), why=str(error).rstrip(".")) from error
+
+
+def _refusal(error: RedisError) -> str:
+    said = str(error).rstrip(".")
+    if isinstance(error, InvalidResponse):
+        return "what answers there is no Redis"
+    if isinstance(error, NoPermissionError):
+        return f"its user may not do what is needed ({said})"
+    if any(words in said for words in _NO_PASSWORD):
+        return (
+            "it wants a password, which the URL does not give; write redis://:PASSWORD@HOST:PORT/0"
+        )
+    return f"it does not accept the user or the password of the URL ({said})"
 
 
 def safe_url(client: redis.Redis) -> str:

@@ -79,6 +79,11 @@ class AgentMailbox:
             for order, text, number in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
         ]
 
+    def lying(self) -> list[str]:
+        """Ids of the orders that lie on the agent's keys and were not claimed yet."""
+        with speaking_to(self._client):
+            return cast("list[str]", self._client.hkeys(self._keys.orders(self._agent)))
+
     def report(self, reports: Sequence[Mapping[str, str]]) -> None:
         """Append encoded reports, in order; saying one twice is harmless."""
         with speaking_to(self._client):

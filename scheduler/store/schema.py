@@ -8,8 +8,8 @@ from typing import cast
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from scheduler.domain.errors import RedisUnsuitable, SchemaTooNew
-from scheduler.store.connection import speaking_to
+from scheduler.domain.errors import RedisRefuses, RedisUnsuitable, SchemaTooNew
+from scheduler.store.connection import CLUSTER, REPLICA, safe_url, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
@@ -34,6 +34,8 @@ class ServerFacts:
     uptime_s: int
     max_clients: int
     clients: int
+    mode: str = ""  #: standalone, cluster or sentinel
+    replica_of: str = ""  #: HOST:PORT of its primary; "" for a primary
 
     @property
     def identity(self) -> str:
@@ -66,7 +68,15 @@ def server_facts(client: redis.Redis) -> ServerFacts:
             uptime_s=int(str(info.get("uptime_in_seconds", 0))),
             max_clients=int(str(info.get("maxclients", 0))),
             clients=int(str(info.get("connected_clients", 0))),
+            mode=str(info.get("redis_mode", "")),
+            replica_of=_primary_of(info),
         )
+
+
+def _primary_of(info: dict[str, object]) -> str:
+    if info.get("role") != "slave":
+        return ""
+    return f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
 
 
 def _persistence(client: redis.Redis, info: dict[str, object]) -> str:
@@ -79,9 +89,11 @@ def _persistence(client: redis.Redis, info: dict[str, object]) -> str:
     return "rdb" if save else "none"
 
 
-def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
-    """Check the server and note the layout. Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable."""
+def check_server(client: redis.Redis) -> None:
+    """Refuse a server that cannot hold our data. Raises RedisUnsuitable, RedisRefuses, StoreUnavailable."""
     facts = server_facts(client)
+    if facts.mode == "cluster":
+        raise RedisUnsuitable(why=CLUSTER)
     if facts.version and tuple(map(int, facts.version.split(".")[:2])) < OLDEST_REDIS:
         raise RedisUnsuitable(why=f"it has version {facts.version}, 6.2 or newer is needed")
     if facts.eviction not in ("", "noeviction"):
@@ -89,6 +101,16 @@ def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
             why=f"its maxmemory-policy is {facts.eviction}, so it may throw sessions away;"
             " set it with `redis-cli config set maxmemory-policy noeviction`"
         )
+    if facts.replica_of:
+        raise RedisRefuses(url=safe_url(client), why=REPLICA)
+
+
+def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
+    """Check the server and note the layout.
+
+    Raises RedisUnsuitable, RedisRefuses, SchemaTooNew, StoreUnavailable.
+    """
+    check_server(client)
     with speaking_to(client):
         word, *rest = _STAMP(client, keys.root, version=VERSION, events_cap=events_cap)
     if word == "newer":

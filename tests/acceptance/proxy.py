@@ -20,7 +20,7 @@ class Proxy:
         self._through.set()
         self._ended = threading.Event()
         self._lost: bytes | None = None
-        self._losses = 0
+        self.losses_left = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -33,7 +33,7 @@ class Proxy:
 
     def lose_answers_to(self, words: bytes, *, times: int) -> None:
         """Forward requests with these words, and hang up instead of passing what is answered."""
-        self._lost, self._losses = words, times
+        self._lost, self.losses_left = words, times
 
     def close(self) -> None:
         """End."""
@@ -62,6 +62,6 @@ class Proxy:
                     self._through.wait()
                     if not data or (doomed and end is far):
                         return
-                    if end is near and self._losses and self._lost and self._lost in data:
-                        self._losses, doomed = self._losses - 1, True
+                    if end is near and self.losses_left and self._lost and self._lost in data:
+                        self.losses_left, doomed = self.losses_left - 1, True
                     other[end].sendall(data)

@@ -134,3 +134,31 @@ def test_reports_delivered_twice_count_once(make_bench: Make) -> None:
     assert 3 * 21 + 1 == sum(len(entry.get("reports", [entry])) for entry in entries)
     assert 21 == succeeded(bench)
     bench.check()
+
+
+@pytest.mark.parametrize("words", [b"LPOP", b"$7\r\nEVALSHA\r\n"], ids=["pop", "claim"])
+def test_an_order_whose_answer_is_lost_is_not_waited_for(
+    make_bench: Make, proxy_to: MakeProxy, words: bytes
+) -> None:
+    """K15: the line is cut when Redis has taken the ids off the queue, or the orders, and nobody has them.
+
+    The leader would withdraw the orders after a claim timeout, which is set to longer than the test may take.
+    """
+    bench = make_bench(replicas=1, agents=0, LEASE="15s")
+    bench.client.store.groups.configure("default", {"claim_timeout_ms": 600_000})
+    proxy = proxy_to(bench.cluster.redis.url)
+    bench.start_agent_behind(proxy.port, "a1")
+    bench.cluster.wait_for_agents("a1")
+    bench.enqueue("work").get(timeout=20)
+    since = bench.now_ms()
+
+    proxy.lose_answers_to(words, times=3)
+    bench.enqueue_many([bench.spec("work", slots={"cpu": "250m"}) for _ in range(30)])
+    bench.wait_for_all(within=30)
+
+    assert 31 == succeeded(bench)
+    assert proxy.losses_left < 3
+    assert [] == bench.events("agent.lost", "agents.storm", since=since)
+    if words == b"LPOP":
+        assert {1} == {session.data.attempt for session in bench.sessions}
+    bench.check()

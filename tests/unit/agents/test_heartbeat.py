@@ -51,6 +51,9 @@ class Leader:
     def claim(self, boot: str, orders: Sequence[str], report: Mapping[str, str]) -> list[Claimed]:
         raise NotImplementedError
 
+    def lying(self) -> list[str]:
+        raise NotImplementedError
+
     def stop_order(self, order: str) -> str | None:
         raise NotImplementedError
 

@@ -9,7 +9,7 @@ from agents.pool import Pool, PoolLimits
 
 
 def host(keypair: str | None = None) -> Any:
-    return SimpleNamespace(keypair=keypair, idle_since_ns=0, served=0)
+    return SimpleNamespace(keypair=keypair, idle_since_ns=0, served=0, dying=False)
 
 
 def kernel(keypair: str = "") -> Any:
@@ -27,6 +27,18 @@ def test_a_used_child_serves_its_keypair_only() -> None:
 
     assert children.take_idle("k2") is None
     assert used is children.take_idle("k1")
+    assert children.take_idle("k1") is None
+
+
+def test_a_child_that_dies_while_it_is_idle_gets_nothing() -> None:
+    """Between the kill and its burial it looks like any other."""
+    children = pool()
+    living, dying = host("k1"), host("k1")
+    children.park(living, 1)
+    children.park(dying, 2)
+    dying.dying = True
+
+    assert living is children.take_idle("k1")
     assert children.take_idle("k1") is None
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 import redis
 
-from scheduler.domain.errors import RedisFull, RedisUnsuitable, ScriptError, StoreUnavailable
+from scheduler.domain.errors import (
+    RedisFull,
+    RedisRefuses,
+    RedisUnsuitable,
+    ScriptError,
+    StoreUnavailable,
+)
 from scheduler.store.connection import (
     COMMAND_TIMEOUT_S,
     connect,
@@ -42,12 +48,12 @@ def test_a_client_names_its_server_without_the_password(url: str, shown: str) ->
             "nothing was written",
         ),
         (redis.ResponseError("WRONGTYPE"), ScriptError, "WRONGTYPE"),
-        (redis.ReadOnlyError("a replica"), StoreUnavailable, "a replica"),
-        (
-            redis.ResponseError("f_1: -READONLY You can't"),
-            StoreUnavailable,
-            "it is a read-only replica",
-        ),
+        (redis.ReadOnlyError("You can't"), RedisRefuses, "it is a read-only replica"),
+        (redis.ResponseError("f_1: -READONLY You can't"), RedisRefuses, "it is a read-only"),
+        (redis.AuthenticationError("invalid pair"), RedisRefuses, r"of the URL \(invalid pair\)"),
+        (redis.AuthenticationError("Authentication required."), RedisRefuses, "wants a password"),
+        (redis.exceptions.NoPermissionError("no evalsha"), RedisRefuses, "may not do what is"),
+        (redis.InvalidResponse('got "<"'), RedisRefuses, "what answers there is no Redis"),
         (redis.ResponseError("Hash slot not served"), RedisUnsuitable, "a node of a Redis Cluster"),
     ],
 )
