@@ -12,14 +12,14 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
-from scheduler.domain.verdict import ADMIT, Cure, Failure, Verdict
+from scheduler.domain.verdict import ADMIT, Cure, Verdict
+from scheduler.plugins.asking import refusals
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
     AbstractClusterMode,
     AbstractScheduler,
     AbstractValidator,
     Need,
-    SchedulerValidationError,
     ValidatorContext,
 )
 
@@ -84,16 +84,8 @@ def examine(
         now_ms=snapshot.now_ms,
         scopes=snapshot.scope_use(session.request.scopes),
     )
-    failures: list[Failure] = []
-    for validator in validators:
-        try:
-            validator.validate(context)
-        except SchedulerValidationError as error:
-            failures.append(Failure(validator.name, str(error), error.cures))
-        except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, and stops nobody else
-            broken = f"this rule is broken: {type(error).__name__}: {error}"
-            failures.append(Failure(validator.name, broken))
-    return Verdict(tuple(failures)) if failures else ADMIT
+    failures = refusals(validators, context)
+    return Verdict(failures) if failures else ADMIT
 
 
 def _try(

@@ -8,11 +8,8 @@ from typing import Any, Protocol
 
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
-from scheduler.plugins.interfaces import (
-    AbstractValidator,
-    SchedulerValidationError,
-    ValidatorContext,
-)
+from scheduler.plugins import asking
+from scheduler.plugins.interfaces import AbstractValidator, ValidatorContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,10 @@ def explain(
     if data.state not in (SessionState.PENDING, SessionState.READY):
         return Explanation(data.id, data.state, _of_state(data), None, (), 0, None)
     context = context_of(data)
-    refusals = [refusal for validator in validators if (refusal := _ask(validator, context))]
+    refusals = [
+        Refusal(failure.by, failure.reason, tuple(cure.says for cure in failure.cures))
+        for failure in asking.refusals(validators, context)
+    ]
     noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
     # What a rule said then is not told beside what it says now.
     asked = {validator.name for validator in validators}
@@ -100,14 +100,6 @@ def explain(
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,
     )
-
-
-def _ask(validator: AbstractValidator, context: ValidatorContext) -> Refusal | None:
-    try:
-        validator.validate(context)
-    except SchedulerValidationError as error:
-        return Refusal(validator.name, str(error), tuple(cure.says for cure in error.cures))
-    return None
 
 
 def _of_state(data: SessionData) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from scheduler.domain.clock import Clock
-from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.operations.explain import Explanation, Refusal, explain
-from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
+from scheduler.plugins.interfaces import Dependency, ValidatorContext
 from scheduler.plugins.loading import load_validators
 from scheduler.store.groups import GroupRepository
 from scheduler.store.leadership import LeadershipRepository
@@ -67,16 +66,13 @@ def _of_group(store: _Store, group: str) -> list[Refusal]:
 
 def context_of(store: _Store, data: SessionData) -> ValidatorContext:
     """What the validators look at, as it is now."""
-    uses = store.scopes.read(Scope(kind, name) for kind, name in data.request.scopes)
     return ValidatorContext(
         session=data.id,
         request=data.request,
         now_ms=store.sessions.redis_time_ms(),
         not_before=data.not_before,
         unmet=_unmet(store, data) if data.unmet else (),
-        scopes={
-            scope: ScopeUse(limits.max_sessions, used) for scope, (limits, used) in uses.items()
-        },
+        scopes=store.scopes.read(data.request.scopes),
     )
 
 

@@ -32,6 +32,7 @@ from scheduler.domain.states import (
     KERNEL_LIFE,
     SESSION_LIFE,
     STOP_STRENGTH,
+    WAITING,
     Edge,
     SessionState,
 )
@@ -43,14 +44,14 @@ _ARG = re.compile(r"^-- @arg\s+(\w+)\s+(str|int|json)\b", re.MULTILINE)
 _REPLY = re.compile(r"^-- @reply\s+(.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^-- @include\s+(\S+)\s*$", re.MULTILINE)
 _KEYS = re.compile(r"\bkeys\.(\w+)\(")
-#: A script that emits writes the numbering of events back however it ends: after an error, too,
-#: since Redis keeps what was written before it.
-_EMIT = "lib/emit"
+#: What a script counts in tables is written back however it ends: after an error, too, since Redis
+#: keeps what was written before it.
+_FLUSHES: Final = {"lib/emit": "flush_events()", "lib/scope_use": "flush_scope_use()"}
 _FLUSHED = """local function script()
 {body}
 end
 local ended, reply = pcall(script)
-flush_events()
+{flushes}
 if not ended then error(reply, 0) end
 return reply"""
 #: A script's arguments, made ready.
@@ -82,8 +83,8 @@ class Script:
         if not replies:
             raise ScriptError(script=name, problem="its header names no @reply")
         included = _expand(name, root, (), {})
-        if _EMIT in included:
-            included[name] = _FLUSHED.format(body=included[name])
+        if flushes := [call for library, call in _FLUSHES.items() if library in included]:
+            included[name] = _FLUSHED.format(body=included[name], flushes="\n".join(flushes))
         code = "\n".join(included.values())
         source = "\n".join(
             [
@@ -219,6 +220,7 @@ _TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "KERNEL_LIFE": lambda: _life(KERNEL_LIFE),
     "SESSION_STATES": lambda: _table({str(state): 1 for state in SessionState}),
     "FINAL": lambda: _table({str(state): 1 for state in FINAL}),
+    "WAITING": lambda: _table({str(state): 1 for state in WAITING}),
     "STRENGTH": lambda: _table(STOP_STRENGTH),
 }
 

@@ -20,8 +20,9 @@ KEYS: Final = "scheduler/store/keys.py"
 # Files that may catch everything, each with the reason why nothing narrower will do.
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
-    "scheduler/cycle/scheduler.py": "a broken validator refuses by its name, and stops nobody else",
+    "scheduler/cycle/scheduler.py": "a broken cluster mode refuses by its name, and stops nobody else",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
+    "scheduler/plugins/asking.py": "a broken validator refuses by its name, and stops nobody else",
     "scheduler/plugins/loading.py": "whatever a plugin raises when imported is told by its name",
     "scheduler/service/loop.py": "a loop never dies",
 }

@@ -9,8 +9,8 @@ from scheduler.cycle.scheduler import Policy, examine, propose, withdraw
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.domain.agent import AgentStatus
-from scheduler.domain.scope import GLOBAL, Scope
-from scheduler.plugins.interfaces import Need, ScopeUse
+from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits, ScopeUse
+from scheduler.plugins.interfaces import Need
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
 REQUESTS = (
@@ -55,7 +55,7 @@ def build(case: Case) -> tuple[Snapshot, Policy, int]:
     )
     for name, allowed in limits.items():
         scope = GLOBAL if name == "global" else Scope("keypair", name)
-        made.scopes[scope] = ScopeUse(allowed, 0)
+        made.scopes[scope] = ScopeUse(ScopeLimits(allowed))
     return made, policy(DispersedAgentSelector({}) if dispersed else None), limit
 
 
@@ -90,8 +90,8 @@ def test_no_scope_is_over_its_limit(case: Case) -> None:
 
     for scope, use in made.scopes.items():
         held = sum(tuple(scope) in p.session.request.scopes for p in plan.placements)
-        assert use.used == held
-        assert use.max_sessions is None or held <= use.max_sessions
+        assert use.sessions == held
+        assert use.limits.max_sessions is None or held <= use.limits.max_sessions
 
 
 @given(CASES)

@@ -13,6 +13,7 @@ import redis
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
 from scheduler.domain.ids import new_nonce
+from scheduler.domain.request import charge_text, lost_request
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import KernelState, SessionState
@@ -203,10 +204,8 @@ class World:
                 asked, [agents[i % len(agents)] for i in range(len(asked))], strict=True
             )
         ]
-        scopes = list(request.scopes) if request else [("global", "global")]
-        move = m.Place(
-            session, new_nonce(), " ".join(agents), kernels, scopes, json.dumps(scopes), 10_000
-        )
+        held = charge_text(request or lost_request(""))
+        move = m.Place(session, new_nonce(), " ".join(agents), kernels, held, 10_000)
         return self.apply(replace(move, **changes))[0]
 
     def claim(self, session: str, kernel: int = 0, **changes: Any) -> str:

@@ -41,6 +41,23 @@ def _full(world: World) -> None:
     world.submit()
 
 
+def _pending_limit(world: World) -> None:
+    world.scopes.limit(GLOBAL, ScopeLimits(max_pending_sessions=1))
+
+
+def _submit_over(world: World) -> None:
+    _pending_limit(world)
+    world.submit()
+    world.submit()
+
+
+def _retry_over(world: World) -> None:
+    ended = world.into(S.FAILED)
+    _pending_limit(world)
+    world.submit()
+    world.sessions.retry(ended)
+
+
 def _depend(world: World, session: str, parents: list[str], *, last: int) -> None:
     run(world, "session/depend", session=session, parents=parents, last=last)
 
@@ -54,6 +71,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/submit", "no_parent"): lambda w: w.submit(depends_on=[NOBODY]),
     ("session/submit", "unsatisfiable"): _reachable,
     ("session/submit", "full"): _full,
+    ("session/submit", "over_pending"): _submit_over,
     ("session/depend", "loaded"): lambda w: _depend(w, w.submit_unsealed(), [w.submit()], last=0),
     ("session/depend", "sealed"): lambda w: _depend(w, w.submit_unsealed(), [w.submit()], last=1),
     ("session/depend", "no_parent"): lambda w: _depend(w, w.submit_unsealed(), [NOBODY], last=1),
@@ -64,6 +82,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/cancel", "gone"): lambda w: w.sessions.cancel(NOBODY),
     ("session/retry", "retried"): lambda w: w.sessions.retry(w.into(S.FAILED)),
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
+    ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
     ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
 }
