@@ -192,6 +192,13 @@ class World:
 
     def place(self, session: str, agents: Sequence[str] = ("a1",), **changes: Any) -> str:
         """Bind each kernel to an agent, in turn."""
+        return self.apply(replace(self._placing(session, agents), **changes))[0]
+
+    def place_all(self, sessions: Sequence[str]) -> list[str]:
+        """All of them on one agent, in one script."""
+        return self.apply(*[self._placing(session, ("a1",)) for session in sessions])
+
+    def _placing(self, session: str, agents: Sequence[str]) -> m.Place:
         data = self.sessions.many([session])
         request = data[0].request if data else None
         asked = request.kernels if request else [{"cpu": 1000}]
@@ -205,8 +212,7 @@ class World:
             )
         ]
         held = charge_text(request or lost_request(""))
-        move = m.Place(session, new_nonce(), " ".join(agents), kernels, held, 10_000)
-        return self.apply(replace(move, **changes))[0]
+        return m.Place(session, new_nonce(), " ".join(agents), kernels, held, 10_000)
 
     def claim(self, session: str, kernel: int = 0, **changes: Any) -> str:
         """The agent's claim reached the leader."""
