@@ -45,7 +45,7 @@ def list_(app: App, output: str) -> None:
         print_json([_facts(*each) for each in found.items()])
         return
     print_table(
-        ("KIND", "NAME", "SESSIONS", "PENDING", "SLOTS", "PENDING SLOTS"),
+        ("KIND", "NAME", "SESSIONS", "WAITING", "SLOTS", "WAITING SLOTS"),
         [
             (
                 each.kind,
@@ -82,8 +82,8 @@ def show(app: App, kind: str, name: str, output: str) -> None:
             "scope": wanted,
             "sessions": _of(use.sessions, use.limits.max_sessions),
             "slots": _slots(use.slots, _allowed(use)),
-            "pending": _of(use.pending, use.limits.max_pending_sessions),
-            "pending slots": _slots(use.pending_slots, use.limits.max_pending_slots),
+            "waiting": _of(use.pending, use.limits.max_pending_sessions),
+            "waiting slots": _slots(use.pending_slots, use.limits.max_pending_slots),
             "limits": described(use.limits),
         }
     )
