@@ -8,12 +8,14 @@ from typing import cast
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from scheduler.domain.errors import RedisUnsuitable, SchemaTooNew
+from scheduler.domain.errors import RedisUnsuitable, SchemaTooNew, SchemaTooOld
+from scheduler.store import migration
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
-VERSION = 1
+#: 2: scopes count slots and what waits.
+VERSION = 2
 OLDEST_REDIS = (6, 2)
 
 _STAMP = Script.load("schema/stamp")
@@ -80,7 +82,10 @@ def _persistence(client: redis.Redis, info: dict[str, object]) -> str:
 
 
 def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
-    """Check the server and note the layout. Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable."""
+    """Check the server, and bring the layout up to date.
+
+    Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable.
+    """
     facts = server_facts(client)
     if facts.version and tuple(map(int, facts.version.split(".")[:2])) < OLDEST_REDIS:
         raise RedisUnsuitable(why=f"it has version {facts.version}, 6.2 or newer is needed")
@@ -93,11 +98,19 @@ def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
         word, *rest = _STAMP(client, keys.root, version=VERSION, events_cap=events_cap)
     if word == "newer":
         raise SchemaTooNew(namespace=keys.root, found=rest[0], known=VERSION)
+    if word == "older":
+        migration.bring_up_to_date(client, keys, (int(rest[0]), VERSION))
+        prepare(client, keys, events_cap=events_cap)
 
 
 def check_version(client: redis.Redis, keys: Keys) -> None:
-    """For apps: refuse data newer than this program. Raises SchemaTooNew, StoreUnavailable."""
+    """For apps: refuse data of another layout. Raises SchemaTooNew, SchemaTooOld, StoreUnavailable.
+
+    Apps wait for a replica to bring older data up to date: what they wrote meanwhile would count twice.
+    """
     with speaking_to(client):
         found = client.hget(keys.schema(), "version")
     if found and int(cast("str", found)) > VERSION:
         raise SchemaTooNew(namespace=keys.root, found=found, known=VERSION)
+    if found and int(cast("str", found)) < VERSION:
+        raise SchemaTooOld(namespace=keys.root, found=found, known=VERSION)

@@ -11,6 +11,7 @@ from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.store import schema
+from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.script import Script
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, S, World, order_id
@@ -135,6 +136,26 @@ def _stamp(world: World, *versions: int) -> None:
         run(world, "schema/stamp", version=version, events_cap=1000)
 
 
+def _rebuild(
+    world: World, *, found: int = 1, led: bool = False, mark: str = "", last: int = 1
+) -> None:
+    session = world.into(S.RUNNING)
+    if not led:
+        world.client.delete(world.keys.lock(GROUP))
+    _stamp(world, 1)
+    counted = count_anew(world.client, world.keys)
+    run(
+        world,
+        "schema/rebuild",
+        version=found,
+        target=2,
+        mark=mark or counted.mark,
+        scopes=[{"kind": "user", "name": "u", "fields": ["pending", "1"]}],
+        held=[{"session": session, "charge": "{}"}],
+        last=last,
+    )
+
+
 OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/claim", "claimed"): _claim,
     ("agent/claim", "superseded"): lambda w: _claim(w, as_boot=OTHER),
@@ -197,6 +218,12 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
     ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
     ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
+    ("schema/stamp", "older"): lambda w: _stamp(w, 1, 2),
+    ("schema/rebuild", "written"): lambda w: _rebuild(w, last=0),
+    ("schema/rebuild", "finished"): _rebuild,
+    ("schema/rebuild", "known"): lambda w: _rebuild(w, found=2),
+    ("schema/rebuild", "led"): lambda w: _rebuild(w, led=True),
+    ("schema/rebuild", "disturbed"): lambda w: _rebuild(w, mark="1-1"),
 }
 
 # The leader's moves
@@ -348,6 +375,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",
+    ("schema/rebuild", "finished"): "known",
     ("move/place", "placed"): "already",
     ("move/claim", "done"): "already",
     ("move/up", "done"): "already",
