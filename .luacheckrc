@@ -17,7 +17,7 @@ local GIVEN = {
    "LIFECYCLE",
    "SESSION_LIFE",
    "KERNEL_LIFE",
-   "FINAL", "SESSION_STATES",
+   "FINAL", "SESSION_STATES", "WAITING",
    "STRENGTH",
    -- by leader/place to what it includes
    "batch", "group", "rq_job",

@@ -63,7 +63,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
 
 
 def open_for_app(settings: Settings) -> Store:
-    """A store for apps and operators: refuses a layout newer than this program. Raises SchemaTooNew.
+    """A store for apps and operators: refuses data of another layout. Raises SchemaTooNew, SchemaTooOld.
 
     It waits for a primary while Sentinel looks for one; processes that run on have loops for that.
     """

@@ -12,7 +12,7 @@ import click
 from scheduler.cli.context import App
 from scheduler.domain.errors import InvalidSlots, InvalidSpec, SchedulerError
 from scheduler.domain.ids import shown
-from scheduler.domain.slots import parse_pairs
+from scheduler.domain.slots import parse_limits, parse_pairs
 from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import meant
 from scheduler.domain.states import FINAL, SessionState
@@ -83,6 +83,16 @@ def slot_pairs(text: str) -> dict[str, str]:
     """cpu=1,mem=256MiB."""
     try:
         return parse_pairs(text)
+    except InvalidSlots as error:
+        raise click.BadParameter(str(error.facts["problem"])) from error
+
+
+def limit_pairs(text: str) -> dict[str, int] | str:
+    """cpu=8,mem=32GiB,cuda=2 as limits by family, or the word none."""
+    if text == NONE:
+        return NONE
+    try:
+        return parse_limits(text)
     except InvalidSlots as error:
         raise click.BadParameter(str(error.facts["problem"])) from error
 

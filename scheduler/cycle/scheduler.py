@@ -14,14 +14,14 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
-from scheduler.domain.verdict import ADMIT, Cure, Failure, Verdict
+from scheduler.domain.verdict import ADMIT, Cure, Verdict
+from scheduler.plugins.asking import refusals
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
     AbstractClusterMode,
     AbstractScheduler,
     AbstractValidator,
     Need,
-    SchedulerValidationError,
     ValidatorContext,
 )
 
@@ -135,17 +135,8 @@ def examine(
         now_ms=snapshot.now_ms,
         scopes=snapshot.scope_use(session.request.scopes),
     )
-    failures: list[Failure] = []
-    for validator in validators:
-        try:
-            validator.validate(context)
-        except SchedulerValidationError as error:
-            failures.append(Failure(validator.name, str(error), error.cures))
-        except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, and stops nobody else
-            broken = f"this rule is broken: {type(error).__name__}: {error}"
-            failures.append(Failure(validator.name, broken))
     # Hooks take time: what does not run anyway is not asked about.
-    refused = tuple(failures) or hooks.check(context)
+    refused = refusals(validators, context) or hooks.check(context)
     return Verdict(refused) if refused else ADMIT
 
 

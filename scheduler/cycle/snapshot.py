@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.waiting import WaitingRoom
 from scheduler.domain.request import Request
-from scheduler.domain.scope import Scope
-from scheduler.plugins.interfaces import Running, SchedulingContext, ScopeUse
+from scheduler.domain.scope import NO_LIMITS, Scope, ScopeUse
+from scheduler.plugins.interfaces import Running, SchedulingContext
 
 #: The event that wakes whoever found no room on any agent.
 AGENTS = "agents"
-_UNKNOWN = ScopeUse(None, 0)
+_UNKNOWN = ScopeUse()
 
 
 def scope_event(kind: str, name: str) -> str:
@@ -41,7 +41,12 @@ class Snapshot:
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""
-        return {scope: self.scopes.get(scope, _UNKNOWN) for scope in scopes}
+        found = {scope: self.scopes.get(scope, _UNKNOWN) for scope in scopes}
+        for scope, use in found.items():
+            if use.limits.main_keypair:
+                main = self.scopes.get(Scope("keypair", use.limits.main_keypair), _UNKNOWN).limits
+                found[scope] = replace(use, main=None if main == NO_LIMITS else main)
+        return found
 
     def hold(self, request: Request, sign: int) -> None:
         """One session more or less is placed; less wakes who waits for one of its scopes."""
@@ -50,6 +55,6 @@ class Snapshot:
             held[family] = max(0, held.get(family, 0) + sign * amount)
         for scope in request.scopes:
             use = self.scopes.get(scope, _UNKNOWN)
-            self.scopes[scope] = ScopeUse(use.max_sessions, max(0, use.used + sign))
+            self.scopes[scope] = use.holding(request.families, sign)
             if sign < 0:
                 self.waiting.wake(scope_event(*scope))

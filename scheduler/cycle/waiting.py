@@ -134,6 +134,10 @@ class WaitingRoom:
         for request in list(self._sleepers.get(event, ())):
             self._wake_line(self._lines[request])
 
+    def waits_for(self, event: str) -> bool:
+        """Whether somebody was refused whom this could cure."""
+        return event in self._sleepers
+
     def wake_all(self) -> None:
         """Look at everything again: the slow sweep, and whatever changes more than can be named."""
         # Not by their cures: a rule of a plugin may have named none.

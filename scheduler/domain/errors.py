@@ -18,6 +18,7 @@ SchedulerError
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
 |   |-- Unsatisfiable
+|   |-- PendingLimitReached   a scope lets no more sessions wait
 |   |-- WrongState
 |   |-- RecordSpoilt          what Redis holds of a session makes no sense
 |   |-- GroupExists
@@ -28,6 +29,8 @@ SchedulerError
 |   |-- RedisFull
 |   |-- RedisUnsuitable
 |   |-- SchemaTooNew
+|   |-- SchemaTooOld
+|   |-- MigrationRefused
 |   |-- NoLeader
 |   `-- Deposed               the leader's own: its term is over
 |-- StoreUnavailable          exit 5   Redis did not answer
@@ -123,6 +126,10 @@ class Unsatisfiable(Refused):
     """The session was not submitted: it asks for {need}, and no agent of group {group!r} has that, even when idle."""
 
 
+class PendingLimitReached(Refused):
+    """{says}."""
+
+
 class WrongState(Refused):
     """Session {session} is {state}; {verb} works only in {allowed}."""
 
@@ -161,6 +168,14 @@ class RedisUnsuitable(Refused):
 
 class SchemaTooNew(Refused):
     """The data in namespace {namespace!r} has layout {found}, this program knows up to {known}: update the program."""
+
+
+class SchemaTooOld(Refused):
+    """The data in namespace {namespace!r} has layout {found}, and {known} is needed: first start a newer replica."""
+
+
+class MigrationRefused(Refused):
+    """The data in namespace {namespace!r} cannot be brought to layout {known} now: {why}."""
 
 
 class NoLeader(Refused):

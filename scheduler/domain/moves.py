@@ -34,8 +34,7 @@ class Place:
     placement: str
     agents: str  #: ids, space-separated, for people
     kernels: Sequence[Mapping[str, Any]]  #: [{agent, boot, slots, order}]
-    scopes: Sequence[Sequence[str]]
-    held: str  #: scopes as JSON text, kept until given back
+    held: str  #: what it charges its scopes, as JSON text: {scopes, slots by family}; kept until given back
     timer: int
 
 

@@ -139,6 +139,12 @@ def _scopes(keypair: str | None, named: Mapping[str, str], *, private: bool) -> 
     return [[kind, held[kind]] for kind in KINDS if kind in held]
 
 
+def charge_text(request: Request) -> str:
+    """What a session that asks for this charges its scopes, as scripts read it."""
+    charge = {"scopes": request.scopes, "slots": request.families}
+    return json.dumps(charge, separators=(",", ":"))
+
+
 def lost_request(request: str) -> Request:
     """Stands for a request whose text is gone or no text of one; its sessions can be shown and can end."""
     return Request(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.ids import has_control_characters, shown
+from scheduler.domain.slots import LARGEST
 from scheduler.domain.spelling import meant
 
 #: Every session is in this one.
@@ -30,11 +33,93 @@ class Scope(NamedTuple):
 GLOBAL = Scope("global", GLOBAL_NAME)
 
 
+class OtherSlots(StrEnum):
+    """What a limit of slots says of the families that it does not name."""
+
+    UNLIMITED = "unlimited"
+    ZERO = "zero"
+
+
 @dataclass(frozen=True, slots=True)
 class ScopeLimits:
-    """What a scope allows; None is unlimited."""
+    """What a scope allows; None, or no families, is unlimited. Slots are by family, as scopes count them."""
 
     max_sessions: int | None = None
+    max_slots: Mapping[str, int] = field(default_factory=dict)
+    unspecified_slots: OtherSlots = OtherSlots.UNLIMITED  #: matters only beside max_slots
+    max_pending_sessions: int | None = None
+    max_pending_slots: Mapping[str, int] = field(default_factory=dict)
+    main_keypair: str = ""  #: of a user: the keypair whose limits of slots are the user's, too
+
+    def of_slot(self, family: str) -> int | None:
+        """How much of a family may be held; None is unlimited."""
+        others = 0 if self.max_slots and self.unspecified_slots is OtherSlots.ZERO else None
+        return self.max_slots.get(family, others)
+
+
+NO_LIMITS = ScopeLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeUse:
+    """A scope's limits and what it has: placed sessions and their slots, waiting ones and what they ask."""
+
+    limits: ScopeLimits = NO_LIMITS
+    sessions: int = 0
+    slots: Mapping[str, int] = field(default_factory=dict)
+    pending: int = 0
+    pending_slots: Mapping[str, int] = field(default_factory=dict)
+    main: ScopeLimits | None = None  #: those of its main keypair, where one is named and has any
+
+    @property
+    def policy(self) -> ScopeLimits | None:
+        """Whose limits of slots count; None: a main keypair is named and has no limits, which admits nobody."""
+        return self.main if self.limits.main_keypair else self.limits
+
+    def holding(self, slots: Mapping[str, int], sign: int) -> ScopeUse:
+        """With a session more or less that asks for these slots."""
+        held = dict(self.slots)
+        for family, amount in slots.items():
+            held[family] = held.get(family, 0) + sign * amount
+            if held[family] <= 0:
+                del held[family]
+        sessions = max(0, self.sessions + sign)
+        return ScopeUse(self.limits, sessions, held, self.pending, self.pending_slots, self.main)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is known of it that matters."""
+        return not self.sessions and self.limits == NO_LIMITS
+
+    @property
+    def full(self) -> bool:
+        """Whether it has as many sessions as it may."""
+        return self.limits.max_sessions is not None and self.sessions >= self.limits.max_sessions
+
+
+def check_limits(scope: Scope, limits: ScopeLimits) -> None:
+    """Refuse limits that make no sense for a scope. Raises InvalidSetting."""
+    numbers = {
+        "max_sessions": limits.max_sessions,
+        "max_pending": limits.max_pending_sessions,
+        **{f"max_slots {name}": amount for name, amount in limits.max_slots.items()},
+        **{
+            f"max_pending_slots {name}": amount for name, amount in limits.max_pending_slots.items()
+        },
+    }
+    for name, number in numbers.items():
+        if number is not None and not 0 <= number <= LARGEST:
+            raise InvalidSetting(name=name, problem=f"a limit is 0 or more, got {number}")
+    if limits.main_keypair and scope.kind != "user":
+        raise InvalidSetting(
+            name="main_keypair", problem=f"only a user has one, and {scope.kind} is none"
+        )
+    if limits.main_keypair:
+        parse_scope("keypair", limits.main_keypair)
+    if scope.kind == "private" and limits != ScopeLimits(limits.max_sessions):
+        raise InvalidSetting(
+            name="scope", problem="private sessions have one limit, max_sessions, and no quota"
+        )
 
 
 def parse_scope(kind: str, name: str) -> Scope:

@@ -147,6 +147,34 @@ def parse_capacity(text: str) -> tuple[dict[str, int], dict[str, str]]:
     return capacity, models
 
 
+def parse_limits(text: str) -> dict[str, int]:
+    """Read limits by family, e.g. ``cpu=8,mem=32GiB,cuda=2`` or ``cuda=0.5``; 0 is a limit, too.
+
+    Returns cpu in milli, mem and disk in MiB, accelerators in milli of devices. Raises InvalidSlots.
+    """
+    limits = {}
+    for family, value in parse_pairs(text).items():
+        if "." in family or not _FAMILY.fullmatch(family):
+            raise InvalidSlots(
+                problem=f"slot {shown(family)} is unknown; limits are of cpu, mem, disk, and accelerators as cuda=2"
+            )
+        match = _AMOUNT.fullmatch(value.strip())
+        if not match:
+            raise InvalidSlots(
+                problem=f"{family}={shown(value)} is not a number with a unit, such as 2 or 32GiB; it is 0 or more"
+            )
+        if family not in ("cpu", "mem", "disk") and match[2]:
+            raise InvalidSlots(problem=f"{family} takes no unit, got {shown(match[2])}")
+        scale = _scale(family, match[2]) if family in ("cpu", "mem", "disk") else Decimal(DEVICE)
+        # A limit is rounded down, as a request is rounded up.
+        limits[family] = int(Decimal(match[1]) * scale)
+        if limits[family] > LARGEST:
+            raise InvalidSlots(problem=f"{family}={shown(value)} is more than any machine has")
+    if not limits:
+        raise InvalidSlots(problem="a limit names at least one slot, such as cpu=8")
+    return limits
+
+
 def allocate(request: Slots, free: Slots) -> dict[str, int] | None:
     """Turn a request by family into device slots of one agent, or None where it does not fit.
 
@@ -286,3 +314,15 @@ def spoken(name: str, value: int) -> str:
     if name in ("mem", "disk"):
         return f"{value // 1024} GiB" if value % 1024 == 0 and value else f"{value} MiB"
     return render_amount(name, value)
+
+
+def render_family(family: str, value: int) -> str:
+    """An amount as scopes count it, with its unit: accelerators in devices."""
+    if family in ("mem", "disk"):
+        return render_amount(family, value)
+    return f"{value // DEVICE}.{value % DEVICE:03}".rstrip("0").rstrip(".")
+
+
+def render_families(slots: Slots) -> str:
+    """For people, and as `parse_limits` reads it: ``cpu=8,mem=32GiB,cuda=0.5``."""
+    return ",".join(f"{family}={render_family(family, slots[family])}" for family in sorted(slots))

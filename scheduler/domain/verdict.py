@@ -35,6 +35,7 @@ class Failure:
     by: str  #: the rule's name
     reason: str
     cures: tuple[Cure, ...] = ()
+    excesses: tuple[Excess, ...] = ()  #: the numbers of the reason, where it counts something
 
 
 @dataclass(frozen=True, slots=True)

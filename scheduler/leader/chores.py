@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from scheduler.cycle.snapshot import AGENTS
+from scheduler.cycle.snapshot import AGENTS, scope_event
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.clock import Clock
 from scheduler.domain.ids import SessionId
@@ -323,15 +323,9 @@ class Chores:
         return state.all_loaded and leader.ready_count() != listed
 
     def _look_at_scopes(self) -> None:
-        """Scopes that are full may be held by sessions of other groups, whose ends nobody tells us."""
-        scopes = self._p.state.snapshot.scopes
-        full = [
-            scope
-            for scope, use in scopes.items()
-            if use.max_sessions is not None and use.used >= use.max_sessions
-        ]
-        load_scopes(self._p.state, self._p.repositories, sorted(full))
-        for idle in [
-            scope for scope, use in scopes.items() if use.max_sessions is None and not use.used
-        ]:
+        """Scopes that refuse may be held by sessions of other groups, whose ends nobody tells us."""
+        state, scopes = self._p.state, self._p.state.snapshot.scopes
+        refusing = [scope for scope in scopes if state.waiting.waits_for(scope_event(*scope))]
+        load_scopes(state, self._p.repositories, sorted(refusing))
+        for idle in [scope for scope, use in scopes.items() if use.idle]:
             del scopes[idle]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import lru_cache
 
 from scheduler.cycle.plan import Placement
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.moves import Place
-from scheduler.domain.scope import Scope
+from scheduler.domain.request import charge_text, parse_request_text
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
 from scheduler.protocol import order as wire
@@ -19,10 +18,9 @@ from scheduler.protocol.signing import agent_key
 
 
 @lru_cache(maxsize=65_536)
-def _holds(scopes: tuple[Scope, ...]) -> tuple[list[list[str]], str]:
-    """Scopes as a list and as JSON text: the same for equal requests."""
-    listed = [list(scope) for scope in scopes]
-    return listed, json.dumps(listed, separators=(",", ":"))
+def _charge(request: str) -> str:
+    """What a request, given by its text, charges its scopes."""
+    return charge_text(parse_request_text(request))
 
 
 class OrderBook:
@@ -44,7 +42,6 @@ class OrderBook:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
         hosts = [self._address_of(binding.agent) for binding in placement.bindings]
-        scopes, held = _holds(session.request.scopes)
         on_lost = str(session.request.on_lost)
         kernels, placed = [], []
         for binding in placement.bindings:
@@ -87,8 +84,7 @@ class OrderBook:
             placement=nonce,
             agents=" ".join(dict.fromkeys(binding.agent for binding in placement.bindings)),
             kernels=kernels,
-            scopes=scopes,
-            held=held,
+            held=_charge(session.request.text),
             timer=claim_timeout_ms,
         )
         return move, PlacedSession(

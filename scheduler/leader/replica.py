@@ -199,7 +199,7 @@ class Candidacy:
 def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:
     """Check the server, note the layout, create the groups.
 
-    Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
+    Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable, InvalidSetting.
     """
     schema.prepare(client, parts.keys, events_cap=parts.events_cap)
     repository = GroupRepository(client, parts.keys)
@@ -219,7 +219,7 @@ class Replica:
     def start(self) -> None:
         """Check Redis, create the groups, begin to stand.
 
-        Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
+        Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable, InvalidSetting.
         """
         client = connect(self._parts.redis_url)
         prepare(client, self._parts, self._groups)

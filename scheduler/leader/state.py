@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from scheduler.cycle.agents import AgentTable
-from scheduler.cycle.snapshot import AGENTS, Snapshot
+from scheduler.cycle.snapshot import AGENTS, Snapshot, scope_event
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import Beat
 from scheduler.domain.group import ScalingGroupOpts
@@ -14,7 +14,7 @@ from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED
 from scheduler.intake.board import Board, PlacedSession, placed_from
-from scheduler.plugins.interfaces import AbstractScheduler, ScopeUse
+from scheduler.plugins.interfaces import AbstractScheduler
 from scheduler.store.agents import AgentRepository
 from scheduler.store.leadership import LeaderStore
 from scheduler.store.scopes import ScopeRepository
@@ -120,9 +120,9 @@ def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) 
 
 def load_scopes(state: LeaderState, repositories: Repositories, scopes: list[Scope]) -> None:
     """Read limits and use of scopes anew, and wake whoever waits for them."""
-    for scope, (limits, used) in repositories.scopes.read(scopes).items():
-        state.snapshot.scopes[scope] = ScopeUse(limits.max_sessions, used)
-        state.waiting.wake(f"scope:{scope.kind}:{scope.name}")
+    for scope, use in repositories.scopes.read(scopes).items():
+        state.snapshot.scopes[scope] = use
+        state.waiting.wake(scope_event(*scope))
 
 
 def load_ready_page(state: LeaderState, repositories: Repositories) -> None:

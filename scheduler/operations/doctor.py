@@ -168,6 +168,9 @@ def check_schema(version: int | None) -> Check:
             f"the data has layout {version}, this program knows up to {VERSION}: update the program"
         )
         return Check("schema", Level.PROBLEM, says)
+    if version < VERSION:
+        says = f"the data has layout {version}; a replica of this version brings it to {VERSION}"
+        return Check("schema", Level.PROBLEM, says)
     return Check("schema", Level.OK, f"layout {version}")
 
 
@@ -242,6 +245,11 @@ def _recount(store: Store, counting: Recount) -> Iterator[Check]:
             f"slots of {group}", "free slots agree with live kernels", counting.slots(group)
         )
     yield _found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
+    drift = counting.scope_counts(tally.uses)
+    says = "slots and waiting sessions count right"
+    if drift is None:
+        says = "sessions moved all the time, so it could not be counted what scopes have"
+    yield _found("limits", says, drift or ())
 
 
 def _found(name: str, good: str, problems: Sequence[str]) -> Check:

@@ -10,11 +10,8 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.verdict import Excess
 from scheduler.operations.whynot import AgentAnswer
-from scheduler.plugins.interfaces import (
-    AbstractValidator,
-    SchedulerValidationError,
-    ValidatorContext,
-)
+from scheduler.plugins import asking
+from scheduler.plugins.interfaces import AbstractValidator, ValidatorContext
 
 #: States in which a session waits for an agent, or for what comes before that.
 WAITS_FOR_AGENTS = (SessionState.PENDING, SessionState.READY)
@@ -112,7 +109,10 @@ def explain(
     if data.state not in WAITS_FOR_AGENTS:
         return Explanation(data.id, data.state, state_in_words(data), None, (), 0, None)
     context = context_of(data)
-    refusals = [refusal for validator in validators if (refusal := _ask(validator, context))]
+    refusals = [
+        Refusal(f.by, f.reason, tuple(cure.says for cure in f.cures), f.excesses)
+        for f in asking.refusals(validators, context)
+    ]
     noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
     # What a rule said then is not told beside what it says now.
     asked = {validator.name for validator in validators}
@@ -136,18 +136,6 @@ def explain(
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,
     )
-
-
-def _ask(validator: AbstractValidator, context: ValidatorContext) -> Refusal | None:
-    try:
-        validator.validate(context)
-    except SchedulerValidationError as error:
-        cures = tuple(cure.says for cure in error.cures)
-        return Refusal(validator.name, str(error), cures, error.excesses)
-    except Exception as error:  # noqa: BLE001 - a broken rule refuses by its name, here as in the cycle
-        broken = f"this rule is broken: {type(error).__name__}: {error}"
-        return Refusal(validator.name, broken, ("the plugin is mended",))
-    return None
 
 
 def state_in_words(data: SessionData) -> str:

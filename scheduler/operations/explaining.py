@@ -13,7 +13,6 @@ import redis
 from scheduler.domain.agent import AgentData
 from scheduler.domain.clock import Clock
 from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
-from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import KERNEL_LIVE
 from scheduler.operations.control import placed_ids
@@ -38,7 +37,6 @@ from scheduler.plugins.interfaces import (
     AbstractClusterMode,
     AbstractValidator,
     Dependency,
-    ScopeUse,
     ValidatorContext,
 )
 from scheduler.plugins.loading import check_cluster_mode, load_cluster_modes, load_validators
@@ -200,16 +198,13 @@ def _of_group(store: _Store, group: str) -> list[Refusal]:
 
 def context_of(store: _Store, data: SessionData) -> ValidatorContext:
     """What the validators look at, as it is now."""
-    uses = store.scopes.read(Scope(kind, name) for kind, name in data.request.scopes)
     return ValidatorContext(
         session=data.id,
         request=data.request,
         now_ms=store.sessions.redis_time_ms(),
         not_before=data.not_before,
         unmet=_unmet(store, data) if data.unmet else (),
-        scopes={
-            scope: ScopeUse(limits.max_sessions, used) for scope, (limits, used) in uses.items()
-        },
+        scopes=store.scopes.read(data.request.scopes),
     )
 
 

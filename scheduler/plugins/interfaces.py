@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from scheduler.domain.constraints import ANYWHERE, Constraints
 from scheduler.domain.records import record
 from scheduler.domain.request import Request
-from scheduler.domain.scope import Scope
+from scheduler.domain.scope import Scope, ScopeUse
 from scheduler.domain.slots import by_family, total
 from scheduler.domain.verdict import Cure, Excess
 
@@ -308,14 +308,6 @@ class SchedulerValidationError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeUse:
-    """A scope's limit and how many sessions hold it now."""
-
-    max_sessions: int | None
-    used: int
-
-
-@dataclass(frozen=True, slots=True)
 class Dependency:
     """A dependency that is not met yet."""
 
@@ -333,7 +325,9 @@ class ValidatorContext:
     now_ms: int
     not_before: int | None = None
     unmet: Sequence[Dependency] = ()
+    #: The scopes of the request, in its order. What waits in them counts this session, too, once it waits.
     scopes: Mapping[Scope, ScopeUse] = field(default_factory=dict)
+    submitting: bool = False  #: it does not wait yet: whether it may is the question
 
 
 class AbstractValidator(ABC):

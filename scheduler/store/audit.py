@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import redis
 from redis.exceptions import ResponseError
@@ -17,11 +17,13 @@ from redis.exceptions import ResponseError
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.store.connection import speaking_to
+from scheduler.store.counting import Counted, count_anew, last_event
 from scheduler.store.keys import Keys
 from scheduler.store.rows import CHECKED, nonsense
 from scheduler.store.script import LUA_ROOT, Script
 
 PAGE = 500
+T = TypeVar("T")
 
 _FIELDS = ("state", "group", "request", "priority", "seq")
 _LOOKED_AT = (*_FIELDS, *CHECKED)
@@ -146,6 +148,25 @@ class AuditRepository:
             )
             yield from pages(found)
 
+    def count_anew(self) -> Counted:
+        """What scopes should count."""
+        return count_anew(self._client, self._keys)
+
+    def last_event(self) -> str:
+        """Changes whenever anything happens to a session."""
+        return last_event(self._client, self._keys)
+
+    def scope_counts(self, scopes: Iterable[Scope]) -> dict[Scope, dict[str, int]]:
+        """What scopes count, as it is stored; what is no number counts as -1."""
+        found: dict[Scope, dict[str, int]] = {}
+        for wanted in pages(scopes):
+            with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+                for scope in wanted:
+                    pipe.hgetall(self._keys.scope_use(*scope))
+                for scope, counts in zip(wanted, pipe.execute(), strict=True):
+                    found[scope] = {n: int(v) if v.isdecimal() else -1 for n, v in counts.items()}
+        return found
+
     def request_uses(self, requests: Iterable[str]) -> tuple[int, dict[str, int | None]]:
         """How many sessions were ever submitted, and how many each request counts; in one step."""
         wanted = list(requests)
@@ -190,7 +211,7 @@ def script_names() -> list[str]:
     )
 
 
-def pages(items: Iterable[str]) -> Iterator[list[str]]:
+def pages(items: Iterable[T]) -> Iterator[list[T]]:
     """Cut into lists of at most ``PAGE``."""
     rest = iter(items)
     while page := list(islice(rest, PAGE)):

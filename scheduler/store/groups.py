@@ -132,6 +132,15 @@ class GroupRepository:
             paused=stored.get("paused", ""),
         )
 
+    def offered(self) -> set[str]:
+        """Families of slots that agents of any group have, as their leaders noted."""
+        names = self.names()
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for group in names:
+                pipe.hget(self._keys.group(group), "reachable")
+            shapes = [shape for text in pipe.execute() for shape in json.loads(text or "[]")]
+        return {slot.partition(".")[0] for shape in shapes for slot in shape}
+
     def history(self, group: str) -> list[GroupRevision]:
         """The last hundred revisions, newest first. Raises GroupNotFound."""
         self.read(group)

@@ -146,6 +146,10 @@ class Keys:
         """set, sessions holding the scope; leader, while placed"""
         return f"{self.root}:scope:members:{kind}:{name}"
 
+    def scope_use(self, kind: str, name: str) -> str:
+        """hash, slots that its holders have, sessions that wait and what they ask; every script, while not 0"""
+        return f"{self.root}:scope:use:{kind}:{name}"
+
     def scope_limits(self, kind: str, name: str) -> str:
         """hash, the scope's limits; operators, for ever"""
         return f"{self.root}:scope:limits:{kind}:{name}"

@@ -28,7 +28,7 @@ def batch_of(placements: Sequence[Place]) -> dict[str, Any]:
             "placement": place.placement,
             "agents": place.agents,
             "kernels": [shared.kernel(kernel) for kernel in place.kernels],
-            "scopes": shared.scope(place),
+            "held": shared.charge(place.held),
             "timer": place.timer,
         }
         for place in placements
@@ -36,7 +36,7 @@ def batch_of(placements: Sequence[Place]) -> dict[str, Any]:
     return {
         "agents": [[*agent, *slots] for agent, slots in shared.agents.items()],
         "slots": shared.slots,
-        "scopes": shared.scopes,
+        "charges": list(shared.charges),
         "places": places,
     }
 
@@ -47,10 +47,9 @@ class _Shared:
     def __init__(self) -> None:
         self.agents: dict[tuple[str, str], dict[str, None]] = {}  #: by id and boot, its slots
         self.slots: list[tuple[str, list[Any]]] = []
-        self.scopes: list[tuple[str, Sequence[Sequence[str]]]] = []
+        self.charges: dict[str, int] = {}
         self._agents: dict[tuple[str, str], int] = {}
         self._slots: dict[tuple[tuple[str, int], ...], int] = {}
-        self._scopes: dict[str, int] = {}
 
     def kernel(self, kernel: Mapping[str, Any]) -> tuple[int, int, str]:
         """A kernel as the numbers of its agent and its slots, and its order."""
@@ -72,10 +71,6 @@ class _Shared:
             self.slots.append((orjson.dumps(slots).decode(), flat))
         return number
 
-    def scope(self, place: Place) -> int:
-        """The number of the scopes that a session holds."""
-        number = self._scopes.get(place.held)
-        if number is None:
-            number = self._scopes[place.held] = len(self._scopes) + 1
-            self.scopes.append((place.held, place.scopes))
-        return number
+    def charge(self, held: str) -> int:
+        """The number of what a session charges its scopes."""
+        return self.charges.setdefault(held, len(self.charges) + 1)

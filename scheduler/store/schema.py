@@ -8,12 +8,14 @@ from typing import cast
 import redis
 from redis.exceptions import RedisError, ResponseError
 
-from scheduler.domain.errors import RedisRefuses, RedisUnsuitable, SchemaTooNew
+from scheduler.domain.errors import RedisRefuses, RedisUnsuitable, SchemaTooNew, SchemaTooOld
+from scheduler.store import migration
 from scheduler.store.connection import CLUSTER, REPLICA, safe_url, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
-VERSION = 1
+#: 2: scopes count slots and what waits.
+VERSION = 2
 OLDEST_REDIS = (6, 2)
 
 _STAMP = Script.load("schema/stamp")
@@ -106,20 +108,28 @@ def check_server(client: redis.Redis) -> None:
 
 
 def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
-    """Check the server and note the layout.
+    """Check the server, and bring the layout up to date.
 
-    Raises RedisUnsuitable, RedisRefuses, SchemaTooNew, StoreUnavailable.
+    Raises RedisUnsuitable, RedisRefuses, SchemaTooNew, MigrationRefused, StoreUnavailable.
     """
     check_server(client)
     with speaking_to(client):
         word, *rest = _STAMP(client, keys.root, version=VERSION, events_cap=events_cap)
     if word == "newer":
         raise SchemaTooNew(namespace=keys.root, found=rest[0], known=VERSION)
+    if word == "older":
+        migration.bring_up_to_date(client, keys, (int(rest[0]), VERSION))
+        prepare(client, keys, events_cap=events_cap)
 
 
 def check_version(client: redis.Redis, keys: Keys) -> None:
-    """For apps: refuse data newer than this program. Raises SchemaTooNew, StoreUnavailable."""
+    """For apps: refuse data of another layout. Raises SchemaTooNew, SchemaTooOld, StoreUnavailable.
+
+    Apps wait for a replica to bring older data up to date: what they wrote meanwhile would count twice.
+    """
     with speaking_to(client):
         found = client.hget(keys.schema(), "version")
     if found and int(cast("str", found)) > VERSION:
         raise SchemaTooNew(namespace=keys.root, found=found, known=VERSION)
+    if found and int(cast("str", found)) < VERSION:
+        raise SchemaTooOld(namespace=keys.root, found=found, known=VERSION)

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Final, cast
 
 import redis
 
-from scheduler.domain.errors import InvalidSetting
-from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
+from scheduler.domain import quota
+from scheduler.domain.errors import PendingLimitReached
+from scheduler.domain.scope import (
+    GLOBAL,
+    NO_LIMITS,
+    OtherSlots,
+    Scope,
+    ScopeLimits,
+    ScopeUse,
+    check_limits,
+)
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
 _SET = Script.load("scope/set")
+_LIMITS: Final = tuple(each.name for each in fields(ScopeLimits))
+#: Fields of a scope's use: how many wait, and the beginnings of those that count slots by family.
+PENDING, PENDING_SLOTS, SLOTS = "pending", "pending:", "slots:"
 
 
 class ScopeRepository:
@@ -23,32 +37,51 @@ class ScopeRepository:
         self._client = client
         self._keys = keys
 
-    def limit(self, scope: Scope, limits: ScopeLimits) -> None:
-        """Change a scope's limits. Raises InvalidSetting for one below zero."""
-        if limits.max_sessions is not None and limits.max_sessions < 0:
-            raise InvalidSetting(
-                name="max_sessions", problem=f"a limit is 0 or more, got {limits.max_sessions}"
-            )
+    def limit(self, scope: Scope, limits: ScopeLimits, *, only: Collection[str] = _LIMITS) -> None:
+        """Change a scope's limits, or those named only. Raises InvalidSetting for what makes no sense."""
+        check_limits(scope, limits)
         with speaking_to(self._client):
             _SET(
                 self._client,
                 self._keys.root,
                 kind=scope.kind,
                 name=scope.name,
-                max_sessions="" if limits.max_sessions is None else str(limits.max_sessions),
+                fields=[
+                    part
+                    for name in _LIMITS
+                    if name in only
+                    for part in (name, _text(getattr(limits, name)))
+                ],
             )
 
-    def read(self, scopes: Iterable[Scope]) -> dict[Scope, tuple[ScopeLimits, int]]:
-        """Limits of the given scopes and how many sessions hold each."""
-        wanted = list(scopes)
+    def read(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
+        """Limits and use of the given scopes; two round trips where users have a main keypair."""
+        found = self._read(list(dict.fromkeys(scopes)))
+        mains = {
+            Scope("keypair", use.limits.main_keypair)
+            for use in found.values()
+            if use.limits.main_keypair
+        }
+        if mains:
+            of = {scope.name: use.limits for scope, use in self._read(sorted(mains)).items()}
+            for scope, use in found.items():
+                main = of.get(use.limits.main_keypair, NO_LIMITS)
+                if main != NO_LIMITS:
+                    found[scope] = replace(use, main=main)
+        return found
+
+    def _read(self, wanted: list[Scope]) -> dict[Scope, ScopeUse]:
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for scope in wanted:
-                pipe.hget(self._keys.scope_limits(*scope), "max_sessions")
+                pipe.hgetall(self._keys.scope_limits(*scope))
                 pipe.scard(self._keys.scope_members(*scope))
+                pipe.hgetall(self._keys.scope_use(*scope))
             found = pipe.execute()
         return {
-            scope: (ScopeLimits(int(limit) if limit else None), held)
-            for scope, limit, held in zip(wanted, found[::2], found[1::2], strict=True)
+            scope: use_from(limits, held, use)
+            for scope, limits, held, use in zip(
+                wanted, found[::3], found[1::3], found[2::3], strict=True
+            )
         }
 
     def members(self, scope: Scope) -> set[str]:
@@ -62,3 +95,59 @@ class ScopeRepository:
             stored = cast("set[str]", self._client.smembers(self._keys.scopes()))
         found = {Scope(*text.split(" ", 1)) for text in stored} | {GLOBAL}
         return sorted(found)
+
+
+def limits_from(row: Mapping[str, str]) -> ScopeLimits:
+    """Read limits as they are stored; "" and what is missing is unlimited."""
+    return ScopeLimits(
+        max_sessions=_number(row.get("max_sessions")),
+        max_slots=json.loads(row.get("max_slots") or "{}"),
+        unspecified_slots=OtherSlots(row.get("unspecified_slots") or OtherSlots.UNLIMITED),
+        max_pending_sessions=_number(row.get("max_pending_sessions")),
+        max_pending_slots=json.loads(row.get("max_pending_slots") or "{}"),
+        main_keypair=row.get("main_keypair", ""),
+    )
+
+
+def use_from(limits: Mapping[str, str], sessions: int, use: Mapping[str, str]) -> ScopeUse:
+    """Read a scope's use as it is stored."""
+    return ScopeUse(
+        limits=limits_from(limits) if limits else NO_LIMITS,
+        sessions=sessions,
+        slots=_amounts(use, SLOTS),
+        pending=int(use.get(PENDING, 0)),
+        pending_slots=_amounts(use, PENDING_SLOTS),
+    )
+
+
+def over_pending(answer: Sequence[str], asked: Mapping[str, int]) -> PendingLimitReached:
+    """What a script that let no more sessions wait answered, in the words of the rule."""
+    _, kind, name, most, most_slots, pending, waiting = answer
+    limits = ScopeLimits(
+        max_pending_sessions=_number(most), max_pending_slots=json.loads(most_slots)
+    )
+    use = ScopeUse(limits, pending=int(pending), pending_slots=json.loads(waiting))
+    uses = {Scope(kind, name): use}
+    says = (quota.pending_count_refusal(uses), quota.pending_slots_refusal(uses, asked))
+    return PendingLimitReached(says=" ".join(said for said, _ in says if said))
+
+
+def _amounts(use: Mapping[str, str], prefix: str) -> dict[str, int]:
+    return {
+        name.removeprefix(prefix): int(amount)
+        for name, amount in use.items()
+        if name.startswith(prefix)
+    }
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
+def _text(value: Any) -> str:
+    """A limit as it is stored; "" lifts it."""
+    if isinstance(value, Mapping):
+        return json.dumps(value, separators=(",", ":"), sort_keys=True) if value else ""
+    if value is None or value is OtherSlots.UNLIMITED:
+        return ""
+    return str(value)

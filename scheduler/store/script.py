@@ -33,6 +33,7 @@ from scheduler.domain.states import (
     KERNEL_LIFE,
     SESSION_LIFE,
     STOP_STRENGTH,
+    WAITING,
     Edge,
     SessionState,
 )
@@ -223,6 +224,7 @@ _TABLES: Final[Mapping[str, Callable[[set[str]], str]]] = {
     "SESSION_LIFE": lambda verbs: _life(SESSION_LIFE, verbs),
     "KERNEL_LIFE": lambda verbs: _life(KERNEL_LIFE, verbs),
     "SESSION_STATES": lambda _: _table({str(state): 1 for state in SessionState}),
+    "WAITING": lambda _: _table({str(state): 1 for state in WAITING}),
     "FINAL": lambda _: _table({str(state): 1 for state in FINAL}),
     "STRENGTH": lambda _: _table(STOP_STRENGTH),
 }

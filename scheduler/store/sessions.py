@@ -31,6 +31,7 @@ from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import SessionRow, session_from_row
+from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
 from scheduler.store.submission import PARENT_BATCH, Checked
 
@@ -55,7 +56,7 @@ class SessionRepository:
         removed, memory runs short) is refused with its batch: those ahead of it are written then,
         none behind it is. A repeat with the same idempotency keys answers the sessions that have
         them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
-        DependencyNotFound, Unsatisfiable, RedisFull.
+        DependencyNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
         """
         checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
@@ -84,6 +85,9 @@ class SessionRepository:
                 raise Unsatisfiable(need=asks[rest[0]], group=rest[1])
             case "full":
                 raise RedisFull(used_percent=rest[0])
+            case "over_pending":
+                families = {each.request.id: each.request.families for each in batch}
+                raise over_pending(rest, families[rest[0]])
             case _:  # submitted: the loader admits no other word
                 pass
         for session, checked in zip(rest, batch, strict=True):
@@ -119,7 +123,10 @@ class SessionRepository:
         return str(word)
 
     def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
-        """Run an ended session again. Raises SessionNotFound, WrongState, RecordSpoilt."""
+        """Run an ended session again. Raises SessionNotFound, WrongState, PendingLimitReached, RecordSpoilt.
+
+        Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
+        """
         token, taken = new_nonce(), [session]
         while True:
             with self._blaming_the_record(session), speaking_to(self._client):
@@ -137,6 +144,9 @@ class SessionRepository:
                 return [SessionId(each) for each in taken]
         if word == "gone":
             raise SessionNotFound(session=session)
+        if word == "over_pending":
+            request = self.requests({rest[0]}).get(rest[0]) or lost_request(rest[0])
+            raise over_pending(rest, request.families)
         edge = next(edge for edge in SESSION_LIFE if edge.verb == "retry")
         raise WrongState(
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))

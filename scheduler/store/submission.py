@@ -88,7 +88,13 @@ def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]
 
 @lru_cache(maxsize=4096)
 def _kind(text: str) -> Mapping[str, Any]:
-    return {"text": text, "need": parse_request_text(text).need}
+    request = parse_request_text(text)
+    return {
+        "text": text,
+        "need": request.need,
+        "scopes": [list(scope) for scope in request.scopes],
+        "slots": request.families,
+    }
 
 
 def _session(checked: Checked, now_ms: int) -> dict[str, Any]:

@@ -144,7 +144,9 @@ class Bench:
 
         assert {a.id: a.capacity for a in agents} == {a.id: a.free for a in agents}
         assert {} == {
-            str(s): used for s, (_, used) in store.scopes.read(store.scopes.known()).items() if used
+            str(scope): use
+            for scope, use in store.scopes.read(store.scopes.known()).items()
+            if use.sessions or use.slots or use.pending or use.pending_slots
         }
 
     def _complaints_of_doctor(self) -> list[str]:

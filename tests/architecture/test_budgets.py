@@ -21,11 +21,11 @@ KEYS: Final = "scheduler/store/keys.py"
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
     "scheduler/cycle/hooks.py": "a hook that raises refuses by its name, in a thread of its own",
-    "scheduler/cycle/scheduler.py": "a broken validator refuses by its name, and stops nobody else",
+    "scheduler/cycle/scheduler.py": "a broken cluster mode refuses by its name, and stops nobody else",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
     "scheduler/notifications/delivery.py": "whatever a subscriber raises is its own failure",
+    "scheduler/plugins/asking.py": "a broken validator refuses by its name, and stops nobody else",
     "scheduler/service/budget.py": "whatever a call raises belongs to who made it",
-    "scheduler/operations/explain.py": "a broken validator is told by its name, as the cycle does",
     "scheduler/plugins/loading.py": "whatever a plugin raises when imported is told by its name",
     "scheduler/service/loop.py": "a loop never dies",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from scheduler.domain.scope import ScopeLimits
 from scheduler.domain.states import KernelState, SessionState
 
 S: TypeAlias = SessionState
@@ -35,9 +36,10 @@ class Session:
     """One session."""
 
     request: str
-    keypair: str | None
+    scopes: set[str]
     size: int
     cpu: int
+    mem: int
     state: S
     parents: dict[str, bool]  #: id -> met
     kernels: list[Kernel] = field(default_factory=list)
@@ -51,8 +53,9 @@ class Session:
         return sum(not met for met in self.parents.values())
 
     @property
-    def scopes(self) -> set[str]:
-        return {"global global"} | ({f"keypair {self.keypair}"} if self.keypair else set())
+    def asks(self) -> dict[str, int]:
+        asked = {"cpu": self.cpu * self.size, "mem": self.mem * self.size}
+        return {family: amount for family, amount in asked.items() if amount}
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class Model:
         self.agents: dict[str, Agent] = {}
         self.dependents: dict[str, set[str]] = {}
         self.cascaded: dict[str, set[str]] = {}
-        self.limits: dict[str, int] = {}
+        self.limits: dict[str, ScopeLimits] = {}
 
     def free(self, agent: str) -> int:
         held = (
@@ -85,6 +88,48 @@ class Model:
 
     def members(self, scope: str) -> set[str]:
         return {id_ for id_, s in self.sessions.items() if s.state in PLACED and scope in s.scopes}
+
+    def waits(self, scope: str) -> list[Session]:
+        return [s for s in self.sessions.values() if s.state in WAITING and scope in s.scopes]
+
+    def slots(self, scope: str, *, waiting: bool) -> dict[str, int]:
+        """By family, what holds the scope or, waiting, asks for it."""
+        ids = self.members(scope)
+        found = self.waits(scope) if waiting else [self.sessions[id_] for id_ in ids]
+        summed: dict[str, int] = {}
+        for session in found:
+            for family, amount in session.asks.items():
+                summed[family] = summed.get(family, 0) + amount
+        return summed
+
+    def may_wait(self, session: Session) -> bool:
+        """Whether its scopes let it begin to wait; the others count, not itself."""
+        for scope in session.scopes:
+            limits, asked = self.limits.get(scope, ScopeLimits()), self.slots(scope, waiting=True)
+            most = limits.max_pending_sessions
+            if most is not None and len(self.waits(scope)) >= most:
+                return False
+            for family, limit in limits.max_pending_slots.items():
+                amount = session.asks.get(family, 0)
+                if amount and asked.get(family, 0) + amount > limit:
+                    return False
+        return True
+
+    def _has_room(self, session: Session) -> bool:
+        for scope in session.scopes:
+            limits, held = self.limits.get(scope, ScopeLimits()), self.slots(scope, waiting=False)
+            if limits.max_sessions is not None and len(self.members(scope)) >= limits.max_sessions:
+                return False
+            if limits.main_keypair:
+                limits = self.limits.get(f"keypair {limits.main_keypair}", ScopeLimits())
+                if limits == ScopeLimits():
+                    return False
+            for family, amount in session.asks.items() if limits.max_slots else ():
+                others = 0 if limits.unspecified_slots == "zero" else None
+                limit = limits.max_slots.get(family, others)
+                if limit is not None and held.get(family, 0) + amount > limit:
+                    return False
+        return True
 
     def add(self, id_: str, session: Session) -> None:
         self.sessions[id_] = session
@@ -103,9 +148,8 @@ class Model:
         session = self.sessions[id_]
         if session.state is not S.READY:
             return {"stale"}
-        for scope in session.scopes:
-            if scope in self.limits and len(self.members(scope)) >= self.limits[scope]:
-                return {"limited"}
+        if not self._has_room(session):
+            return {"limited"}
         wanted = {agent: session.cpu * agents.count(agent) for agent in agents}
         words = {"away" for agent in wanted if self.agents[agent].drained}
         words |= {"full" for agent, cpu in wanted.items() if cpu > self.free(agent)}
@@ -226,7 +270,7 @@ class Model:
 
     def _again(self, id_: str) -> bool:
         session = self.sessions[id_]
-        if session.state not in FINAL - {S.SUCCEEDED}:
+        if session.state not in FINAL - {S.SUCCEEDED} or not self.may_wait(session):
             return False
         session.state, session.cancelling = S.PENDING, False
         session.parents = {parent: False for parent in session.parents if parent in self.sessions}

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.scheduler import Policy, examine, propose, withdraw
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.validators.concurrency import ConcurrencyValidator
+from scheduler.cycle.validators.group_resource_limit import GroupResourceLimitValidator
+from scheduler.cycle.validators.keypair_resource_limit import KeypairResourceLimitValidator
+from scheduler.cycle.validators.scope_resource_limit import ScopeResourceLimitValidator
+from scheduler.cycle.validators.user_resource_limit import UserResourceLimitValidator
 from scheduler.domain.agent import AgentStatus
-from scheduler.domain.scope import GLOBAL, Scope
-from scheduler.plugins.interfaces import Need, ScopeUse
+from scheduler.domain.scope import GLOBAL, OtherSlots, Scope, ScopeLimits, ScopeUse
+from scheduler.plugins.interfaces import Need
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
+RULES = (
+    ConcurrencyValidator(),
+    GroupResourceLimitValidator(),
+    KeypairResourceLimitValidator(),
+    ScopeResourceLimitValidator(),
+    UserResourceLimitValidator(),
+)
 REQUESTS = (
     request("1"),
     request("3"),
@@ -23,6 +37,8 @@ REQUESTS = (
     request("1", size=2, cuda__shares=400),
     request("1", size=3),
     request("16"),
+    request("1", keypair="k1", scopes={"user": "u"}),
+    request("2", cuda__shares=300, scopes={"user": "u", "group": "g"}),
 )
 
 AGENTS = st.lists(
@@ -34,13 +50,40 @@ AGENTS = st.lists(
 SESSIONS = st.lists(
     st.tuples(st.integers(0, len(REQUESTS) - 1), st.sampled_from([0, 10, 100])), max_size=25
 )
+SLOTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.integers(0, 8).map(lambda cores: 1000 * cores),
+        "cuda": st.integers(0, 20).map(lambda tenths: 100 * tenths),
+    },
+)
+SCOPES = {
+    "global": GLOBAL,
+    "k1": Scope("keypair", "k1"),
+    "k2": Scope("keypair", "k2"),
+    "u": Scope("user", "u"),
+    "g": Scope("group", "g"),
+}
 LIMITS = st.fixed_dictionaries(
-    {name: st.none() | st.integers(0, 4) for name in ("global", "k1", "k2")}
+    {
+        name: st.builds(
+            ScopeLimits,
+            max_sessions=st.none() | st.integers(0, 4),
+            max_slots=SLOTS,
+            unspecified_slots=st.sampled_from([*OtherSlots]),
+            main_keypair=st.sampled_from(["", "k1", "k2"] if name == "u" else [""]),
+        )
+        for name in SCOPES
+    }
 )
 CASES = st.tuples(AGENTS, SESSIONS, LIMITS, st.booleans(), st.integers(1, 30))
 
 Case = tuple[
-    list[tuple[int, int, AgentStatus, int]], list[tuple[int, int]], dict[str, int | None], bool, int
+    list[tuple[int, int, AgentStatus, int]],
+    list[tuple[int, int]],
+    dict[str, ScopeLimits],
+    bool,
+    int,
 ]
 
 
@@ -54,9 +97,8 @@ def build(case: Case) -> tuple[Snapshot, Policy, int]:
         [waiting(REQUESTS[kind], priority=p, seq=i) for i, (kind, p) in enumerate(sessions)],
     )
     for name, allowed in limits.items():
-        scope = GLOBAL if name == "global" else Scope("keypair", name)
-        made.scopes[scope] = ScopeUse(allowed, 0)
-    return made, policy(DispersedAgentSelector({}) if dispersed else None), limit
+        made.scopes[SCOPES[name]] = ScopeUse(allowed)
+    return made, policy(DispersedAgentSelector({}) if dispersed else None, RULES), limit
 
 
 @given(CASES)
@@ -90,8 +132,20 @@ def test_no_scope_is_over_its_limit(case: Case) -> None:
 
     for scope, use in made.scopes.items():
         held = sum(tuple(scope) in p.session.request.scopes for p in plan.placements)
-        assert use.used == held
-        assert use.max_sessions is None or held <= use.max_sessions
+        assert use.sessions == held
+        assert use.limits.max_sessions is None or held <= use.limits.max_sessions
+        slots: Counter[str] = Counter()
+        for p in plan.placements:
+            slots.update(p.session.request.families if scope in p.session.request.scopes else {})
+        main = made.scopes.get(Scope("keypair", use.limits.main_keypair))
+        policy = main.limits if use.limits.main_keypair and main else use.limits
+        assert use.slots == slots
+        assert all(
+            amount <= (policy.of_slot(f) or 0)
+            for f, amount in slots.items()
+            if policy.of_slot(f) is not None
+        )
+        assert not slots or not use.limits.main_keypair or policy != ScopeLimits()
 
 
 @given(CASES)

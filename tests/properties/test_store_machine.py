@@ -19,10 +19,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from scheduler.domain.errors import WrongState
+from scheduler.domain.errors import PendingLimitReached, WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
-from scheduler.domain.scope import Scope, ScopeLimits
+from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.states import STOP_STRENGTH
 from scheduler.store.keys import Keys
 from tests.conftest import strangers
@@ -30,8 +30,25 @@ from tests.properties.store_model import FINAL, LIVE, PLACED, Agent, K, Model, S
 from tests.unit.store.lives import GROUP, World
 
 AGENTS = ("a1", "a2", "a3")
+SCOPES = ("global global", "keypair k1", "keypair k2", "user u1", "private k1")
 CPU = 6000
 picks = st.integers(0, 2**16)
+SOME = st.none() | st.integers(0, 4)
+SLOTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "cpu": st.integers(0, 8).map(lambda cores: 1000 * cores),
+        "mem": st.integers(0, 5),
+    },
+)
+LIMITS = st.builds(
+    ScopeLimits,
+    max_sessions=SOME,
+    max_slots=SLOTS,
+    unspecified_slots=st.sampled_from([*OtherSlots]),
+    max_pending_sessions=st.none() | st.integers(1, 8),
+    max_pending_slots=SLOTS,
+)
 FINISHES = [("end", target) for target in S] + [("rescue", target) for target in S]
 
 
@@ -44,14 +61,16 @@ class StoreMachine(RuleBasedStateMachine):
         self.keys = Keys(f"t{uuid4().hex[:8]}")
         self.model = Model()
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(limits=st.lists(LIMITS, min_size=3, max_size=3))
+    def begin(self, limits: list[ScopeLimits]) -> None:
         self.world = World(self.client, self.keys)
         for agent in AGENTS:
             self._admit(agent)
+        for scope, each in zip(SCOPES[:3], limits, strict=True):
+            self._limit(scope, each)
 
     def _admit(self, agent: str) -> None:
-        assert "done" == self.world.admit(agent, capacity={"cpu": CPU})
+        assert "done" == self.world.admit(agent, capacity={"cpu": CPU, "mem": 2**20})
         drained = agent in self.model.agents and self.model.agents[agent].drained
         self.model.agents[agent] = Agent(self.world.boots[agent], CPU, drained)
 
@@ -69,21 +88,50 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         size=st.integers(1, 3),
-        cpu=st.integers(1, 3),
-        keypair=st.sampled_from([None, "k1", "k2"]),
+        slots=st.tuples(st.integers(1, 3), st.integers(0, 2)),
+        owners=st.tuples(st.sampled_from([None, "k1", "k2"]), st.booleans(), st.booleans()),
         parents=st.lists(picks, max_size=3),
     )
-    def submit(self, size: int, cpu: int, keypair: str | None, parents: list[int]) -> None:
+    def submit(
+        self,
+        size: int,
+        slots: tuple[int, int],
+        owners: tuple[str | None, bool, bool],
+        parents: list[int],
+    ) -> None:
         wanted = (
             list(dict.fromkeys(self._one(pick) for pick in parents)) if self.model.sessions else []
         )
-        id_ = self.world.submit(
-            cluster_size=size, slots={"cpu": str(cpu)}, keypair=keypair, depends_on=wanted
+        (cpu, mem), (keypair, of_user, private) = slots, owners
+        private = private and keypair == "k1"
+        scopes = {f"keypair {keypair}"} if keypair else set()
+        scopes |= {"global global"} | ({"user u1"} if of_user else set())
+        asked = {"cpu": str(cpu)} | ({"mem": f"{mem}MiB"} if mem else {})
+        session = Session(
+            request="",
+            scopes={"private k1"} if private else scopes,
+            size=size,
+            cpu=cpu * 1000,
+            mem=mem,
+            state=S.READY,
+            parents=dict.fromkeys(wanted, False),
         )
-        request = self.world.get(id_).request.id
-        self.model.add(
-            id_, Session(request, keypair, size, cpu * 1000, S.READY, dict.fromkeys(wanted, False))
-        )
+        may_wait = self.model.may_wait(session)
+        try:
+            id_ = self.world.submit(
+                cluster_size=size,
+                slots=asked,
+                keypair=keypair,
+                scopes={"user": "u1"} if of_user else {},
+                private=private,
+                depends_on=wanted,
+            )
+        except PendingLimitReached:
+            assert not may_wait
+            return
+        assert may_wait
+        session.request = self.world.get(id_).request.id
+        self.model.add(id_, session)
 
     @precondition(lambda self: self.model.sessions)
     @rule(pick=picks)
@@ -96,10 +144,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(pick=picks, along=st.booleans())
     def retry(self, pick: int, *, along: bool) -> None:
         session = self._one(pick, FINAL)
+        if any(
+            limits.max_pending_sessions is not None or limits.max_pending_slots
+            for limits in self.model.limits.values()
+        ):
+            along = False  # which of its dependents still fit depends on their order, which is none
         expected = self.model.retry(session, along=along)
         try:
             found = self.world.sessions.retry(session, with_dependents=int(along))
-        except WrongState:
+        except (WrongState, PendingLimitReached):
             found = []
 
         assert sorted(expected) == sorted(found)
@@ -206,14 +259,22 @@ class StoreMachine(RuleBasedStateMachine):
                     assert self.model.over(id_, index, K.LOST) == self.world.lose(id_, index)
         self._admit(agent)
 
-    @rule(
-        scope=st.sampled_from(["global global", "keypair k1"]), limit=st.none() | st.integers(0, 3)
-    )
-    def limit(self, scope: str, limit: int | None) -> None:
-        self.world.scopes.limit(Scope(*scope.split(" ")), ScopeLimits(limit))
-        self.model.limits.pop(scope, None)
-        if limit is not None:
-            self.model.limits[scope] = limit
+    @rule(scope=st.sampled_from(SCOPES[:3]), limits=LIMITS)
+    def limit(self, scope: str, limits: ScopeLimits) -> None:
+        self._limit(scope, limits)
+
+    @rule(scope=st.sampled_from(SCOPES[:4]))
+    def lift(self, scope: str) -> None:
+        self._limit(scope, ScopeLimits())
+
+    @rule(main=st.sampled_from(["", "k1"]), private=st.none() | st.integers(0, 2))
+    def limit_others(self, main: str, private: int | None) -> None:
+        self._limit("user u1", ScopeLimits(main_keypair=main))
+        self._limit("private k1", ScopeLimits(private))
+
+    def _limit(self, scope: str, limits: ScopeLimits) -> None:
+        self.world.scopes.limit(Scope(*scope.split(" ")), limits)
+        self.model.limits[scope] = limits
 
     @rule(state=st.sampled_from(sorted(FINAL)))
     def forget(self, state: S) -> None:
@@ -260,8 +321,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def scopes_are_exact(self) -> None:
-        for scope in ("global global", "keypair k1", "keypair k2"):
+        found = self.world.scopes.read(Scope(*scope.split(" ")) for scope in SCOPES)
+        for scope in SCOPES:
             assert self.model.members(scope) == self.world.scopes.members(Scope(*scope.split(" ")))
+            use = found[Scope(*scope.split(" "))]
+            assert use == ScopeUse(
+                limits=self.model.limits.get(scope, ScopeLimits()),
+                sessions=len(self.model.members(scope)),
+                slots=self.model.slots(scope, waiting=False),
+                pending=len(self.model.waits(scope)),
+                pending_slots=self.model.slots(scope, waiting=True),
+                main=use.main,
+            )
 
     @invariant()
     def orders_are_those_of_live_kernels(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from scheduler.domain.scope import Scope
 from scheduler.domain.verdict import Cure, Excess
 from scheduler.plugins.interfaces import (
     AbstractValidator,
@@ -17,20 +18,38 @@ class ConcurrencyLimitReached(SchedulerValidationError):
 
 
 class ConcurrencyValidator(AbstractValidator):
-    """Refuses a session when any of its scopes holds as many sessions as it may."""
+    """Refuses a session when any of its scopes holds as many sessions as it may.
+
+    Private sessions hold a scope of their own, with a limit of its own.
+    """
 
     name: ClassVar[str] = "concurrency"
 
     def validate(self, context: ValidatorContext) -> None:
-        for scope, use in context.scopes.items():
-            if use.max_sessions is not None and use.used >= use.max_sessions:
-                raise ConcurrencyLimitReached(
-                    f"You cannot run more than {use.max_sessions} concurrent sessions"
-                    f" ({scope}: {use.used} of {use.max_sessions} in use)",
-                    Cure(f"scope:{scope.kind}:{scope.name}", f"a session of {scope} ends"),
-                    Cure(
-                        f"scope:{scope.kind}:{scope.name}",
-                        f"its limit is raised: `scheduler scope set {scope.kind} {scope.name} --max-sessions N`",
-                    ),
-                    excesses=[Excess(f"{scope} sessions", use.used, 1, use.max_sessions)],
-                )
+        full = {scope: use for scope, use in context.scopes.items() if use.full}
+        if not full:
+            return
+        limit = next(iter(full.values())).limits.max_sessions
+        found = [
+            f"{scope}: {use.sessions} of {use.limits.max_sessions} in use"
+            for scope, use in full.items()
+        ]
+        raise ConcurrencyLimitReached(
+            f"You cannot run more than {limit} concurrent sessions ({'; '.join(found)})",
+            *[cure for scope in full for cure in _cures(scope)],
+            excesses=[
+                Excess(f"{scope} sessions", use.sessions, 1, use.limits.max_sessions or 0)
+                for scope, use in full.items()
+            ],
+        )
+
+
+def _cures(scope: Scope) -> tuple[Cure, Cure]:
+    event = f"scope:{scope.kind}:{scope.name}"
+    return (
+        Cure(event, f"a session of {scope} ends"),
+        Cure(
+            event,
+            f"its limit is raised: `scheduler scope set {scope.kind} {scope.name} --max-sessions N`",
+        ),
+    )

@@ -12,7 +12,7 @@ from scheduler.domain.errors import (
     UnknownPlugin,
     Unsatisfiable,
 )
-from scheduler.domain.scope import GLOBAL
+from scheduler.domain.scope import GLOBAL, ScopeUse
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import SessionState as S
 from scheduler.protocol.report import EndReason
@@ -42,8 +42,10 @@ def submitted(cluster: Cluster) -> int:
 
 def nothing_is_held(cluster: Cluster) -> bool:
     agents = cluster.store.agents.many(cluster.store.agents.ids(GROUP))
-    used = cluster.store.scopes.read([GLOBAL])[GLOBAL][1]
-    return used == 0 and all(agent.free == agent.capacity for agent in agents)
+    use = cluster.store.scopes.read([GLOBAL])[GLOBAL]
+    return use == ScopeUse(pending=use.pending, pending_slots=use.pending_slots) and all(
+        agent.free == agent.capacity for agent in agents
+    )
 
 
 def names_of(cluster: Cluster, session: str) -> list[str]:

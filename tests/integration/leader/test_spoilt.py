@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.domain.agent import AgentStatus
+from scheduler.domain.scope import GLOBAL, Scope, ScopeUse
 from scheduler.domain.states import SessionState
 from scheduler.leader.watch import WatchRules
 from scheduler.operations.doctor import unwell
@@ -134,8 +135,9 @@ def test_a_running_session_whose_request_is_gone_runs_to_its_end(cluster: Cluste
 
     cluster.reach(session, S.SUCCEEDED)
     record = cluster.store.agents.get("a1")
-    held = [used for _, used in cluster.store.scopes.read(cluster.store.scopes.known()).values()]
-    assert (record.capacity, []) == (record.free, [used for used in held if used])
+    uses = cluster.store.scopes.read([GLOBAL, Scope("keypair", "k")])
+    assert record.capacity == record.free
+    assert [ScopeUse()] * 2 == list(uses.values())
 
 
 def test_a_running_session_whose_request_is_gone_is_not_tried_again(cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ from scheduler.operations.doctor import Level, check_schema, check_server, exami
 from scheduler.operations.recount import Recount
 from scheduler.settings import load
 from scheduler.store.audit import AuditRepository, script_names
-from scheduler.store.schema import ServerFacts, prepare
+from scheduler.store.schema import VERSION, ServerFacts, prepare
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import NOBODY, World
 
@@ -123,6 +123,21 @@ def _uses(world: World) -> str:
     return f"request {request} counts"
 
 
+def _count(world: World) -> str:
+    world.client.hincrby(world.keys.scope_use("keypair", "k1"), "slots:cpu", 500)
+    return "scope keypair k1 counts slots:cpu 4500, there are 4000"
+
+
+def _waiting(world: World) -> str:
+    world.client.hdel(world.keys.scope_use(*GLOBAL), "pending")
+    return "scope global global counts pending 0, there are 5"
+
+
+def _strange_count(world: World) -> str:
+    world.client.hset(world.keys.scope_use("keypair", "k1"), "slots:cpu", "many")
+    return "scope keypair k1 counts slots:cpu -1, there are 4000"
+
+
 def _no_leader(world: World) -> str:
     world.client.delete(world.keys.lock("default"))
     return "nobody leads"
@@ -165,6 +180,9 @@ def _one(world: World, state: S) -> str:
         _not_listed,
         _wrong_rank,
         _uses,
+        _count,
+        _waiting,
+        _strange_count,
         _no_leader,
         _strange_lock,
         _silent,
@@ -220,7 +238,20 @@ def test_what_moves_while_it_is_counted_is_no_drift(
     assert [] == counting.requests(tally)
     assert [] == counting.slots("default")
     assert [] == counting.scopes(tally.uses)
+    assert counting.scope_counts(tally.uses) in ([], None)
     assert len(moving) > 10
+
+
+def test_scopes_whose_sessions_never_stand_still_are_not_accused(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _count(lived)
+    _before(monkeypatch, AuditRepository, "scope_counts", lived.submit)
+    pauses: list[float] = []
+    counting = Recount(lived, AuditRepository(lived.client, lived.keys), pauses.append)
+
+    assert counting.scope_counts([]) is None
+    assert recount.TRIES == len(pauses) + 1
 
 
 def _before(
@@ -325,9 +356,11 @@ def test_a_good_server_is_good() -> None:
 
 
 def test_layouts_are_told_apart() -> None:
-    levels = [check_schema(version).level for version in (None, 1, 2)]
+    known = (None, VERSION - 1, VERSION, VERSION + 1)
 
-    assert [Level.WARNING, Level.OK, Level.PROBLEM] == levels
+    levels = [check_schema(version).level for version in known]
+
+    assert [Level.WARNING, Level.PROBLEM, Level.OK, Level.PROBLEM] == levels
 
 
 def test_scripts_that_are_only_included_are_not_loaded() -> None:

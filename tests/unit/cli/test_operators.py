@@ -169,13 +169,13 @@ def test_groups_are_listed_with_what_they_hold(world: World, run: Run) -> None:
 def test_a_scope_is_limited_and_freed(world: World, run: Run) -> None:
     scope = Scope("keypair", "k1")
 
-    assert (0, "scope keypair k1: 2\n") == _out(
+    assert (0, "scope keypair k1: 2 sessions\n") == _out(
         run("scope", "set", "keypair", "k1", "--max-sessions", "2")
     )
-    assert 2 == world.scopes.read([scope])[scope][0].max_sessions
+    assert 2 == world.scopes.read([scope])[scope].limits.max_sessions
 
     assert "unlimited" in run("scope", "set", "keypair", "k1", "--max-sessions", "none").out
-    assert world.scopes.read([scope])[scope][0].max_sessions is None
+    assert world.scopes.read([scope])[scope].limits.max_sessions is None
 
 
 def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
@@ -184,7 +184,10 @@ def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
 
     listed, shown = run("scope", "list"), run("scope", "show", "keypair", "k1")
 
-    assert [["global", "global", "1", "unlimited"], ["keypair", "k1", "1", "2"]] == listed.rows[1:]
+    assert [
+        ["global", "global", "1", "0", "cpu", "1"],
+        ["keypair", "k1", "1/2", "0", "cpu", "1"],
+    ] == listed.rows[1:]
     assert session in shown.out
     assert [session] == run("scope", "show", "keypair", "k1", "-o", "json").json["holders"]
     assert [None, 2] == [s["max_sessions"] for s in run("scope", "list", "-o", "json").json]
@@ -195,7 +198,7 @@ def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
     [
         (["user", "u1", "--max-sessions", "-1"], "a limit is 0 or more"),
         (["user", "u1", "--max-sessions", "many"], "neither a number nor 'none'"),
-        (["user", "u1"], "Missing option '--max-sessions'"),
+        (["user", "u1"], "say which limit: --max-sessions"),
         (
             ["planet", "earth", "--max-sessions", "1"],
             "Invalid value for 'KIND': 'planet' is none; there are global, domain",

@@ -14,6 +14,7 @@ from scheduler.cycle.hooks import LATE_IN_A_ROW, REST_S, HookChain
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.scheduler import Policy, propose
 from scheduler.domain.clock import SystemClock
+from scheduler.domain.scope import ScopeLimits
 from scheduler.domain.verdict import Cure, Failure
 from scheduler.plugins.hooks import AbstractHook, HookResult
 from scheduler.plugins.interfaces import ValidatorContext
@@ -151,7 +152,7 @@ def test_hooks_are_asked_by_name_and_only_of_what_validators_admit() -> None:
     full = snapshot([agent("a")], [waiting(request(keypair="k"))])
     full.scopes.update(
         {
-            scope: replace(use, max_sessions=0)
+            scope: replace(use, limits=ScopeLimits(0))
             for scope, use in full.scope_use(request(keypair="k").scopes).items()
         }
     )

@@ -14,13 +14,12 @@ from scheduler.cycle.scheduler import examine, propose, withdraw
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.validators.concurrency import ConcurrencyValidator
 from scheduler.domain.agent import AgentStatus
-from scheduler.domain.scope import GLOBAL, Scope
+from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.verdict import ADMIT, Cure
 from scheduler.plugins.interfaces import (
     AbstractValidator,
     Need,
     SchedulerValidationError,
-    ScopeUse,
     ValidatorContext,
 )
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
@@ -112,11 +111,11 @@ def test_nothing_is_impossible_in_a_group_that_grows() -> None:
 def test_a_scope_never_holds_more_than_it_may() -> None:
     """D3, K6."""
     made = snapshot([agent("a", 64_000)], [waiting(request(keypair="k")) for _ in range(9)])
-    made.scopes[Scope("keypair", "k")] = ScopeUse(3, 1)
+    made.scopes[Scope("keypair", "k")] = ScopeUse(ScopeLimits(3), 1)
 
     plan = propose(made, policy(), limit=100)
 
-    assert (2, 3) == (len(plan.placements), made.scopes[Scope("keypair", "k")].used)
+    assert (2, 3) == (len(plan.placements), made.scopes[Scope("keypair", "k")].sessions)
     assert ["You cannot run more than 3 concurrent sessions (keypair k: 3 of 3 in use)"] == reasons(
         plan
     )
@@ -127,7 +126,7 @@ def test_a_full_scope_stops_only_its_own_sessions() -> None:
         [agent("a", 64_000)],
         [waiting(request(keypair="k"), priority=100), waiting(request(keypair="free"), name="f")],
     )
-    made.scopes[Scope("keypair", "k")] = ScopeUse(0, 0)
+    made.scopes[Scope("keypair", "k")] = ScopeUse(ScopeLimits(0), 0)
 
     assert ["f"] == names(propose(made, policy(), limit=100))
 
@@ -146,7 +145,7 @@ def test_a_session_refused_for_room_wakes_only_when_agents_change() -> None:
 
 def test_a_session_refused_for_its_scope_wakes_when_one_of_it_ends() -> None:
     made = snapshot([agent("a")], [waiting(request(keypair="k"), name="s")])
-    made.scopes[Scope("keypair", "k")] = ScopeUse(1, 1)
+    made.scopes[Scope("keypair", "k")] = ScopeUse(ScopeLimits(1), 1)
     propose(made, policy(), limit=100)
 
     made.hold(request(keypair="k"), -1)
@@ -171,13 +170,13 @@ def test_withdrawing_a_placement_undoes_exactly_its_reservation() -> None:
         before != reserved,
         room_of(made),
         row.kernels,
-        made.scopes[Scope("keypair", "k")].used,
+        made.scopes[Scope("keypair", "k")].sessions,
     )
 
 
 def test_a_withdrawn_placement_wakes_who_waits_for_the_scope() -> None:
     made = snapshot([agent("a")], [waiting(name="first", seq=1), waiting(name="second", seq=2)])
-    made.scopes[GLOBAL] = ScopeUse(1, 0)
+    made.scopes[GLOBAL] = ScopeUse(ScopeLimits(1), 0)
     plan = propose(made, policy(), limit=100)
 
     withdraw(made, plan.placements[0])
@@ -254,7 +253,7 @@ def test_a_rule_that_admits_is_silent() -> None:
 def test_all_rules_that_refuse_are_named_with_their_cures() -> None:
     """K9, X3."""
     made = snapshot([agent("a")])
-    made.scopes[GLOBAL] = ScopeUse(0, 0)
+    made.scopes[GLOBAL] = ScopeUse(ScopeLimits(0), 0)
 
     verdict = examine(waiting(name="s"), made, (Never(), ConcurrencyValidator()))
 
@@ -327,4 +326,4 @@ def test_limits_of_a_scope_that_was_never_heard_of_are_none() -> None:
     made.hold(asked, -1)
     made.hold(asked, -1)
 
-    assert ScopeUse(None, 0) == made.scopes[Scope("user", "u")]
+    assert ScopeUse() == made.scopes[Scope("user", "u")]

@@ -10,12 +10,12 @@ import pytest
 from scheduler.cycle.validators.concurrency import ConcurrencyValidator
 from scheduler.cycle.validators.dependencies import DependenciesValidator
 from scheduler.domain.ids import SessionId
-from scheduler.domain.scope import GLOBAL
+from scheduler.domain.scope import GLOBAL, ScopeLimits, ScopeUse
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.domain.verdict import Excess
 from scheduler.operations.explain import Explanation, Refusal, explain
-from scheduler.plugins.interfaces import AbstractValidator, Dependency, ScopeUse, ValidatorContext
+from scheduler.plugins.interfaces import AbstractValidator, Dependency, ValidatorContext
 from tests.unit.cycle.made import request
 
 S = SessionState
@@ -64,7 +64,9 @@ def told(  # noqa: PLR0913 - the facts of one explanation
     unmet: tuple[Dependency, ...] = (),
 ) -> Explanation:
     def context(data: SessionData) -> ValidatorContext:
-        return ValidatorContext(data.id, data.request, 0, None, unmet, {GLOBAL: ScopeUse(limit, 0)})
+        return ValidatorContext(
+            data.id, data.request, 0, None, unmet, {GLOBAL: ScopeUse(ScopeLimits(limit), 0)}
+        )
 
     nobody = Refusal("leader", "no leader", ())
     return explain(data.id, Facts(data, noted), rules, context, lambda _: [] if led else [nobody])

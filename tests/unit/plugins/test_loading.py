@@ -82,9 +82,18 @@ def test_the_built_in_plugins_come_through_the_door() -> None:
 
 def test_every_installed_validator_is_loaded_in_alphabetical_order() -> None:
     """K6, K9."""
-    assert ["concurrency", "dependencies", "reserved-batch"] == [
-        rule.name for rule in load_validators()
-    ]
+    assert [
+        "concurrency",
+        "dependencies",
+        "domain-resource-limit",
+        "group-resource-limit",
+        "keypair-resource-limit",
+        "pending-session-count-limit",
+        "pending-session-resource-limit",
+        "reserved-batch",
+        "scope-resource-limit",
+        "user-resource-limit",
+    ] == [rule.name for rule in load_validators()]
 
 
 def test_cluster_modes_are_loaded_by_their_names() -> None:

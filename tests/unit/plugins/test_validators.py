@@ -10,8 +10,8 @@ from scheduler.cycle.validators.reserved_batch import (
     ReservedBatchNotStarted,
     ReservedBatchSessionValidator,
 )
-from scheduler.domain.scope import Scope
-from scheduler.plugins.interfaces import Dependency, ScopeUse, ValidatorContext
+from scheduler.domain.scope import Scope, ScopeLimits, ScopeUse
+from scheduler.plugins.interfaces import Dependency, ValidatorContext
 from tests.unit.cycle.made import request
 
 USER = Scope("user", "u")
@@ -25,7 +25,9 @@ def context(
     limit: int | None = None,
     used: int = 0,
 ) -> ValidatorContext:
-    return ValidatorContext("s", request(), now, not_before, unmet, {USER: ScopeUse(limit, used)})
+    return ValidatorContext(
+        "s", request(), now, not_before, unmet, {USER: ScopeUse(ScopeLimits(limit), used)}
+    )
 
 
 @pytest.mark.parametrize(("limit", "used"), [(None, 10**6), (1, 0), (3, 2)])

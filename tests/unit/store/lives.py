@@ -13,6 +13,7 @@ import redis
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
 from scheduler.domain.ids import new_nonce
+from scheduler.domain.request import charge_text, lost_request
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import KernelState, SessionState
@@ -212,6 +213,13 @@ class World:
 
     def place(self, session: str, agents: Sequence[str] = ("a1",), **changes: Any) -> str:
         """Bind each kernel to an agent, in turn."""
+        return self.commit(replace(self._placing(session, agents), **changes))[0]
+
+    def place_all(self, sessions: Sequence[str]) -> list[str]:
+        """All of them on one agent, in one script."""
+        return self.commit(*[self._placing(session, ("a1",)) for session in sessions])
+
+    def _placing(self, session: str, agents: Sequence[str]) -> m.Place:
         data = self.sessions.many([session])
         request = data[0].request if data else None
         asked = request.kernels if request else [{"cpu": 1000}]
@@ -224,11 +232,8 @@ class World:
                 asked, [agents[i % len(agents)] for i in range(len(asked))], strict=True
             )
         ]
-        scopes = list(request.scopes) if request else [("global", "global")]
-        move = m.Place(
-            session, new_nonce(), " ".join(agents), kernels, scopes, json.dumps(scopes), 10_000
-        )
-        return self.commit(replace(move, **changes))[0]
+        held = charge_text(request or lost_request(""))
+        return m.Place(session, new_nonce(), " ".join(agents), kernels, held, 10_000)
 
     def claim(self, session: str, kernel: int = 0, **changes: Any) -> str:
         """The agent's claim reached the leader."""

@@ -11,10 +11,9 @@ import redis
 
 from scheduler.domain import moves as m
 from scheduler.domain.errors import InvalidInput, InvalidSpec
-from scheduler.domain.scope import Scope
+from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import SessionSpec
-from scheduler.store.script import Script
 from tests.unit.store.lives import GROUP, NOBODY, OTHER, S, World, contents, order_id
 
 
@@ -94,8 +93,7 @@ def test_a_refused_placement_takes_nothing(world: World, refused: str) -> None:
     world.admit("a2", capacity={"cpu": 10})
     session = world.submit(cluster_size=2, keypair="k")
     if refused == "limited":
-        script = Script.load("scope/set")
-        script(world.client, world.keys.root, kind="keypair", name="k", max_sessions="0")
+        world.scopes.limit(Scope("keypair", "k"), ScopeLimits(max_slots={"cpu": 1999}))
     if refused == "away":
         world.apply(m.Mark("a2", world.boots["a2"], "not-ready", ""))
     before = contents(world.client)

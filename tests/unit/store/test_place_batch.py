@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,6 @@ from tests.unit.store.lives import GROUP, OTHER, S, World, order_id
 AGENTS = ("a1", "a2", "a3")
 #: a1 has room for some, a2 for few, a3 is drained.
 CAPACITY = {"a1": 6_000, "a2": 3_000, "a3": 9_000}
-SCOPES = [["global", "global"]]
 
 
 @st.composite
@@ -51,7 +51,9 @@ def placement(
         {"agent": agent, "boot": world.boots[agent], "slots": {"cpu": cpu}, "order": f"mac {nonce}"}
         for agent, cpu in kernels
     ]
-    made = m.Place(session, nonce, agents, bound, SCOPES, '[["global","global"]]', 10_000)
+    slots = {"cpu": sum(cpu for _, cpu in kernels)}
+    held = json.dumps({"scopes": [["global", "global"]], "slots": slots})
+    made = m.Place(session, nonce, agents, bound, held, 10_000)
     return replace(made, **changes)
 
 

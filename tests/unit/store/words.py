@@ -12,6 +12,7 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.subscriber import SubscriberData
 from scheduler.store import schema
+from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
@@ -65,6 +66,23 @@ def _full(world: World) -> None:
     world.submit()
 
 
+def _pending_limit(world: World) -> None:
+    world.scopes.limit(GLOBAL, ScopeLimits(max_pending_sessions=1))
+
+
+def _submit_over(world: World) -> None:
+    _pending_limit(world)
+    world.submit()
+    world.submit()
+
+
+def _retry_over(world: World) -> None:
+    ended = world.into(S.FAILED)
+    _pending_limit(world)
+    world.submit()
+    world.sessions.retry(ended)
+
+
 def _depend(world: World, session: str, parents: list[str], *, last: int) -> None:
     run(world, "session/depend", session=session, parents=parents, last=last)
 
@@ -78,6 +96,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/submit", "no_parent"): lambda w: w.submit(depends_on=[NOBODY]),
     ("session/submit", "unsatisfiable"): _reachable,
     ("session/submit", "full"): _full,
+    ("session/submit", "over_pending"): _submit_over,
     ("session/depend", "loaded"): lambda w: _depend(w, w.submit_unsealed(), [w.submit()], last=0),
     ("session/depend", "sealed"): lambda w: _depend(w, w.submit_unsealed(), [w.submit()], last=1),
     ("session/depend", "no_parent"): lambda w: _depend(w, w.submit_unsealed(), [NOBODY], last=1),
@@ -88,6 +107,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/cancel", "gone"): lambda w: w.sessions.cancel(NOBODY),
     ("session/retry", "retried"): lambda w: w.sessions.retry(w.into(S.FAILED)),
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
+    ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
     ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
 }
@@ -146,6 +166,26 @@ def _unseat(world: World, nonce: str) -> None:
 def _stamp(world: World, *versions: int) -> None:
     for version in versions:
         run(world, "schema/stamp", version=version, events_cap=1000)
+
+
+def _rebuild(
+    world: World, *, found: int = 1, led: bool = False, mark: str = "", last: int = 1
+) -> None:
+    session = world.into(S.RUNNING)
+    if not led:
+        world.client.delete(world.keys.lock(GROUP))
+    _stamp(world, 1)
+    counted = count_anew(world.client, world.keys)
+    run(
+        world,
+        "schema/rebuild",
+        version=found,
+        target=2,
+        mark=mark or counted.mark,
+        scopes=[{"kind": "user", "name": "u", "fields": ["pending", "1"]}],
+        held=[{"session": session, "charge": "{}"}],
+        last=last,
+    )
 
 
 OTHERS: Mapping[tuple[str, str], Case] = {
@@ -229,6 +269,12 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
     ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
     ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
+    ("schema/stamp", "older"): lambda w: _stamp(w, 1, 2),
+    ("schema/rebuild", "written"): lambda w: _rebuild(w, last=0),
+    ("schema/rebuild", "finished"): _rebuild,
+    ("schema/rebuild", "known"): lambda w: _rebuild(w, found=2),
+    ("schema/rebuild", "led"): lambda w: _rebuild(w, led=True),
+    ("schema/rebuild", "disturbed"): lambda w: _rebuild(w, mark="1-1"),
 }
 
 # The leader's moves
@@ -391,6 +437,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",
+    ("schema/rebuild", "finished"): "known",
     ("move/place", "placed"): "already",
     ("move/claim", "done"): "already",
     ("move/up", "done"): "already",

@@ -4,7 +4,7 @@
 -- between two placements, what they have in common is read once and written once, at the end.
 --
 -- batch holds what placements share, to be named by number: agents [[id, boot, slot, ...]], slots
--- [[JSON text, [slot, amount, ...]]], scopes [[JSON text, [[kind, name], ...]]]; and places, the ops of
+-- [[JSON text, [slot, amount, ...]]], charges [JSON text of lib/charge]; and places, the ops of
 -- move/place with these numbers. keeps are ops of move/keep. inbox: as in leader/apply.
 --
 -- @arg group str

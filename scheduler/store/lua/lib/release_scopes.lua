@@ -1,10 +1,10 @@
--- Give back every scope a session holds; a set of ids, so doing it twice changes nothing.
+-- Give back every scope a session holds, with the slots that count there. What it holds goes with the
+-- record of it, so doing it twice changes nothing.
+-- @include lib/charge
+-- @include lib/scope_use
 local function release_scopes(id)
     local held = redis.call('HGET', keys.session(id), 'held')
     if not held then return end
-    local well, scopes = pcall(cjson.decode, held)
-    for _, scope in ipairs(well and type(scopes) == 'table' and scopes or {}) do
-        redis.call('SREM', keys.scope_members(scope[1], scope[2]), id)
-    end
+    hold(charge_of(held), id, -1)
     redis.call('HDEL', keys.session(id), 'held')
 end

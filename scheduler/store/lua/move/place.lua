@@ -4,25 +4,17 @@
 -- still waits, every scope has room, every agent is the same boot, is taking work and has the slots.
 -- Indexes are written once for all placements of the script, by flush_places.
 --
--- @op session, placement, agents, kernels [[agent, slots, order]], scopes (a number), held (their text),
+-- @op session, placement, agents, kernels [[agent, slots, order]], held (a number of charges),
 --     timer (ms until the orders count as unclaimed)
 -- @item placed | already | stale | limited | away | full
 -- @flush flush_places
+-- @include lib/charge
 -- @include lib/emit
+-- @include lib/has_room
 -- @include lib/push_order
 -- @include lib/take_slots
-local limits, ready, scheduled, timers = {}, {}, {}, {}
+local ready, scheduled, timers = {}, {}, {}
 local scheduled_at = int(now)
-
-local function has_room(kind, name)
-    local id = kind .. ' ' .. name
-    -- Nobody changes a limit while a script runs: one look serves all placements of a batch.
-    if limits[id] == nil then
-        local limit = redis.call('HGET', keys.scope_limits(kind, name), 'max_sessions')
-        limits[id] = limit and limit ~= '' and tonumber(limit) or false
-    end
-    return not limits[id] or redis.call('SCARD', keys.scope_members(kind, name)) < limits[id]
-end
 
 local function fields_of(index, kernel)
     local prefix, agent = 'kernel:' .. (index - 1) .. ':', agent_of(kernel[1])
@@ -35,15 +27,13 @@ function moves.place(op, payload)
     local state, owner, placement, attempt = unpack(redis.call('HMGET', key, 'state', 'group', 'placement', 'attempt'))
     if placement == op.placement then return 'already' end
     if not state or not SESSION_LIFE.place[state] or owner ~= group then return 'stale' end
-    local held, scopes = unpack(batch.scopes[op.scopes])
-    for _, scope in ipairs(scopes) do
-        if not has_room(scope[1], scope[2]) then return 'limited' end
-    end
+    local held = batch.charges[op.held]
+    local charge = charge_of(held)
+    if not has_room(charge) then return 'limited' end
     local why = take_slots(op.kernels)
     if why then return why end
-    for _, scope in ipairs(scopes) do
-        redis.call('SADD', keys.scope_members(scope[1], scope[2]), op.session)
-    end
+    hold(charge, op.session, 1)
+    wait(charge, -1)
     redis.call('HSET', key, 'state', 'SCHEDULED', 'reason', '', 'placement', op.placement, 'agents', op.agents,
         'held', held, 'kernels', #op.kernels, fields_of(1, op.kernels[1]))
     for index, kernel in ipairs(op.kernels) do

@@ -2,20 +2,25 @@
 --
 -- with_dependents = 1 takes along, 200 at a time, the sessions that were cancelled because this one
 -- failed; the second item of the reply says how many are left for a repeat. A repeat with the same
--- token goes on where the last one ended, and asks for no second run.
+-- token goes on where the last one ended, and asks for no second run. over_pending: a scope lets no
+-- more wait; a dependent that it keeps out stays one that was cancelled with this session.
 --
 -- @arg session str
 -- @arg token str
 -- @arg with_dependents int
--- @reply retried | wrong_state | gone
+-- @reply retried | wrong_state | gone | over_pending
 -- @include lib/move
+-- @include lib/may_wait
 -- @include lib/recount_parents
 -- @include lib/release_if_due
 local function again(id)
     local key = keys.session(id)
-    local state, group, unsealed = unpack(redis.call('HMGET', key, 'state', 'group', 'unsealed'))
+    local state, group, unsealed, request =
+        unpack(redis.call('HMGET', key, 'state', 'group', 'unsealed', 'request'))
     if not state then return nil, 'gone' end
     if not SESSION_LIFE.retry[state] then return nil, state end
+    local over = forbidden_to_wait(charge_of_request(request), request)
+    if over then return nil, over end
     redis.call('HDEL', key, 'cancel_requested', 'ended_at', 'rescues', 'error')
     redis.call('DEL', keys.result(id))
     -- What was never sealed waits for its seal again: some dependencies are not known here yet.
@@ -32,15 +37,22 @@ if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
     local done, why = again(session)
     if not done then
         if why == 'gone' then return { 'gone' } end
-        return { 'wrong_state', why }
+        return type(why) == 'table' and why or { 'wrong_state', why }
     end
     redis.call('HSET', keys.session(session), 'retry_token', token)
 end
 local reply = { 'retried', '0' }
 if with_dependents == 1 then
+    local over
     for _, child in ipairs(redis.call('SPOP', keys.cascaded(session), 200)) do
-        if again(child) then reply[#reply + 1] = child end
+        local done, why = again(child)
+        if done then reply[#reply + 1] = child end
+        if type(why) == 'table' then
+            redis.call('SADD', keys.cascaded(session), child)
+            over = why
+        end
     end
+    if over then return over end
     reply[2] = tostring(redis.call('SCARD', keys.cascaded(session)))
 end
 return reply

@@ -3,27 +3,18 @@
 -- Ids are minted by the app, so a repeat after a lost answer finds its own sessions and says the
 -- same. A session with an idempotency key that is known answers the session that has it.
 --
--- requests: {id: {text, need {slot: amount}}}; sessions: [{id, group, priority, request, payload,
--- row [field, value, ...], and only where they were given: not_before, key, spec, parents [id],
--- more (1: further parents follow)}], at most 200.
+-- requests: {id: {text, need {slot: amount}, scopes [[kind, name]], slots {family: amount}}}; sessions:
+-- [{id, group, priority, request, payload, row [field, value, ...], and only where they were given:
+-- not_before, key, spec, parents [id], more (1: further parents follow)}], at most 200.
 --
 -- What many sessions share is written once per batch: a call costs three times what Redis does in it.
 --
 -- @arg requests json
 -- @arg sessions json
--- @reply submitted | unknown_group | conflict | no_parent | unsatisfiable | full
+-- @reply submitted | unknown_group | conflict | no_parent | unsatisfiable | full | over_pending
 -- @include lib/write_session
-local function reachable(options, need)
-    if options.grows == '1' or not options.reachable or options.reachable == '[]' then return true end
-    for _, shape in ipairs(cjson.decode(options.reachable)) do
-        local fits = true
-        for slot, amount in pairs(need) do
-            if (shape[slot] or 0) < amount then fits = false end
-        end
-        if fits then return true end
-    end
-    return false
-end
+-- @include lib/may_wait
+-- @include lib/reachable
 
 local own = {}
 for index, asked in ipairs(sessions) do own[index] = keys.session(asked.id) end
@@ -58,6 +49,8 @@ for index, asked in ipairs(sessions) do
     end
 end
 if not fresh[1] then return answers end
+local over = let_wait(fresh, requests)
+if over then return over end
 local seq = redis.call('HINCRBY', keys.counters(), 'submitted', #fresh) - #fresh
 local uses = {}
 for index, asked in ipairs(fresh) do

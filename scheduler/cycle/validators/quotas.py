@@ -1,0 +1,55 @@
+"""What the rules about slots share: each is about the scopes of its kinds, and says whose quota it is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from scheduler.domain.quota import all_over_slots, excesses_of, named
+from scheduler.domain.scope import Scope, ScopeUse
+from scheduler.domain.verdict import Cure
+from scheduler.plugins.interfaces import (
+    AbstractValidator,
+    SchedulerValidationError,
+    ValidatorContext,
+)
+
+
+class ResourceLimitExceeded(SchedulerValidationError):
+    """With this session a scope would hold more of some slot than it may."""
+
+
+class ResourceLimitValidator(AbstractValidator):
+    """Refuses a session when what its scopes of some kinds hold and what it asks exceed any limit of slots."""
+
+    kinds: ClassVar[frozenset[str]]
+    error: ClassVar[type[ResourceLimitExceeded]]
+
+    @abstractmethod
+    def whose(self, scope: Scope) -> str:
+        """How the message begins, e.g. "Your group"."""
+
+    def validate(self, context: ValidatorContext) -> None:
+        uses = {scope: use for scope, use in context.scopes.items() if scope.kind in self.kinds}
+        over = all_over_slots(uses, context.request.families)
+        if over:
+            says = f"{self.whose(next(iter(over)))} resource quota is exceeded. {named(over)}"
+            numbers = excesses_of(uses, context.request.families)
+            raise self.error(says, *_cures(uses, over), excesses=numbers)
+
+
+def _cures(uses: Mapping[Scope, ScopeUse], over: Iterable[Scope]) -> list[Cure]:
+    cures = []
+    for scope in over:
+        event = f"scope:{scope.kind}:{scope.name}"
+        cures.append(Cure(event, f"sessions of {scope} end"))
+        main = uses[scope].limits.main_keypair
+        whose = Scope("keypair", main) if main else scope
+        cures.append(
+            Cure(
+                f"scope:{whose.kind}:{whose.name}",
+                f"its limit is raised: `scheduler scope set {whose.kind} {whose.name} --max-slots ...`",
+            )
+        )
+    return cures
