@@ -68,6 +68,7 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
                 continue
             if never := _never(session, snapshot, policy):
                 plan.impossible += [(s, never) for s in snapshot.waiting.of(session.request.id)]
+        policy.scheduler.update_refusal(session)
         if snapshot.waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
     plan.more = True

@@ -160,6 +160,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
                     retries_from=w.retries_from,
                     rescues=w.rescues,
                     failed_on=w.failed_on,
+                    waiting_since=w.waiting_since,
                 )
             )
 

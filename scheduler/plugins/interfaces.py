@@ -25,11 +25,18 @@ class Candidate(Protocol):
     def seq(self) -> int: ...
     @property
     def request(self) -> Request: ...
+    @property
+    def waiting_since(self) -> int:
+        """When it became ready, ms of Redis' clock; being put back by a lost agent does not begin it anew."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulingContext:
-    """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it."""
+    """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it.
+
+    ``held`` goes on to be true within the cycle: it has a placement in it before the scheduler is told.
+    """
 
     now_ms: int = 0  #: Redis' clock
     capacity: Mapping[str, int] = field(default_factory=dict)  #: of the group's agents, by family
@@ -64,6 +71,9 @@ class AbstractScheduler(ABC):
     @abstractmethod
     def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
         """A session was placed; its line's next head may be picked from now on."""
+
+    def update_refusal(self, refused: Candidate) -> None:  # noqa: B027 - most count no refusals
+        """A session that was picked was refused; its line is picked no more in this cycle."""
 
 
 @dataclass(frozen=True, slots=True)

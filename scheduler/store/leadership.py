@@ -56,6 +56,7 @@ class Waiting:
     retries_from: int
     rescues: int
     failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
+    waiting_since: int = 0  #: ms of Redis' clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class LeaderStore:
         """The READY ones among the given sessions."""
         fields = (
             *("state", "request", "priority", "seq", "attempt"),
-            *("digest", "name", "retries_from", "rescues"),
+            *("digest", "name", "retries_from", "rescues", "submitted_at", "ready_at"),
         )
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for session in ids:
@@ -256,6 +257,7 @@ class LeaderStore:
                 int(row[7] or 0),
                 int(row[8] or 0),
                 avoided.get(session, ()),
+                int(row[10] or row[9] or 0),
             )
             for session, row in found
         ]
