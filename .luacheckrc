@@ -19,6 +19,7 @@ local GIVEN = {
    "KERNEL_LIFE",
    "FINAL", "SESSION_STATES",
    "STRENGTH",
+   "DAY_MS", "KEPT_DAYS",
    -- by leader/apply to what it includes
    "rq_job",
 }

@@ -20,6 +20,7 @@ from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.use import UseRepository
 
 if TYPE_CHECKING:
     from scheduler.leader.replica import Replica
@@ -39,6 +40,7 @@ class Store:
     events: EventRepository
     leadership: LeadershipRepository
     logs: LogRepository
+    use: UseRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -56,6 +58,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),
+        use=UseRepository(client, keys),
     )
 
 

@@ -9,6 +9,7 @@ from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.waiting import WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
+from scheduler.domain.share import Usage
 from scheduler.plugins.interfaces import SchedulingContext, ScopeUse
 
 #: The event that wakes whoever found no room on any agent.
@@ -30,11 +31,12 @@ class Snapshot:
     scopes: dict[Scope, ScopeUse] = field(default_factory=dict)
     now_ms: int = 0
     held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
+    usage: Usage | None = None  #: where the scheduler looks back
 
     @property
     def context(self) -> SchedulingContext:
         """What schedulers order by; the same mappings as here, which go on to change."""
-        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held)
+        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held, self.usage)
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""

@@ -36,6 +36,7 @@ class Place(Move):
     scopes: Sequence[Sequence[str]]
     held: str  #: scopes as JSON text, kept until given back
     timer: int
+    owner: str = ""  #: whose use of the group it is
 
 
 @dataclass(frozen=True, slots=True)

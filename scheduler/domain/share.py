@@ -1,8 +1,25 @@
-"""Whose part of a group: what an owner holds now, measured against what its agents have."""
+"""Whose part of a group: what owners hold, and have used, measured against what its agents have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+#: For so many days, today included, use is on record; no scheduler can look back further.
+KEPT_DAYS: Final = 60
+
+#: Slots x seconds by day (of Redis' clock, counted from 1970), owner and family.
+UsedByDay = dict[int, dict[str, dict[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What owners had used at a moment, by kernels that were over and by those that ran."""
+
+    at_ms: int
+    days: Mapping[int, Mapping[str, Mapping[str, int]]]
 
 
 def dominant_share(held: Mapping[str, int], capacity: Mapping[str, int]) -> float:
@@ -11,3 +28,18 @@ def dominant_share(held: Mapping[str, int], capacity: Mapping[str, int]) -> floa
         (amount / capacity[family] for family, amount in held.items() if capacity.get(family)),
         default=0.0,
     )
+
+
+def add_use(
+    used: UsedByDay, owner: str, held: Mapping[str, int], since_ms: int, until_ms: int
+) -> None:
+    """Add what was held from one moment to another, split at midnight, as lib/count_use.lua records it."""
+    since = max(since_ms, (until_ms // DAY_MS - KEPT_DAYS + 1) * DAY_MS)
+    while since < until_ms:
+        day = since // DAY_MS
+        until = min(until_ms, (day + 1) * DAY_MS)
+        families = used.setdefault(day, {}).setdefault(owner, {})
+        for family, amount in held.items():
+            # Rounded up: many short kernels are use, too.
+            families[family] = families.get(family, 0) + -(-amount * (until - since) // 1000)
+        since = until

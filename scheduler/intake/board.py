@@ -47,6 +47,7 @@ class PlacedSession:
     reason: str = ""  #: while TERMINATING, a word of STOP_STRENGTH
     says: str = ""
     cancel_requested: str | None = None
+    placed_at: int = 0  #: ms of Redis' clock
 
     @property
     def agents(self) -> list[str]:
@@ -77,6 +78,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         reason=data.reason if data.state is SessionState.TERMINATING else "",
         says=data.error if data.state is SessionState.TERMINATING else "",
         cancel_requested=data.cancel_requested,
+        placed_at=data.placed_at or 0,
     )
 
 

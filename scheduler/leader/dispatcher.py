@@ -110,8 +110,8 @@ class SchedulerDispatcher:
         return more
 
     def _send(self, plan: Plan) -> Commit:
-        timeout = self._state.options.claim_timeout_ms
-        written = [self._orders.place(placement, timeout) for placement in plan.placements]
+        timeout, now = self._state.options.claim_timeout_ms, self._state.snapshot.now_ms
+        written = [self._orders.place(placement, timeout, now) for placement in plan.placements]
         moves: list[Move] = [move for move, _ in written]
         if moves:
             # Last: each placement is answered by the word at its place.

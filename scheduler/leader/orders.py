@@ -40,7 +40,9 @@ class OrderBook:
         """The agent's key."""
         return agent_key(self._secret, self._namespace, agent)
 
-    def place(self, placement: Placement, claim_timeout_ms: int) -> tuple[Place, PlacedSession]:
+    def place(
+        self, placement: Placement, claim_timeout_ms: int, now_ms: int = 0
+    ) -> tuple[Place, PlacedSession]:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
         hosts = [self._address_of(binding.agent) for binding in placement.bindings]
@@ -90,6 +92,7 @@ class OrderBook:
             scopes=scopes,
             held=held,
             timer=claim_timeout_ms,
+            owner=session.request.owner,
         )
         return move, PlacedSession(
             id=session.id,
@@ -100,6 +103,7 @@ class OrderBook:
             attempt=session.attempt,
             retries_from=session.retries_from,
             rescues=session.rescues,
+            placed_at=now_ms,
         )
 
     def stop(self, session: PlacedSession, kernel: PlacedKernel, reason: str) -> str:

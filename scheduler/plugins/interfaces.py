@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 from scheduler.domain.constraints import ANYWHERE, Constraints
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
+from scheduler.domain.share import Usage
 from scheduler.domain.slots import by_family, total
 from scheduler.domain.verdict import Cure
 
@@ -42,6 +43,15 @@ class SchedulingContext:
     capacity: Mapping[str, int] = field(default_factory=dict)  #: of the group's agents, by family
     #: By owner: slots by family that its placed sessions of this group hold.
     held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    usage: Usage | None = None  #: for schedulers that look back; the same until it is read anew
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerShare:
+    """How an owner stands beside others, for people."""
+
+    order: tuple[float, ...]  #: who goes first: lower first
+    facts: Mapping[str, float]  #: what that comes of, by name
 
 
 class AbstractScheduler(ABC):
@@ -52,6 +62,8 @@ class AbstractScheduler(ABC):
     """
 
     name: ClassVar[str]
+    #: How many days of use it looks back on, today included, at most 60; 0: it is given none.
+    usage_days: int = 0
 
     def __init__(self, opts: Mapping[str, Any]) -> None:  # noqa: B027 - one without options needs none
         """Take the group's options for this scheduler. Raises InvalidSetting for one it does not know."""
@@ -74,6 +86,10 @@ class AbstractScheduler(ABC):
 
     def update_refusal(self, refused: Candidate) -> None:  # noqa: B027 - most count no refusals
         """A session that was picked was refused; its line is picked no more in this cycle."""
+
+    def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare | None:  # noqa: ARG002 - for those who do
+        """How an owner stands, for people; None where whose session it is does not count."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         error=row.get("error", ""),
         unmet=int(row.get("unmet", 0)),
         not_before=_optional_int(row.get("not_before")),
+        placed_at=_optional_int(row.get("placed_at")),
         running_at=_optional_int(row.get("running_at")),
         ended_at=_optional_int(row.get("ended_at")),
         cancel_requested=row.get("cancel_requested"),
@@ -81,6 +82,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     row |= {name: str(value) for name, value in optional.items() if value}
     nullable = {
         "not_before": data.not_before,
+        "placed_at": data.placed_at,
         "running_at": data.running_at,
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,

@@ -27,6 +27,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from scheduler.domain.errors import ScriptError
+from scheduler.domain.share import DAY_MS, KEPT_DAYS
 from scheduler.domain.states import (
     FINAL,
     KERNEL_LIFE,
@@ -43,14 +44,14 @@ _ARG = re.compile(r"^-- @arg\s+(\w+)\s+(str|int|json)\b", re.MULTILINE)
 _REPLY = re.compile(r"^-- @reply\s+(.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^-- @include\s+(\S+)\s*$", re.MULTILINE)
 _KEYS = re.compile(r"\bkeys\.(\w+)\(")
-#: A script that emits writes the numbering of events back however it ends: after an error, too,
-#: since Redis keeps what was written before it.
-_EMIT = "lib/emit"
+#: What these gather is written back however a script ends: after an error, too, since Redis keeps
+#: what was written before it.
+_FLUSHES: Final[Mapping[str, str]] = {"lib/emit": "flush_events()", "lib/count_use": "flush_use()"}
 _FLUSHED = """local function script()
 {body}
 end
 local ended, reply = pcall(script)
-flush_events()
+{flushes}
 if not ended then error(reply, 0) end
 return reply"""
 #: A script's arguments, made ready.
@@ -82,8 +83,8 @@ class Script:
         if not replies:
             raise ScriptError(script=name, problem="its header names no @reply")
         included = _expand(name, root, (), {})
-        if _EMIT in included:
-            included[name] = _FLUSHED.format(body=included[name])
+        if flushes := [flush for lib, flush in _FLUSHES.items() if lib in included]:
+            included[name] = _FLUSHED.format(body=included[name], flushes="\n".join(flushes))
         code = "\n".join(included.values())
         source = "\n".join(
             [
@@ -220,11 +221,13 @@ _TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "SESSION_STATES": lambda: _table({str(state): 1 for state in SessionState}),
     "FINAL": lambda: _table({str(state): 1 for state in FINAL}),
     "STRENGTH": lambda: _table(STOP_STRENGTH),
+    "DAY_MS": lambda: _table(DAY_MS),
+    "KEPT_DAYS": lambda: _table(KEPT_DAYS),
 }
 
 
 def life_tables(code: str) -> str:
-    """The lives, the final states and the strength of stop reasons as Lua tables, where code names them.
+    """The lives, the final states and other facts of the domain as Lua tables, where code names them.
 
     A script builds its tables anew at each call: all four cost a beat a third of its time.
     """

@@ -23,14 +23,17 @@ from scheduler.domain.errors import WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.scope import Scope, ScopeLimits
+from scheduler.domain.share import DAY_MS, KEPT_DAYS
 from scheduler.domain.states import STOP_STRENGTH
 from scheduler.store.keys import Keys
+from scheduler.store.use import UseRepository
 from tests.conftest import strangers
 from tests.properties.store_model import FINAL, LIVE, PLACED, Agent, K, Model, S, Session
 from tests.unit.store.lives import GROUP, World
 
 AGENTS = ("a1", "a2", "a3")
 CPU = 6000
+LONG_MS = 10 * DAY_MS
 picks = st.integers(0, 2**16)
 FINISHES = [("end", target) for target in S] + [("rescue", target) for target in S]
 
@@ -43,6 +46,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.client = cast("Any", client)
         self.keys = Keys(f"t{uuid4().hex[:8]}")
         self.model = Model()
+        #: Every kernel that ever was: (session, placement, index) -> (owner, milli).
+        self.held: dict[tuple[str, str, int], tuple[str, int]] = {}
 
     @initialize()
     def begin(self) -> None:
@@ -133,7 +138,16 @@ class StoreMachine(RuleBasedStateMachine):
         chosen = [agents[0]] * size if together else agents[:size]
         expected = self.model.place(session, placement, chosen)
 
-        assert self.world.place(session, chosen, placement=placement) in expected
+        word = self.world.place(session, chosen, placement=placement)
+        assert word in expected
+        if word == "placed":
+            owner, cpu = (
+                self.model.sessions[session].keypair or "",
+                self.model.sessions[session].cpu,
+            )
+            self.held |= {(session, placement, index): (owner, cpu) for index in range(size)}
+            # So long ago that what the steps take is nothing beside it.
+            self.client.hincrby(self.keys.session(session), "placed_at", -LONG_MS)
 
     @precondition(lambda self: self.model.sessions)
     @rule(pick=picks)
@@ -257,6 +271,25 @@ class StoreMachine(RuleBasedStateMachine):
         for agent in self.world.agents.many(AGENTS):
             assert (CPU, self.model.free(agent.id)) == (agent.capacity["cpu"], agent.free["cpu"])
             assert agent.free["cpu"] >= 0
+
+    @invariant()
+    def use_is_counted_once_per_kernel_that_is_over(self) -> None:
+        live = {
+            (id_, session.placement, index)
+            for id_, session in self.model.sessions.items()
+            for index, kernel in enumerate(session.kernels)
+            if kernel.state in LIVE
+        }
+        expected = Counter[str]()
+        for kernel in self.held.keys() - live:
+            owner, cpu = self.held[kernel]
+            expected[owner] += cpu
+        today = self.world.leader.now_ms() // DAY_MS
+        found = Counter[str]()
+        for owners in UseRepository(self.client, self.keys).read(GROUP, today, KEPT_DAYS).values():
+            found.update({owner: families["cpu"] for owner, families in owners.items()})
+
+        assert expected == {owner: amount * 1000 // LONG_MS for owner, amount in found.items()}
 
     @invariant()
     def scopes_are_exact(self) -> None:

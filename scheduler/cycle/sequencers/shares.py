@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from scheduler.cycle.sequencers.bands import BandedScheduler, BandOptions
-from scheduler.plugins.interfaces import Candidate, SchedulingContext
+from scheduler.plugins.interfaces import Candidate, OwnerShare, SchedulingContext
 
 Weight = Annotated[float, Field(gt=0, le=1_000_000)]
 Standing = tuple[float, ...]
@@ -53,6 +53,13 @@ class ShareScheduler(BandedScheduler):
     @abstractmethod
     def standing(self, context: SchedulingContext, owner: str) -> Standing:
         """What an owner has had, lower first; ties are broken by the owner's id."""
+
+    def facts(self, context: SchedulingContext, owner: str) -> Mapping[str, float]:  # noqa: ARG002 - for those who know more
+        """What a standing comes of, beside the dominant share, for people."""
+        return {"weight": self.weight(owner)}
+
+    def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare:
+        return OwnerShare(self.standing(context, owner), self.facts(context, owner))
 
     def weight(self, owner: str) -> float:
         """By what the share of an owner is divided."""

@@ -69,7 +69,7 @@ def test_an_unknown_scheduler_is_refused_with_the_names_that_are_known() -> None
     """K1."""
     with pytest.raises(
         UnknownPlugin,
-        match="There is no scheduler named 'astrology'; installed are: drf, fifo, lifo",
+        match="There is no scheduler named 'astrology'; installed are: drf, fair-share, fifo, lifo",
     ):
         load_scheduler("astrology", OPTS, {})
 

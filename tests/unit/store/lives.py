@@ -205,7 +205,14 @@ class World:
         ]
         scopes = list(request.scopes) if request else [("global", "global")]
         move = m.Place(
-            session, new_nonce(), " ".join(agents), kernels, scopes, json.dumps(scopes), 10_000
+            session,
+            new_nonce(),
+            " ".join(agents),
+            kernels,
+            scopes,
+            json.dumps(scopes),
+            10_000,
+            request.owner if request else "",
         )
         return self.apply(replace(move, **changes))[0]
 

@@ -4,7 +4,7 @@
 -- still waits, every scope has room, every agent is the same boot, is taking work and has the slots.
 --
 -- @op session, placement, agents, kernels [{agent, boot, slots, order}], scopes [[kind, name]], held,
---     timer (ms until the orders count as unclaimed)
+--     timer (ms until the orders count as unclaimed), owner (whose use of the group it is)
 -- @item placed | already | stale | limited | away | full
 -- @include lib/enter_state
 -- @include lib/push_order
@@ -44,7 +44,7 @@ function moves.place(op)
             kernel.order .. '\n' .. payload)
     end
     redis.call('HSET', key, 'state', 'SCHEDULED', 'reason', '', 'placement', op.placement, 'agents', op.agents,
-        'held', op.held, 'kernels', #op.kernels)
+        'held', op.held, 'kernels', #op.kernels, 'owner', op.owner, 'placed_at', int(now))
     enter_state(op.session, group, state, 'SCHEDULED', now)
     redis.call('ZADD', keys.timers(group), int(now + op.timer), op.session)
     emit('session.scheduled', 'session', op.session, 'group', group, 'from', state, 'verb', 'place',
