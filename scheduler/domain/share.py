@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 DAY_MS: Final = 86_400_000
 #: For so many days, today included, use is on record; no scheduler can look back further.
 KEPT_DAYS: Final = 60
 
-#: Slots x seconds by day (of Redis' clock, counted from 1970), owner and family.
-UsedByDay = dict[int, dict[str, dict[str, int]]]
+#: Slots x seconds by owner and family.
+Used = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What owners had used at a moment, by kernels that were over and by those that ran."""
+    """What owners had used at a moment, by day of Redis' clock, counted from 1970; nobody changes it."""
 
     at_ms: int
-    days: Mapping[int, Mapping[str, Mapping[str, int]]]
+    recorded: Mapping[int, Used]  #: of kernels that were over; a day read twice may be one object
+    running: Mapping[int, Used] = field(default_factory=dict)  #: of those that still held slots
 
 
 def dominant_share(held: Mapping[str, int], capacity: Mapping[str, int]) -> float:
@@ -31,7 +32,7 @@ def dominant_share(held: Mapping[str, int], capacity: Mapping[str, int]) -> floa
 
 
 def add_use(
-    used: UsedByDay, owner: str, held: Mapping[str, int], since_ms: int, until_ms: int
+    used: dict[int, Used], owner: str, held: Mapping[str, int], since_ms: int, until_ms: int
 ) -> None:
     """Add what was held from one moment to another, split at midnight, as lib/count_use.lua records it."""
     since = max(since_ms, (until_ms // DAY_MS - KEPT_DAYS + 1) * DAY_MS)

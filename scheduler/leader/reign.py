@@ -23,7 +23,7 @@ from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
-from scheduler.leader.usage import read_usage
+from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
@@ -108,7 +108,7 @@ class Reign:
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
         self._forget = Every(_FORGET_EVERY_S, clock)
-        self._usage = Every(_USAGE_EVERY_S, clock)
+        self._usage_again = Every(_USAGE_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
         self._redis = ""  #: the one that was loaded from
         self._busy = True
@@ -172,6 +172,7 @@ class Reign:
             orders,
             lambda: self.chores.now_ms,
         )
+        self._usage = UsageReader(state, repositories)
         # A term that ended between two scripts may have left sessions of which no report is to come.
         writer.conclude(state.board)
         for session in state.board:
@@ -187,7 +188,7 @@ class Reign:
         self._timers_known &= not busy
         busy |= self._look_at_the_clock()
         if self.chores.hold_over() and not self._paused:
-            if self._usage.due():
+            if self._usage_again.due():
                 self._read_usage()
             placed = self.dispatcher.counts.placed
             busy |= self.dispatcher.run_once()
@@ -274,7 +275,7 @@ class Reign:
         self._read_usage()
 
     def _read_usage(self) -> None:
-        read_usage(self._state, self._repositories, self.dispatcher.policy.scheduler.usage_days)
+        self._usage.read(self.dispatcher.policy.scheduler.usage_days)
 
     def _address_of(self, agent: str) -> str:
         row = self._state.agents.get(agent)

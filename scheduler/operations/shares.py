@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scheduler.domain.share import DAY_MS, Usage, UsedByDay, add_use, dominant_share
+from scheduler.domain.share import DAY_MS, Usage, Used, add_use, dominant_share
 from scheduler.domain.slots import by_family
 from scheduler.domain.states import KERNEL_LIVE, PLACED
 from scheduler.plugins.interfaces import SchedulingContext
@@ -52,10 +52,9 @@ def owner_shares(store: Store, audit: AuditRepository, group: str) -> list[Owner
     scheduler = load_scheduler(options.scheduler, options, {})
     now = store.sessions.redis_time_ms()
     used = store.use.read(group, now // DAY_MS, scheduler.usage_days)
-    context = SchedulingContext(
-        now, _capacity(store, group), _held(store, audit, group, used, now), Usage(now, used)
-    )
-    owners = {*context.held, *(owner for by_owner in used.values() for owner in by_owner)}
+    held_by, running = _held(store, audit, group, now)
+    context = SchedulingContext(now, _capacity(store, group), held_by, Usage(now, used, running))
+    owners = {*held_by, *(owner for by_owner in used.values() for owner in by_owner)}
     rows: list[tuple[tuple[float, ...], OwnerRow]] = []
     for owner in owners:
         held = dict(context.held.get(owner, {}))
@@ -79,10 +78,11 @@ def _capacity(store: Store, group: str) -> dict[str, int]:
 
 
 def _held(
-    store: Store, audit: AuditRepository, group: str, used: UsedByDay, now_ms: int
-) -> dict[str, Counter[str]]:
-    """What owners hold by what they asked for; what runs is added to the use as far as it got."""
+    store: Store, audit: AuditRepository, group: str, now_ms: int
+) -> tuple[dict[str, Counter[str]], dict[int, Used]]:
+    """What owners hold by what they asked for, and their use by what runs, as far as it got."""
     held: dict[str, Counter[str]] = {}
+    running: dict[int, Used] = {}
     for state in PLACED:
         start = 0
         while ids := audit.ids(group, state, start):
@@ -93,5 +93,5 @@ def _held(
                 for kernel in data.kernels:
                     if kernel.state in KERNEL_LIVE:
                         slots = by_family(kernel.slots)
-                        add_use(used, owner, slots, data.placed_at or now_ms, now_ms)
-    return held
+                        add_use(running, owner, slots, data.placed_at or now_ms, now_ms)
+    return held, running

@@ -111,7 +111,7 @@ class Keys:
         return f"{self.root}:group:{group}:selector"
 
     def use(self, group: str, day: str) -> str:
-        """hash, "owner, line break, family" -> slots x seconds held on a day (since 1970); leader, 60 days"""
+        """hash, owner, line break, family -> slots x seconds held on a day; leader, for 60 days"""
         return f"{self.root}:group:{group}:use:{day}"
 
     def group_agents(self, group: str) -> str:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from scheduler.cycle.scheduler import propose
 from scheduler.cycle.sequencers.drf import DrfScheduler
+from scheduler.cycle.sequencers.fair_share import FairShareScheduler
 from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.cycle.sequencers.lifo import LifoScheduler
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.waiting import WaitingSession
-from scheduler.domain.share import dominant_share
+from scheduler.domain.share import DAY_MS, Usage, Used, dominant_share
 from scheduler.plugins.interfaces import AbstractScheduler
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
@@ -32,7 +33,7 @@ SESSIONS = st.lists(
 )
 AGEING = st.sampled_from([0, 1, 7])
 LIMITS = st.integers(1, 60)
-PLUGINS = st.sampled_from([FifoScheduler, LifoScheduler, DrfScheduler])
+PLUGINS = st.sampled_from([FifoScheduler, LifoScheduler, DrfScheduler, FairShareScheduler])
 ROOMY = [agent("a", 1_000_000, free={"cpu": 1_000_000, "mem": 1_000_000})]
 
 Asked = list[tuple[str, int, int, int]]
@@ -145,6 +146,37 @@ def test_drf_alternates_between_two_owners_of_equal_sessions(a: int, b: int, lim
 
     both = [session.request.owner for session in placed][: 2 * min(a, b)]
     assert ["A", "B"] * min(a, b) == both
+
+
+USED = st.dictionaries(
+    st.integers(0, 30),
+    st.dictionaries(st.sampled_from(OWNERS), st.integers(1, 10**12), max_size=3),
+    max_size=6,
+)
+
+
+@given(SESSIONS, USED, st.sampled_from(["1d", "7d"]))
+def test_under_fair_share_who_used_less_goes_first_within_a_band(
+    asked: Asked, used: dict[int, dict[str, int]], half_life: str
+) -> None:
+    """K2: and an owner without use before all who have any."""
+    scheduler = FairShareScheduler({"half_life": half_life})
+    now, today = 100 * DAY_MS, 100
+    recorded: dict[int, Used] = {
+        today - ago: {owner: {"cpu": amount} for owner, amount in owners.items()}
+        for ago, owners in used.items()
+    }
+    made = snapshot(ROOMY, sessions_of(asked), scheduler)
+    made.now_ms, made.usage = now, Usage(now, recorded)
+
+    plan = propose(made, policy(scheduler=scheduler, validators=()), limit=100)
+
+    use = {owner: scheduler.use(made.context, owner) for owner in OWNERS}
+    picked = [(-p.session.priority, use[p.session.request.owner]) for p in plan.placements]
+    assert sorted(picked) == picked
+    for owner in OWNERS:
+        counted = [ago for ago, owners in used.items() if owner in owners and ago < 28]
+        assert bool(counted) is (use[owner] > 0)
 
 
 @given(PLUGINS, st.integers(1, 5), st.sampled_from([0, 40, 99]), st.sampled_from("AB"))

@@ -23,7 +23,7 @@ from scheduler.domain.errors import WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.scope import Scope, ScopeLimits
-from scheduler.domain.share import DAY_MS, KEPT_DAYS
+from scheduler.domain.share import DAY_MS
 from scheduler.domain.states import STOP_STRENGTH
 from scheduler.store.keys import Keys
 from scheduler.store.use import UseRepository
@@ -286,7 +286,7 @@ class StoreMachine(RuleBasedStateMachine):
             expected[owner] += cpu
         today = self.world.leader.now_ms() // DAY_MS
         found = Counter[str]()
-        for owners in UseRepository(self.client, self.keys).read(GROUP, today, KEPT_DAYS).values():
+        for owners in UseRepository(self.client, self.keys).read(GROUP, today, 12).values():
             found.update({owner: families["cpu"] for owner, families in owners.items()})
 
         assert expected == {owner: amount * 1000 // LONG_MS for owner, amount in found.items()}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from scheduler.cycle.sequencers.shares import ShareOptions, ShareScheduler, Standing
-from scheduler.domain.share import DAY_MS, KEPT_DAYS, Usage, dominant_share
+from scheduler.domain.share import DAY_MS, KEPT_DAYS, Usage, Used, dominant_share
 from scheduler.domain.slots import family_of
 from scheduler.plugins.interfaces import SchedulingContext
 from scheduler.plugins.options import SCHEDULER_OPTS, Duration, read_options
@@ -57,6 +57,8 @@ class FairShareScheduler(ShareScheduler):
         #: What was read last, the capacity it was measured against, and by owner what comes of both.
         self._read: tuple[Usage | None, Mapping[str, int]] = (None, {})
         self._decayed: dict[str, float] = {}
+        #: By day what was recorded, and by owner which part of the group that is: most days stay as they are.
+        self._parts: dict[int, tuple[Used, dict[str, float]]] = {}
 
     def standing(self, context: SchedulingContext, owner: str) -> Standing:
         weight, held = self.weight(owner), context.held.get(owner, {})
@@ -73,6 +75,8 @@ class FairShareScheduler(ShareScheduler):
         if usage is None:
             return 0.0
         if self._read[0] is not usage or self._read[1] is not context.capacity:
+            if self._read[1] is not context.capacity:
+                self._parts = {}
             self._read = (usage, context.capacity)
             self._decayed = self._decay_all(usage, context.capacity)
         seconds = max(0, context.now_ms - usage.at_ms) / 1000
@@ -81,16 +85,27 @@ class FairShareScheduler(ShareScheduler):
         return self._decayed.get(owner, 0.0) + since
 
     def _decay_all(self, usage: Usage, capacity: Mapping[str, int]) -> dict[str, float]:
-        found: dict[str, float] = {}
-        today = usage.at_ms // DAY_MS
-        # From the oldest on, whatever order they were read in: sums of floats depend on it.
-        for day in sorted(usage.days):
-            if not 0 <= today - day < self.usage_days:
-                continue
+        today, found = usage.at_ms // DAY_MS, dict[str, float]()
+        known, self._parts = self._parts, {}
+        # From the oldest on: sums of floats depend on the order, and the next leader's must be the same.
+        for day in range(today - self.usage_days + 1, today + 1):
+            parts: list[dict[str, float]] = []
+            if (recorded := usage.recorded.get(day)) is not None:
+                before = known.get(day)
+                if before is None or before[0] is not recorded:
+                    before = (recorded, self._parts_of(recorded, capacity))
+                self._parts[day] = before
+                parts.append(before[1])
+            if (running := usage.running.get(day)) is not None:
+                parts.append(self._parts_of(running, capacity))
             counts = self._decay ** (today - day)
-            for owner, families in usage.days[day].items():
-                found[owner] = found.get(owner, 0.0) + counts * self._part(families, capacity)
+            for by_owner in parts:
+                for owner, part in by_owner.items():
+                    found[owner] = found.get(owner, 0.0) + counts * part
         return found
+
+    def _parts_of(self, used: Used, capacity: Mapping[str, int]) -> dict[str, float]:
+        return {owner: self._part(families, capacity) for owner, families in used.items()}
 
     def _part(self, families: Mapping[str, int], capacity: Mapping[str, int]) -> float:
         """Of slots x seconds by family: how much of the group's day that is."""

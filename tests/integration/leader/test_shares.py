@@ -26,7 +26,9 @@ def used(cluster: Cluster) -> dict[str, int]:
 def has_used(cluster: Cluster, owner: str, amount: int) -> None:
     store = cluster.store
     today = store.sessions.redis_time_ms() // DAY_MS
-    store.client.hset(store.keys.use(GROUP, str(today)), f"{owner}\ncpu", str(amount))
+    store.client.hset(
+        store.keys.use(GROUP, str(today)), mapping={f"{owner}\ncpu": str(amount), "": "1"}
+    )
 
 
 def waiting(cluster: Cluster, *owners: str) -> None:

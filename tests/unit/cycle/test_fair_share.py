@@ -10,7 +10,7 @@ import pytest
 from scheduler.cycle.scheduler import propose
 from scheduler.cycle.sequencers.fair_share import FairShareScheduler
 from scheduler.domain.errors import InvalidSetting
-from scheduler.domain.share import DAY_MS, KEPT_DAYS, Usage, UsedByDay, add_use
+from scheduler.domain.share import DAY_MS, KEPT_DAYS, Usage, Used, add_use
 from scheduler.plugins.interfaces import SchedulingContext
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
@@ -185,12 +185,12 @@ def test_slots_are_weighed_by_family_however_they_are_named() -> None:
 
 
 def test_what_was_held_is_split_at_midnight_and_kept_for_so_many_days() -> None:
-    used: UsedByDay = {}
+    used: dict[int, Used] = {}
     add_use(used, "A", {"cpu": 2}, TODAY * DAY_MS - 3_000, TODAY * DAY_MS + 500)
     add_use(used, "A", {"cpu": 2}, TODAY * DAY_MS + 9, TODAY * DAY_MS + 9)
 
     assert {TODAY - 1: {"A": {"cpu": 6}}, TODAY: {"A": {"cpu": 1}}} == used
 
-    long: UsedByDay = {}
+    long: dict[int, Used] = {}
     add_use(long, "A", {"cpu": 2}, 0, NOON)
     assert KEPT_DAYS == len(long)

@@ -11,6 +11,7 @@ import pytest
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.scheduler import propose
 from scheduler.cycle.sequencers.drf import DrfScheduler
+from scheduler.cycle.sequencers.fair_share import FairShareScheduler
 from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.cycle.sequencers.lifo import LifoScheduler
 from scheduler.cycle.snapshot import AGENTS, Snapshot
@@ -20,7 +21,7 @@ from scheduler.plugins.interfaces import AbstractScheduler, SchedulingContext
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
 HOUR = 3_600_000
-ALL = [FifoScheduler, LifoScheduler, DrfScheduler]
+ALL = [FifoScheduler, LifoScheduler, DrfScheduler, FairShareScheduler]
 
 
 def picked(scheduler: AbstractScheduler) -> list[str]:

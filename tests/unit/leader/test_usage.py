@@ -7,9 +7,9 @@ import redis
 
 from scheduler.cycle.sequencers.fair_share import FairShareScheduler
 from scheduler.domain.group import ScalingGroupOpts
-from scheduler.domain.share import DAY_MS, UsedByDay, add_use
+from scheduler.domain.share import DAY_MS, Used, add_use
 from scheduler.leader.state import LeaderState, Repositories, load
-from scheduler.leader.usage import read_usage
+from scheduler.leader.usage import UsageReader
 from scheduler.store.keys import Keys
 from scheduler.store.use import UseRepository
 from tests.unit.store.lives import GROUP, S, World
@@ -37,7 +37,7 @@ def led(world: World, days: int = DAYS) -> LeaderState:
     )
     state = load(repositories, ScalingGroupOpts(), FairShareScheduler({}))
     state.snapshot.now_ms = repositories.leader.now_ms()
-    read_usage(state, repositories, days)
+    UsageReader(state, repositories).read(days)
     return state
 
 
@@ -53,7 +53,8 @@ def kernels_used(state: LeaderState, owner: str) -> float:
     """How many kernels of one core, each for LONG, an owner has used."""
     usage = state.snapshot.usage
     assert usage is not None
-    used = sum(owners.get(owner, {}).get("cpu", 0) for owners in usage.days.values())
+    both = (*usage.recorded.values(), *usage.running.values())
+    used = sum(owners.get(owner, {}).get("cpu", 0) for owners in both)
     return round(used / (CPU * LONG), 2)
 
 
@@ -77,7 +78,7 @@ def test_decayed_use_is_the_same_after_a_take_over(world: World) -> None:
     today = world.leader.now_ms() // DAY_MS
     for ago, owner, amount in ((0, "A", 5), (3, "A", 7), (9, "B", 11), (40, "B", 13)):
         key = world.keys.use(GROUP, str(today - ago))
-        world.client.hset(key, f"{owner}\ncpu", str(amount * CPU * LONG))
+        world.client.hset(key, mapping={f"{owner}\ncpu": str(amount * CPU * LONG), "": "1"})
     placed(world, "B")
     scheduler = FairShareScheduler({})
 
@@ -107,10 +108,11 @@ def test_lua_and_python_count_the_same_on_every_day(world: World) -> None:
     assert running
     assert over
     since = running.at_ms - 3 * DAY_MS
-    expected: UsedByDay = {}
+    expected: dict[int, Used] = {}
     add_use(expected, "A", {"cpu": CPU}, since, running.at_ms)
 
     today = running.at_ms // DAY_MS
-    assert expected.keys() <= over.days.keys()
+    assert expected.keys() <= over.recorded.keys()
     for day in range(today - 2, today):
-        assert expected[day] == running.days[day] == over.days[day]
+        assert expected[day] == running.running[day] == over.recorded[day]
+    assert ({}, {}) == (running.recorded, over.running)

@@ -9,8 +9,8 @@ from math import ceil
 import pytest
 
 from scheduler.domain import moves as m
-from scheduler.domain.share import DAY_MS, KEPT_DAYS, UsedByDay, add_use
-from scheduler.store.use import UseRepository
+from scheduler.domain.share import DAY_MS, KEPT_DAYS, Used, add_use
+from scheduler.store.use import UseFollower, UseRepository
 from tests.unit.store.lives import GROUP, S, World
 
 #: So long it is held, s: what the test itself takes is nothing beside it.
@@ -18,7 +18,7 @@ LONG = 40_000
 CPU = 1000
 
 
-def days(world: World, group: str = GROUP) -> UsedByDay:
+def days(world: World, group: str = GROUP) -> dict[int, Used]:
     today = world.leader.now_ms() // DAY_MS
     return UseRepository(world.client, world.keys).read(group, today, KEPT_DAYS)
 
@@ -157,7 +157,7 @@ def test_what_was_held_over_midnight_is_split_there(world: World) -> None:
     session = long_placed(world, seconds=3 * DAY_MS // 1000)
     at = int(world.record(session)["placed_at"])
     world.lose(session)
-    expected: UsedByDay = {}
+    expected: dict[int, Used] = {}
     add_use(expected, "k", {"cpu": CPU}, at, at + 3 * DAY_MS)
 
     found = {day: owners["k"]["cpu"] for day, owners in days(world).items()}
@@ -170,7 +170,7 @@ def test_what_was_held_over_midnight_is_split_there(world: World) -> None:
         assert late == 0 if day < today else 0 <= late < 60 * CPU
 
 
-@pytest.mark.parametrize("seconds", [0, 10**9, -3600])
+@pytest.mark.parametrize("seconds", [60, 10**9, -3600])
 def test_what_is_on_record_is_bounded(world: World, seconds: int) -> None:
     """K2: from a clock put back to a kernel that ran for decades."""
     session = long_placed(world, seconds=seconds)
@@ -178,7 +178,7 @@ def test_what_is_on_record_is_bounded(world: World, seconds: int) -> None:
 
     pattern = world.keys.use(GROUP, "*")
     found = {key: world.client.pttl(key) for key in world.client.scan_iter(pattern, count=1000)}
-    assert len(found) in ({0: (1, 2), -3600: (0,)}.get(seconds, (KEPT_DAYS,)))
+    assert len(found) in ({60: (1, 2), -3600: (0,)}.get(seconds, (KEPT_DAYS,)))
     assert all(0 < left <= KEPT_DAYS * DAY_MS for left in found.values())
 
 
@@ -194,13 +194,13 @@ def test_a_short_kernel_is_use_too(world: World) -> None:
 def test_spoilt_numbers_stop_nobody(world: World) -> None:
     """X8: neither the leader's script nor who reads."""
     key = world.keys.use(GROUP, str(world.leader.now_ms() // DAY_MS))
-    world.client.hset(key, mapping={"k\ncpu": "much", "k\nmem": str(2**63 - 1), "x": "9"})
+    world.client.hset(key, mapping={"k\ncpu": "much", "k\nmem": "-", "x": "9", "": "1"})
     session = world.into(S.SCHEDULED, keypair="k", slots={"cpu": "1", "mem": "1GiB"})
+    assert {("", "x")} == used(world).keys()
 
     assert "done" == world.lose(session)
 
-    assert "much" == world.client.hget(key, "k\ncpu")
-    assert ("k", "cpu") not in used(world)
+    assert {("k", "cpu"), ("k", "mem"), ("", "x")} == used(world).keys()
 
 
 def test_amounts_stay_exact_integers(world: World) -> None:
@@ -219,8 +219,35 @@ def test_a_group_that_is_deleted_takes_its_use_along(world: World) -> None:
     repository = UseRepository(world.client, world.keys)
     today = world.leader.now_ms() // DAY_MS
     for day in (today, today - KEPT_DAYS + 1):
-        world.client.hset(world.keys.use("gpu", str(day)), "k\ncpu", "1")
+        world.client.hset(world.keys.use("gpu", str(day)), mapping={"k\ncpu": "1", "": "1"})
 
     world.groups.delete("gpu")
 
     assert {} == repository.read("gpu", today, KEPT_DAYS)
+
+
+def test_a_day_is_read_again_only_when_it_changed(world: World) -> None:
+    """K2."""
+    today = world.leader.now_ms() // DAY_MS
+    yesterday = world.keys.use(GROUP, str(today - 1))
+    world.client.hset(yesterday, mapping={"k\ncpu": "7", "": "1"})
+    follower = UseFollower(UseRepository(world.client, world.keys), GROUP)
+    world.lose(long_placed(world, seconds=1))
+    first = follower.read(today, KEPT_DAYS)
+    again = follower.read(today, KEPT_DAYS)
+    world.lose(long_placed(world, seconds=1))
+    changed = follower.read(today, KEPT_DAYS)
+
+    assert {"k": {"cpu": 7}} == first[today - 1]
+    assert first[today] is again[today]
+    assert first[today - 1] is changed[today - 1]
+    assert 2 == round(changed[today]["k"]["cpu"] / first[today]["k"]["cpu"])
+    assert {} == follower.read(today + KEPT_DAYS, 1)
+
+
+def test_a_key_of_another_type_stops_nobody(world: World) -> None:
+    """X8."""
+    world.client.set(world.keys.use(GROUP, str(world.leader.now_ms() // DAY_MS)), "spoilt")
+
+    assert "done" == world.lose(long_placed(world, seconds=1))
+    assert {} == used(world)
