@@ -19,6 +19,7 @@ local GIVEN = {
    "KERNEL_LIFE",
    "FINAL", "SESSION_STATES", "WAITING",
    "STRENGTH",
+   "DAY_MS", "KEPT_DAYS",
    -- by leader/place to what it includes
    "batch", "group", "rq_job",
 }

@@ -21,6 +21,7 @@ from scheduler.store.logs import LogRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
+from scheduler.store.use import UseRepository
 
 if TYPE_CHECKING:
     from scheduler.leader.replica import Replica
@@ -41,6 +42,7 @@ class Store:
     leadership: LeadershipRepository
     logs: LogRepository
     subscribers: SubscriberRepository
+    use: UseRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -59,6 +61,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
+        use=UseRepository(client, keys),
     )
 
 

@@ -25,8 +25,10 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.group import GroupRevision, ScalingGroupOpts
+from scheduler.domain.slots import render
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.operations.policy import change_group, create_group, roll_back_group
+from scheduler.operations.shares import owner_shares
 
 _name = click.argument("name", shell_complete=complete_groups)
 
@@ -99,6 +101,36 @@ def show(app: App, name: str, output: str) -> None:
     )
     click.echo()
     print_table(("STATE", "SESSIONS"), list(counts.items()))
+
+
+@group.command()
+@_name
+@output_option
+@pass_app
+def shares(app: App, name: str, output: str) -> None:
+    """List who holds slots of a scaling group or has used it, in the order its scheduler lets them go.
+
+    Under fair-share the days it looks back count. Who is not listed holds nothing and has used nothing, and
+    goes before all who have.
+    """
+    found = owner_shares(app.store, app.audit, name)
+    if output == JSON:
+        print_json([asdict(row) for row in found])
+        return
+    facts = list(dict.fromkeys(fact for row in found for fact in row.facts))
+    print_table(
+        ("OWNER", "HOLDS", "DOMINANT SHARE", *map(str.upper, facts)),
+        [
+            (
+                row.owner or "-",
+                render({family: held for family, held in row.held.items() if held}) or "-",
+                f"{row.dominant_share:.4f}",
+                *(f"{row.facts[fact]:.4g}" for fact in facts),
+            )
+            for row in found
+        ],
+        empty=f"Nobody holds anything of group {name}.",
+    )
 
 
 def _with_options(name: str, options: dict[str, Any]) -> str:

@@ -103,6 +103,7 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
                 continue
             if never := _never(session, snapshot, policy):
                 plan.impossible += [(s, never) for s in waiting.of(session.request.id)]
+        _call(scheduler, scheduler.update_refusal, session)
         if waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
     return True

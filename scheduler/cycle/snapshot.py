@@ -9,6 +9,7 @@ from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.waiting import WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import NO_LIMITS, Scope, ScopeUse
+from scheduler.domain.share import Usage
 from scheduler.plugins.interfaces import Running, SchedulingContext
 
 #: The event that wakes whoever found no room on any agent.
@@ -30,6 +31,7 @@ class Snapshot:
     scopes: dict[Scope, ScopeUse] = field(default_factory=dict)
     now_ms: int = 0
     held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
+    usage: Usage | None = None  #: where the scheduler looks back
 
     #: Placed sessions of the group.
     existing: Callable[[], Iterable[Running]] = tuple
@@ -37,7 +39,9 @@ class Snapshot:
     @property
     def context(self) -> SchedulingContext:
         """What schedulers order by; the same mappings as here, which go on to change."""
-        return SchedulingContext(self.now_ms, self.agents.total_capacity, self.held, self.existing)
+        return SchedulingContext(
+            self.now_ms, self.agents.total_capacity, self.held, self.usage, self.existing
+        )
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""

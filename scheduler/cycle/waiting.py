@@ -36,6 +36,7 @@ class WaitingSession:
     retries_from: int = 0
     rescues: int = 0
     failed_on: tuple[str, ...] = ()  #: agents of its last failed attempts
+    waiting_since: int = 0  #: ms of Redis' clock
 
 
 @dataclass(slots=True)

@@ -140,8 +140,8 @@ def _scopes(keypair: str | None, named: Mapping[str, str], *, private: bool) -> 
 
 
 def charge_text(request: Request) -> str:
-    """What a session that asks for this charges its scopes, as scripts read it."""
-    charge = {"scopes": request.scopes, "slots": request.families}
+    """What a session that asks for this charges its scopes, and whose use it is, as scripts read it."""
+    charge = {"scopes": request.scopes, "slots": request.families, "owner": request.owner}
     return json.dumps(charge, separators=(",", ":"))
 
 

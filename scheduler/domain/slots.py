@@ -241,6 +241,14 @@ def covers(larger: Slots, smaller: Slots) -> bool:
     return all(larger.get(name, 0) >= value for name, value in smaller.items())
 
 
+def family_of(name: str) -> str:
+    """The family of a slot that a person names: ``cuda.shares`` is of cuda. Raises ValueError."""
+    family = name.partition(".")[0]
+    if not _FAMILY.fullmatch(family):
+        raise ValueError(f"{family!r} is no slot; write cuda, cpu, mem or disk")
+    return family
+
+
 def by_family(slots: Slots) -> dict[str, int]:
     """Device slots summed by family (``cuda`` in milli), as scopes and shares of use count them."""
     summed: dict[str, int] = {}

@@ -49,6 +49,7 @@ class PlacedSession:
     says: str = ""
     cancel_requested: str | None = None
     priority: int = 10
+    placed_at: int = 0  #: ms of Redis' clock
 
     @property
     def agents(self) -> list[str]:
@@ -80,6 +81,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         says=data.error if data.state is SessionState.TERMINATING else "",
         cancel_requested=data.cancel_requested,
         priority=data.priority,
+        placed_at=data.placed_at or 0,
     )
 
 

@@ -115,8 +115,8 @@ class SchedulerDispatcher:
         self._broken = why
 
     def _send(self, plan: Plan) -> Commit:
-        timeout = self._state.options.claim_timeout_ms
-        written = [self._orders.place(placement, timeout) for placement in plan.placements]
+        timeout, now = self._state.options.claim_timeout_ms, self._state.snapshot.now_ms
+        written = [self._orders.place(placement, timeout, now) for placement in plan.placements]
         applying: Applying | None = None
         if written:
             keeps = self._keeper.due(self.policy.selector, self._now_ms())

@@ -38,7 +38,9 @@ class OrderBook:
         """The agent's key."""
         return agent_key(self._secret, self._namespace, agent)
 
-    def place(self, placement: Placement, claim_timeout_ms: int) -> tuple[Place, PlacedSession]:
+    def place(
+        self, placement: Placement, claim_timeout_ms: int, now_ms: int = 0
+    ) -> tuple[Place, PlacedSession]:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
         hosts = [self._address_of(binding.agent) for binding in placement.bindings]
@@ -97,6 +99,7 @@ class OrderBook:
             retries_from=session.retries_from,
             rescues=session.rescues,
             priority=session.priority,
+            placed_at=now_ms,
         )
 
     def stop(self, session: PlacedSession, kernel: PlacedKernel, reason: str) -> str:

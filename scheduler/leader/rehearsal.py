@@ -75,7 +75,7 @@ class Rehearsal:
         self.gpus = sum(milli_of(node.capacity) for node in nodes)
         self._arrived = 0
 
-    def arrive(self, task: Task) -> WaitingSession:
+    def arrive(self, task: Task, now_ms: int = 0) -> WaitingSession:
         """Let a task wait."""
         self._arrived += 1
         request = request_of(SessionSpec(callable=_CALLABLE, slots=task.slots, labels=task.labels))
@@ -87,6 +87,7 @@ class Rehearsal:
             attempt=0,
             digest="",
             name=task.name,
+            waiting_since=now_ms,
         )
         self.snapshot.waiting.add(session)
         return session

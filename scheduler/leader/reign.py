@@ -24,6 +24,7 @@ from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
@@ -41,10 +42,12 @@ from scheduler.store.leadership import LeaderStore
 from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.use import UseRepository
 
 #: Entries heard at once. An agent's may hold 50 reports: of 5,000 the last is applied within a second.
 _REPORTS_PER_BATCH = 100
 _TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S, _FORGET_EVERY_S = 0.1, 1.0, 1.0, 30.0
+_USAGE_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +103,14 @@ class Reign:
             SessionRepository(client, keys, clock),
             AgentRepository(client, keys),
             ScopeRepository(client, keys),
+            UseRepository(client, keys),
         )
         self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
         self._timers = Every(_TIMERS_EVERY_S, clock)
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
         self._forget = Every(_FORGET_EVERY_S, clock)
+        self._usage_again = Every(_USAGE_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
         self._redis = ""  #: the one that was loaded from
         self._busy = True
@@ -129,6 +134,7 @@ class Reign:
             # Before anything is placed; and nothing may be put together from two servers.
             if self.chores.server() == self._redis:
                 break
+        self._read_usage()
         self._busy, self._caught_up = True, False
         self._log.info(
             "leader.loaded",
@@ -168,6 +174,7 @@ class Reign:
             orders,
             lambda: self.chores.now_ms,
         )
+        self._usage = UsageReader(state, repositories)
         # A term that ended between two scripts may have left sessions of which no report is to come.
         writer.conclude(state.board)
         for session in state.board:
@@ -183,6 +190,8 @@ class Reign:
         self._timers_known &= not busy
         busy |= self._look_at_the_clock()
         if self.chores.hold_over() and not self._paused:
+            if self._usage_again.due():
+                self._read_usage()
             placed = self.dispatcher.counts.placed
             busy |= self.dispatcher.run_once()
             self._timers_known &= placed == self.dispatcher.counts.placed
@@ -266,6 +275,10 @@ class Reign:
             options.max_rescues,
         )
         self.dispatcher.change_policy(policy)
+        self._read_usage()
+
+    def _read_usage(self) -> None:
+        self._usage.read(self.dispatcher.policy.scheduler.usage_days)
 
     def _address_of(self, agent: str) -> str:
         row = self._state.agents.get(agent)

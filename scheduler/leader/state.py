@@ -19,6 +19,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.leadership import LeaderStore
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.use import UseRepository
 
 #: READY sessions loaded per step: 2,000 take about 60 ms, during which nothing else is done.
 READY_PAGE = 2_000
@@ -32,6 +33,7 @@ class Repositories:
     sessions: SessionRepository
     agents: AgentRepository
     scopes: ScopeRepository
+    use: UseRepository
 
 
 @dataclass(slots=True)
@@ -176,6 +178,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
                     retries_from=w.retries_from,
                     rescues=w.rescues,
                     failed_on=w.failed_on,
+                    waiting_since=w.waiting_since,
                 )
             )
 

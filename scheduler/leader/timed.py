@@ -79,7 +79,7 @@ def play(
             cluster.wake()
         while position < len(arrivals) and arrivals[position][0] <= now:
             task = arrivals[position][1]
-            session = cluster.arrive(task)
+            session = cluster.arrive(task, int(1000 * now))
             lasts[session.id], arrived_at[session.id] = _seconds(task), now
             position += 1
         placed, gone = cluster.place(int(1000 * now))

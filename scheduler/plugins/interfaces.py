@@ -11,6 +11,7 @@ from scheduler.domain.constraints import ANYWHERE, Constraints
 from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope, ScopeUse
+from scheduler.domain.share import Usage
 from scheduler.domain.slots import by_family, total
 from scheduler.domain.verdict import Cure, Excess
 
@@ -26,6 +27,10 @@ class Candidate(Protocol):
     def seq(self) -> int: ...
     @property
     def request(self) -> Request: ...
+    @property
+    def waiting_since(self) -> int:
+        """When it became ready, ms of Redis' clock; being put back by a lost agent does not begin it anew."""
+        ...
 
 
 class RunningKernel(Protocol):
@@ -62,14 +67,27 @@ def _nobody() -> Iterable[Running]:
 
 @dataclass(frozen=True, slots=True)
 class SchedulingContext:
-    """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it."""
+    """What is true when a cycle begins, beside the waiting sessions (seed 001); nobody changes it.
+
+    ``held`` goes on to be true within the cycle: it has a placement in it before the scheduler is told.
+    """
 
     now_ms: int = 0  #: Redis' clock
     capacity: Mapping[str, int] = field(default_factory=dict)  #: of the group's agents, by family
     #: By owner: slots by family that its placed sessions of this group hold.
     held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    usage: Usage | None = None  #: for schedulers that look back; the same until it is read anew
+
     #: The placed sessions of this group; made when it is asked for, as there may be thousands.
     existing: Callable[[], Iterable[Running]] = _nobody
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerShare:
+    """How an owner stands beside others, for people."""
+
+    order: tuple[float, ...]  #: who goes first: lower first
+    facts: Mapping[str, float]  #: what that comes of, by name
 
 
 class AbstractScheduler(ABC):
@@ -80,6 +98,8 @@ class AbstractScheduler(ABC):
     """
 
     name: ClassVar[str]
+    #: How many days of use it looks back on, today included, at most 60; 0: it is given none.
+    usage_days: int = 0
 
     def __init__(self, opts: Mapping[str, Any]) -> None:  # noqa: B027 - one without options needs none
         """Take the group's options for this scheduler. Raises InvalidSetting for one it does not know."""
@@ -99,6 +119,13 @@ class AbstractScheduler(ABC):
     @abstractmethod
     def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
         """A session was placed; its line's next head may be picked from now on."""
+
+    def update_refusal(self, refused: Candidate) -> None:  # noqa: B027 - most count no refusals
+        """A session that was picked was refused; its line is picked no more in this cycle."""
+
+    def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare | None:  # noqa: ARG002 - for those who do
+        """How an owner stands, for people; None where whose session it is does not count."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)

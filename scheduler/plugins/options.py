@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.errors import InvalidSetting, InvalidSpec
+from scheduler.domain.spec import duration_ms
 
 #: Which of a group's options hold those of a scheduler, and those of a selector.
 SCHEDULER_OPTS, SELECTOR_OPTS = "scheduler_opts", "agent_selector_opts"
+
+
+def _milliseconds(value: Any) -> int:
+    try:
+        return duration_ms(value, "it")
+    except InvalidSpec as error:
+        raise ValueError(str(error.facts["problem"])) from error
+
+
+#: An option that is a duration, as 30s, 1.5h or 7d; a bare number is seconds. Read as ms.
+Duration = Annotated[int, BeforeValidator(_milliseconds)]
 
 
 class PluginOptions(BaseModel):

@@ -110,6 +110,10 @@ class Keys:
         """hash, selector -> what it goes on from after a take-over; leader, with placements"""
         return f"{self.root}:group:{group}:selector"
 
+    def use(self, group: str, day: str) -> str:
+        """hash, owner, line break, family -> slots x seconds held on a day; leader, for 60 days"""
+        return f"{self.root}:group:{group}:use:{day}"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

@@ -57,6 +57,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         error=row.get("error", ""),
         unmet=read("unmet"),
         not_before=fields.optional("not_before"),
+        placed_at=fields.optional("placed_at"),
         running_at=fields.optional("running_at"),
         ended_at=fields.optional("ended_at"),
         cancel_requested=row.get("cancel_requested"),
@@ -111,6 +112,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     row |= {name: str(value) for name, value in optional.items() if value}
     nullable = {
         "not_before": data.not_before,
+        "placed_at": data.placed_at,
         "running_at": data.running_at,
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,

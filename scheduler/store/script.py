@@ -28,6 +28,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from scheduler.domain.errors import ScriptError
+from scheduler.domain.share import DAY_MS, KEPT_DAYS
 from scheduler.domain.states import (
     FINAL,
     KERNEL_LIFE,
@@ -227,11 +228,13 @@ _TABLES: Final[Mapping[str, Callable[[set[str]], str]]] = {
     "WAITING": lambda _: _table({str(state): 1 for state in WAITING}),
     "FINAL": lambda _: _table({str(state): 1 for state in FINAL}),
     "STRENGTH": lambda _: _table(STOP_STRENGTH),
+    "DAY_MS": lambda _: _table(DAY_MS),
+    "KEPT_DAYS": lambda _: _table(KEPT_DAYS),
 }
 
 
 def life_tables(code: str) -> str:
-    """The lives, the final states and the strength of stop reasons as Lua tables, where code names them.
+    """The lives, the final states and other facts of the domain as Lua tables, where code names them.
 
     A script builds its tables anew at each call: all four cost a beat a third of its time. So of a life
     there are only the verbs that are named, unless the verb is a variable.

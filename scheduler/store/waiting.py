@@ -16,7 +16,7 @@ from scheduler.store.rows import session_from_row
 
 _FIELDS = (
     *("state", "request", "priority", "seq", "attempt"),
-    *("digest", "name", "retries_from", "rescues"),
+    *("digest", "name", "retries_from", "rescues", "submitted_at", "ready_at"),
 )
 
 
@@ -34,6 +34,7 @@ class Waiting:
     retries_from: int
     rescues: int
     failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
+    waiting_since: int = 0  #: ms of Redis' clock
 
 
 def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Waiting]:
@@ -50,11 +51,11 @@ def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Wa
 
 
 def _waiting(session: str, row: Sequence[str | None]) -> Waiting | None:
-    state, request, priority, seq, attempt, digest, name, retries_from, rescues = row
+    state, request, priority, seq, attempt, digest, name, *counts, submitted_at, ready_at = row
     if state != SessionState.READY or request is None or digest is None:
         return None
     try:
-        numbers = [int(number or 0) for number in (attempt, retries_from, rescues)]
+        numbers = [int(number or 0) for number in (attempt, *counts)]
         return Waiting(
             id=session,
             request=request,
@@ -65,6 +66,7 @@ def _waiting(session: str, row: Sequence[str | None]) -> Waiting | None:
             name=name or "",
             retries_from=numbers[1],
             rescues=numbers[2],
+            waiting_since=int(ready_at or submitted_at or 0),
         )
     except ValueError:
         return None

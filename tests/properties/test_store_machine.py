@@ -23,8 +23,10 @@ from scheduler.domain.errors import PendingLimitReached, WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits, ScopeUse
+from scheduler.domain.share import DAY_MS
 from scheduler.domain.states import STOP_STRENGTH
 from scheduler.store.keys import Keys
+from scheduler.store.use import UseRepository
 from tests.conftest import strangers
 from tests.properties.store_model import FINAL, LIVE, PLACED, Agent, K, Model, S, Session
 from tests.unit.store.lives import GROUP, World
@@ -32,6 +34,7 @@ from tests.unit.store.lives import GROUP, World
 AGENTS = ("a1", "a2", "a3")
 SCOPES = ("global global", "keypair k1", "keypair k2", "user u1", "private k1")
 CPU = 6000
+LONG_MS = 10 * DAY_MS
 picks = st.integers(0, 2**16)
 SOME = st.none() | st.integers(0, 4)
 SLOTS = st.fixed_dictionaries(
@@ -60,6 +63,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.client = cast("Any", client)
         self.keys = Keys(f"t{uuid4().hex[:8]}")
         self.model = Model()
+        #: Every kernel that ever was: (session, placement, index) -> (owner, milli).
+        self.held: dict[tuple[str, str, int], tuple[str, int]] = {}
 
     @initialize(limits=st.lists(LIMITS, min_size=3, max_size=3))
     def begin(self, limits: list[ScopeLimits]) -> None:
@@ -186,7 +191,15 @@ class StoreMachine(RuleBasedStateMachine):
         chosen = [agents[0]] * size if together else agents[:size]
         expected = self.model.place(session, placement, chosen)
 
-        assert self.world.place(session, chosen, placement=placement) in expected
+        word = self.world.place(session, chosen, placement=placement)
+        assert word in expected
+        if word == "placed":
+            named = dict(scope.split(" ") for scope in self.model.sessions[session].scopes)
+            owner = next((named[k] for k in ("user", "keypair", "private") if k in named), "")
+            cpu = self.model.sessions[session].cpu
+            self.held |= {(session, placement, index): (owner, cpu) for index in range(size)}
+            # So long ago that what the steps take is nothing beside it.
+            self.client.hincrby(self.keys.session(session), "placed_at", -LONG_MS)
 
     @precondition(lambda self: self.model.sessions)
     @rule(pick=picks)
@@ -318,6 +331,25 @@ class StoreMachine(RuleBasedStateMachine):
         for agent in self.world.agents.many(AGENTS):
             assert (CPU, self.model.free(agent.id)) == (agent.capacity["cpu"], agent.free["cpu"])
             assert agent.free["cpu"] >= 0
+
+    @invariant()
+    def use_is_counted_once_per_kernel_that_is_over(self) -> None:
+        live = {
+            (id_, session.placement, index)
+            for id_, session in self.model.sessions.items()
+            for index, kernel in enumerate(session.kernels)
+            if kernel.state in LIVE
+        }
+        expected = Counter[str]()
+        for kernel in self.held.keys() - live:
+            owner, cpu = self.held[kernel]
+            expected[owner] += cpu
+        today = self.world.leader.now_ms() // DAY_MS
+        found = Counter[str]()
+        for owners in UseRepository(self.client, self.keys).read(GROUP, today, 12).values():
+            found.update({owner: families["cpu"] for owner, families in owners.items()})
+
+        assert expected == {owner: amount * 1000 // LONG_MS for owner, amount in found.items()}
 
     @invariant()
     def scopes_are_exact(self) -> None:

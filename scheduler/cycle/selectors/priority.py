@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-_FAMILY = re.compile(r"[a-z][a-z0-9_]{0,30}")
+from scheduler.domain.slots import family_of
 
 
 def _families(names: tuple[str, ...]) -> tuple[str, ...]:
-    found = dict.fromkeys(name.partition(".")[0] for name in names)
-    for family in found:
-        if not _FAMILY.fullmatch(family):
-            raise ValueError(f"{family!r} is no slot; write cuda, cpu, mem or disk")
-    return tuple(found)
+    return tuple(dict.fromkeys(map(family_of, names)))
 
 
 #: Names of slots or families, as given; read as families, each once.

@@ -65,7 +65,7 @@ SPECS: list[tuple[dict[str, Any], type[SchedulerError], str]] = [
     ({"depends_on": NOBODY}, InvalidSpec, NOT + "depends_on must be a list of sessions or their ids, got '{nobody}'."),
     ({"depends_on": [None]}, InvalidSpec, NOT + "dependency 'None' is no session id."),
     ({"depends_on": [NOBODY] * 20_001}, InvalidSpec, NOT + "20001 dependencies are too many, the limit is 20000."),
-    ({"args": [object()]}, InvalidSpec, NOT + "its arguments are not JSON: Object of type object is not JSON serializable."),
+    ({"args": [{1, 2}]}, InvalidSpec, NOT + "its arguments are not JSON: Object of type set is not JSON serializable."),
     ({"args": [{1, 2}]}, InvalidSpec, NOT + "its arguments are not JSON: Object of type set is not JSON serializable."),
     ({"args": [float("nan")]}, InvalidSpec, NOT + "its arguments are not JSON: Out of range float values are not JSON compliant."),
     ({"args": ["x" * 2**20]}, InvalidSpec, NOT + "its arguments take 1048624 bytes of JSON, the limit is 1048576."),

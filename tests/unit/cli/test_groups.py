@@ -197,3 +197,47 @@ def test_a_reason_to_pause_is_a_line(world: World, run: Run) -> None:
     assert 2 == run("group", "pause", "default", "--why", "a\nb").code
     assert 2 == run("group", "pause", "default", "--why", "").code
     assert "" == world.groups.read("default").paused
+
+
+def test_shares_are_listed_in_the_order_of_the_groups_scheduler(world: World, run: Run) -> None:
+    """K2: operators ask why alice is first."""
+    for owner, cores in (("bob", 32), ("alice", 16), ("carol", 4)):
+        session = world.into(S.RUNNING, scopes={"user": owner}, slots={"cpu": str(cores)})
+        world.client.hset(world.keys.session(session), "placed_at", "1")
+    world.end(session)
+
+    by_share = run("group", "shares", "default")
+    run("group", "set", "default", "--scheduler", "drf", "--scheduler-opt", 'weights={"bob": 4}')
+    by_drf = run("group", "shares", "default")
+    run("group", "set", "default", "--scheduler", "fair-share", "--scheduler-opt", "half_life=1d")
+    by_use = run("group", "shares", "default", "-o", "json").json
+
+    assert [["bob", "cpu=32", "0.5000"], ["alice", "cpu=16", "0.2500"]] == by_share.rows[1:]
+    assert [["bob", "cpu=32", "0.5000", "4"], ["alice", "cpu=16", "0.2500", "1"]] == (
+        by_drf.rows[1:]
+    )
+    assert ["carol", "alice", "bob"] == [row["owner"] for row in by_use]
+    assert {"weight", "use", "factor"} == by_use[0]["facts"].keys()
+    assert 0 < by_use[2]["facts"]["factor"] < by_use[0]["facts"]["factor"] < 1
+
+
+def test_an_option_of_a_scheduler_that_makes_no_sense_changes_nothing(
+    world: World, run: Run
+) -> None:
+    """K1, K2."""
+    words = ("group", "set", "default", "--scheduler", "fair-share", "--scheduler-opt")
+
+    said = run(*words, "half_life=soon")
+    unknown = run(*words, "colour=red")
+
+    assert "option 'half_life' of fair-share: it must be a duration such as 30s" in said.err
+    assert "fair-share has no option 'colour'" in unknown.err
+    assert ("fifo", {}) == (
+        (now := world.groups.get("default")).scheduler,
+        now.scheduler_opts,
+    )
+
+
+@pytest.mark.usefixtures("world")
+def test_a_group_of_which_nobody_holds_anything_says_so(run: Run) -> None:
+    assert "Nobody holds anything of group default." in run("group", "shares", "default").err

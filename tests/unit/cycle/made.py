@@ -16,7 +16,7 @@ from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
-from scheduler.plugins.interfaces import AbstractAgentSelector, AbstractValidator
+from scheduler.plugins.interfaces import AbstractAgentSelector, AbstractScheduler, AbstractValidator
 
 _numbers = count(1)
 
@@ -40,7 +40,12 @@ def request(
 
 
 def waiting(
-    asked: Request | None = None, *, priority: int = 10, seq: int | None = None, name: str = ""
+    asked: Request | None = None,
+    *,
+    priority: int = 10,
+    seq: int | None = None,
+    name: str = "",
+    since: int = 0,
 ) -> WaitingSession:
     """One READY session; they are submitted in the order they are made."""
     number = next(_numbers) if seq is None else seq
@@ -52,6 +57,7 @@ def waiting(
         attempt=0,
         digest="",
         name="",
+        waiting_since=since,
     )
 
 
@@ -87,9 +93,13 @@ def table(agents: Iterable[AgentData]) -> AgentTable:
     return made
 
 
-def snapshot(agents: Iterable[AgentData], sessions: Iterable[WaitingSession] = ()) -> Snapshot:
-    """A picture with these agents and these sessions, first in, first out."""
-    made = Snapshot(table(agents), WaitingRoom(FifoScheduler({}).rank))
+def snapshot(
+    agents: Iterable[AgentData],
+    sessions: Iterable[WaitingSession] = (),
+    scheduler: AbstractScheduler | None = None,
+) -> Snapshot:
+    """A picture with these agents and these sessions, first in, first out unless told otherwise."""
+    made = Snapshot(table(agents), WaitingRoom((scheduler or FifoScheduler({})).rank))
     for session in sessions:
         made.waiting.add(session)
     return made
@@ -100,10 +110,11 @@ def policy(
     validators: Sequence[AbstractValidator] | None = None,
     *,
     grows: bool = False,
+    scheduler: AbstractScheduler | None = None,
 ) -> Policy:
     """FIFO, concentrated, with the concurrency rule, unless told otherwise."""
     return Policy(
-        scheduler=FifoScheduler({}),
+        scheduler=scheduler or FifoScheduler({}),
         selector=selector or ConcentratedAgentSelector({}),
         validators=(ConcurrencyValidator(),) if validators is None else validators,
         grows=grows,

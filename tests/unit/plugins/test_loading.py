@@ -114,7 +114,8 @@ def test_a_cluster_mode_that_is_none_is_refused(install: Callable[..., None]) ->
 def test_an_unknown_scheduler_is_refused_with_the_names_that_are_known() -> None:
     """K1."""
     with pytest.raises(
-        UnknownPlugin, match="There is no scheduler named 'astrology'; installed are: fifo"
+        UnknownPlugin,
+        match="There is no scheduler named 'astrology'; installed are: drf, fair-share, fifo, lifo",
     ):
         load_scheduler("astrology", OPTS, {})
 

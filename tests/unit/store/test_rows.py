@@ -84,6 +84,7 @@ def sessions(draw: st.DrawFn) -> SessionData:
         reason=draw(names),
         error=draw(names),
         not_before=draw(maybe),
+        placed_at=draw(maybe),
         running_at=draw(maybe),
         ended_at=draw(maybe),
         cancel_requested=draw(st.none() | names),

@@ -1,10 +1,10 @@
 -- Give back every scope a session holds, with the slots that count there. What it holds goes with the
--- record of it, so doing it twice changes nothing.
+-- record of it, so doing it twice changes nothing; and since when it did is forgotten, too.
 -- @include lib/charge
 -- @include lib/scope_use
 local function release_scopes(id)
     local held = redis.call('HGET', keys.session(id), 'held')
     if not held then return end
     hold(charge_of(held), id, -1)
-    redis.call('HDEL', keys.session(id), 'held')
+    redis.call('HDEL', keys.session(id), 'held', 'placed_at')
 end

@@ -1,11 +1,13 @@
 -- Put a session into its group's queue, or back into it, and forget the placement it had.
--- The pending timeout counts anew: it is about waiting, not about the session's age.
+-- The pending timeout counts anew: it is about waiting, not about the session's age. What ageing counts
+-- from (ready_at, else submitted_at) stays where an agent or a placement was lost: its turn was not had.
 -- @include lib/move
 -- @include lib/set_pending_timer
 local function to_ready(id, verb, reason, ...)
     local state, group = move(id, verb, 'READY', reason, ...)
     if not state then return nil, group end
     local key = keys.session(id)
+    if state == 'PENDING' or state == 'RETRYING' then redis.call('HSET', key, 'ready_at', int(now)) end
     redis.call('HDEL', key, 'placement', 'agents', 'running_at', 'kernels')
     for kernel = 0, 1000 do
         local prefix = 'kernel:' .. kernel .. ':'

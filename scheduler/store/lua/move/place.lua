@@ -35,7 +35,7 @@ function moves.place(op, payload)
     hold(charge, op.session, 1)
     wait(charge, -1)
     redis.call('HSET', key, 'state', 'SCHEDULED', 'reason', '', 'placement', op.placement, 'agents', op.agents,
-        'held', held, 'kernels', #op.kernels, fields_of(1, op.kernels[1]))
+        'held', held, 'kernels', #op.kernels, 'placed_at', scheduled_at, fields_of(1, op.kernels[1]))
     for index, kernel in ipairs(op.kernels) do
         if index > 1 then redis.call('HSET', key, fields_of(index, kernel)) end
         push_order(agent_of(kernel[1]), op.session .. '-' .. (index - 1) .. '-' .. op.placement,
