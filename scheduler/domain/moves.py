@@ -18,6 +18,7 @@ class Move:
     """Something the leader wants written."""
 
     verb: ClassVar[str]
+    weight: ClassVar[int] = 1  #: how many usual moves it takes as long as
 
     def wire(self) -> dict[str, Any]:
         """The move as its script reads it."""
@@ -83,6 +84,7 @@ class Advance(Move):
     """Claim, Up, Over and Finish, or some of them in a row, of a session with one kernel."""
 
     verb: ClassVar[str] = "advance"
+    weight: ClassVar[int] = 2
     session: str
     placement: str
     begins: str  #: the state the kernel is in: ORDERED, CLAIMED or UP
