@@ -46,7 +46,7 @@ _INCLUDE = re.compile(r"^-- @include\s+(\S+)\s*$", re.MULTILINE)
 _KEYS = re.compile(r"\bkeys\.(\w+)\(")
 #: What a script counts in tables is written back however it ends: after an error, too, since Redis
 #: keeps what was written before it.
-_FLUSHES: Final = {"lib/emit": "flush_events()", "lib/scope_use": "flush_scope_use()"}
+_FLUSHES: Final = {"lib/emit": "flush_events()", "lib/scope_count": "flush_scope_use()"}
 _FLUSHED = """local function script()
 {body}
 end
