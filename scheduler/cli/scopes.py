@@ -161,7 +161,7 @@ def _allowed(use: ScopeUse) -> dict[str, int | None]:
 
 
 def _slots(amounts: Mapping[str, int], limits: Mapping[str, int | None]) -> str:
-    """Amounts with their limits: ``cpu 2/8  mem 1GiB``."""
+    """Amounts with their limits: ``cpu 2/8, mem 1GiB``."""
     found = []
     for family in sorted({*amounts, *limits}):
         amount, limit = render_family(family, amounts.get(family, 0)), limits.get(family)
@@ -170,7 +170,7 @@ def _slots(amounts: Mapping[str, int], limits: Mapping[str, int | None]) -> str:
             if limit is None
             else f"{family} {amount}/{render_family(family, limit)}"
         )
-    return "  ".join(found)
+    return ", ".join(found)
 
 
 def _facts(scope: Scope, use: ScopeUse) -> dict[str, object]:

@@ -72,6 +72,12 @@ class ScopeUse:
     main: ScopeLimits | None = None  #: those of its main keypair, where one is named and has any
 
     @property
+    def limits_slots(self) -> bool:
+        """Whether it may refuse slots at all."""
+        limits = self.limits
+        return limits is not NO_LIMITS and bool(limits.max_slots or limits.main_keypair)
+
+    @property
     def policy(self) -> ScopeLimits | None:
         """Whose limits of slots count; None: a main keypair is named and has no limits, which admits nobody."""
         return self.main if self.limits.main_keypair else self.limits

@@ -329,8 +329,3 @@ def render_family(family: str, value: int) -> str:
     if family in ("mem", "disk"):
         return render_amount(family, value)
     return f"{value // DEVICE}.{value % DEVICE:03}".rstrip("0").rstrip(".")
-
-
-def render_families(slots: Slots) -> str:
-    """For people, and as `parse_limits` reads it: ``cpu=8,mem=32GiB,cuda=0.5``."""
-    return ",".join(f"{family}={render_family(family, slots[family])}" for family in sorted(slots))

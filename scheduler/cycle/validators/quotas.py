@@ -31,7 +31,15 @@ class ResourceLimitValidator(AbstractValidator):
         """How the message begins, e.g. "Your group"."""
 
     def validate(self, context: ValidatorContext) -> None:
-        uses = {scope: use for scope, use in context.scopes.items() if scope.kind in self.kinds}
+        # Each session that is placed is asked about; most scopes limit no slots.
+        kinds = self.kinds
+        uses = {
+            scope: use
+            for scope, use in context.scopes.items()
+            if use.limits_slots and scope.kind in kinds
+        }
+        if not uses:
+            return
         over = all_over_slots(uses, context.request.families)
         if over:
             says = f"{self.whose(next(iter(over)))} resource quota is exceeded. {named(over)}"

@@ -218,5 +218,91 @@ def test_a_limit_that_makes_no_sense_is_one_sentence(
     assert [Scope("global", "global")] == world.scopes.known()
 
 
+def test_all_limits_are_set_shown_and_lifted_in_units(world: World, run: Run) -> None:
+    """K6."""
+    world.submit(scopes={"user": "u"}, slots={"cpu": "500m", "mem": "2GiB"})
+    world.into(S.RUNNING, scopes={"user": "u"}, slots={"cpu": "2", "mem": "1GiB"})
+    words = "--max-slots cpu=8,mem=32GiB,cuda=2 --unspecified-slots zero --max-pending 5"
+    words += " --max-pending-slots cpu=1.5 --max-sessions 10"
+
+    said = run("scope", "set", "user", "u", *words.split())
+
+    assert (
+        "scope user u: 10 sessions, slots cpu 8 cuda 2 mem 32GiB, no other slots, 5 pending,"
+        " pending slots cpu 1.5\n" == said.out
+    )
+    row = "user u 1/10 1/5 cpu 2/8, cuda 0/2, mem 1GiB/32GiB cpu 0.5/1.5, mem 2GiB"
+    assert row.split() == run("scope", "list").rows[-1]
+    shown = run("scope", "show", "user", "u")
+    assert "cpu 2/8, cuda 0/2, mem 1GiB/32GiB" in shown.out
+    facts = run("scope", "show", "user", "u", "-o", "json").json
+    assert ({"cpu": 8000, "cuda": 2000, "mem": 32768}, {"cpu": 500, "mem": 2048}, "zero") == (
+        facts["max_slots"],
+        facts["pending_slots"],
+        facts["unspecified_slots"],
+    )
+
+    lifted = run("scope", "set", "user", "u", "--max-slots", "none", "--max-pending", "none")
+    assert "scope user u: 10 sessions, pending slots cpu 1.5\n" == lifted.out
+    rest = ["--max-sessions", "none", "--max-pending-slots", "none"]
+    assert "scope user u: unlimited\n" == run("scope", "set", "user", "u", *rest).out
+
+
+@pytest.mark.usefixtures("world")
+def test_a_user_is_given_a_main_keypair(run: Run) -> None:
+    run("scope", "set", "keypair", "k", "--max-slots", "cpu=4")
+
+    said = run("scope", "set", "user", "u", "--main-keypair", "k")
+
+    assert "scope user u: slots as keypair k\n" == said.out
+    assert ["user", "u", "0", "0", "cpu", "0/4"] == run("scope", "list").rows[-1]
+    lifted = run("scope", "set", "user", "u", "--main-keypair", "none")
+    assert "scope user u: unlimited\n" == lifted.out
+
+
+@pytest.mark.usefixtures("world")
+def test_a_submit_beyond_what_may_wait_is_one_sentence(run: Run) -> None:
+    run("scope", "set", "user", "u", "--max-pending", "0")
+
+    said = run("session", "submit", "--callable", "a:b", "--scope", "user=u")
+
+    assert (4, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert "You cannot create more than 0 pending session(s). (user u: 0 of 0 pending)." in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("user u --max-slots cpu=-1", "is not a number with a unit"),
+        ("user u --max-slots cpu", "expected NAME=AMOUNT"),
+        ("user u --max-slots cpu=1,cpu=2", "cpu is given twice"),
+        ("user u --max-slots mem=3Parsec", "unit 'Parsec' of mem is unknown"),
+        ("user u --max-slots cuda.device=2", "slot 'cuda.device' is unknown; limits are of cpu"),
+        ("user u --max-slots CPU=2", "slot 'CPU' is unknown"),
+        ("user u --max-slots cuda=2GiB", "cuda takes no unit"),
+        ("user u --max-slots cpu=1e30", "is not a number"),
+        ("user u --max-slots cpu=99999999999999999999", "is more than any machine has"),
+        ("user u --max-slots ,", "a limit names at least one slot"),
+        ("user u --max-slots gpu=2", "no agent offers 'gpu'; did you mean 'cpu'?"),
+        ("user u --max-pending-slots cpus=2", "no agent offers 'cpus'; did you mean 'cpu'?"),
+        ("user u --max-pending -1", "a limit is 0 or more, got -1"),
+        ("user u --max-pending 1.5", "neither a number nor 'none'"),
+        ("user u --unspecified-slots maybe", "'maybe' is none; there are unlimited, zero"),
+        ("group g --main-keypair k", "only a user has one, and group is none"),
+        ("private k --max-slots cpu=1", "private sessions have one limit, max_sessions"),
+    ],
+)
+def test_limits_that_make_no_sense_are_one_sentence_and_nothing_is_written(
+    world: World, run: Run, words: str, says: str
+) -> None:
+    world.apply(m.Reach("default", '[{"cpu":64000,"cuda.device":8,"mem":65536}]', "", ""))
+
+    said = run("scope", "set", *words.split(" "))
+
+    assert (2, "", 1) == (said.code, said.out, said.err.count("\n"))
+    assert says in said.err
+    assert [Scope("global", "global")] == world.scopes.known()
+
+
 def _out(said: object) -> tuple[object, ...]:
     return tuple(vars(said).values())[:2]

@@ -222,3 +222,25 @@ def test_slots_are_shown_with_units() -> None:
 )
 def test_what_is_shown_can_be_read_again(slots: dict[str, int]) -> None:
     assert slots == s.parse_request(s.parse_pairs(s.render(slots).replace(" ", ",")))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "shown"),
+    [
+        ("cpu=8", {"cpu": 8000}, "cpu=8"),
+        ("mem=32GiB,cpu=1.5", {"mem": 32768, "cpu": 1500}, "cpu=1.5,mem=32GiB"),
+        ("cpu=500m,disk=1TiB", {"cpu": 500, "disk": 1048576}, "cpu=0.5,disk=1024GiB"),
+        ("cuda=2,rocm=0.25", {"cuda": 2000, "rocm": 250}, "cuda=2,rocm=0.25"),
+        ("cpu=0,mem=0", {"cpu": 0, "mem": 0}, "cpu=0,mem=0MiB"),
+        ("cpu=0.0009,mem=0.9", {"cpu": 0, "mem": 0}, "cpu=0,mem=0MiB"),
+        ("cpu=123456.789", {"cpu": 123_456_789}, "cpu=123456.789"),
+    ],
+)
+def test_limits_are_read_by_family_and_rounded_down(
+    text: str, expected: dict[str, int], shown: str
+) -> None:
+    found = s.parse_limits(text)
+
+    assert expected == found
+    assert shown == ",".join(f"{f}={s.render_family(f, found[f])}" for f in sorted(found))
+    assert expected == s.parse_limits(shown)

@@ -79,6 +79,26 @@ def test_devices_count_in_milli_of_their_family(world: World) -> None:
     assert {"cuda": 1500} == use(world).slots
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"slots": {"cuda.device": "2"}, "cluster_size": 3},
+        {"slots": {"cpu": "1", "cuda.shares": "250"}},
+        {"kernels": [{"cpu": "1"}, {"mem": "1GiB", "cuda.device": "1", "rocm.shares": "1"}]},
+    ],
+)
+def test_what_a_script_works_out_from_a_request_is_what_the_app_counted(
+    world: World, asked: dict[str, Any]
+) -> None:
+    session = world.submit(**asked, **OF_USER)
+    counted = use(world).pending_slots
+
+    world.sessions.cancel(session)
+
+    assert (world.get(session).request.families, ScopeUse()) == (counted, use(world))
+    assert not world.client.exists(world.keys.scope_use(*USER))
+
+
 def test_a_batch_counts_what_its_own_placements_hold(world: World) -> None:
     world.scopes.limit(USER, ScopeLimits(max_sessions=3, max_slots={"cpu": 2500}))
     sessions = [world.submit(**OF_USER) for _ in range(5)]

@@ -2,7 +2,7 @@
 -- count that, too; charge is what it charges them, if the caller knows.
 -- @include lib/emit
 -- @include lib/charge
--- @include lib/scope_use
+-- @include lib/scope_count
 local function enter_state(id, group, from, to, score, charge)
     redis.call('ZREM', keys.state(group, from), id)
     redis.call('ZADD', keys.state(group, to), int(score), id)

@@ -26,12 +26,14 @@ end
 
 local function has_room(charge)
     for _, use in ipairs(uses_of(charge)) do
-        local most = tonumber(use.limits.max_sessions or '')
-        if most then
-            use.held = use.held or redis.call('SCARD', keys.scope_members(use.kind, use.name))
-            if use.held + use.joined >= most then return false end
+        if use.limited then
+            local most = tonumber(use.limits.max_sessions or '')
+            if most then
+                use.held = use.held or redis.call('SCARD', keys.scope_members(use.kind, use.name))
+                if use.held + use.joined >= most then return false end
+            end
+            if not slots_fit(use, charge.slots) then return false end
         end
-        if not slots_fit(use, charge.slots) then return false end
     end
     return true
 end

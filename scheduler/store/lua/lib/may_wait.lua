@@ -1,6 +1,6 @@
 -- Whether every scope of a charge lets one more session wait; those that are counted are the others.
 -- Returns nil, or the refusal: which scope, its limits, what waits there already.
--- @include lib/scope_use
+-- @include lib/scope_count
 -- @include lib/slots_text
 local function pending_limits(use)
     if not use.pending then
@@ -14,8 +14,8 @@ local function limits_waiting(charge)
     if charge.limits_waiting == nil then
         charge.limits_waiting = false
         for _, use in ipairs(uses_of(charge)) do
-            local limits = pending_limits(use)
-            if limits.sessions or limits.slots then charge.limits_waiting = true end
+            local limits = use.limited and pending_limits(use)
+            if limits and (limits.sessions or limits.slots) then charge.limits_waiting = true end
         end
     end
     return charge.limits_waiting

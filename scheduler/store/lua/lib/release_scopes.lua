@@ -1,7 +1,7 @@
 -- Give back every scope a session holds, with the slots that count there. What it holds goes with the
 -- record of it, so doing it twice changes nothing; and since when it did is forgotten, too.
 -- @include lib/charge
--- @include lib/scope_use
+-- @include lib/scope_count
 local function release_scopes(id)
     local held = redis.call('HGET', keys.session(id), 'held')
     if not held then return end

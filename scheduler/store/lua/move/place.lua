@@ -12,6 +12,7 @@
 -- @include lib/emit
 -- @include lib/has_room
 -- @include lib/push_order
+-- @include lib/scope_count
 -- @include lib/take_slots
 local ready, scheduled, timers = {}, {}, {}
 local scheduled_at = int(now)
