@@ -10,6 +10,7 @@ import redis
 
 from scheduler.domain.errors import Deposed, GroupNotFound, NoLeader
 from scheduler.domain.moves import Keep, Move, Place
+from scheduler.domain.records import record
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
@@ -23,6 +24,7 @@ from scheduler.store.sessions import SessionRepository
 
 _APPLY = Script.load("leader/apply")
 _PLACE = Script.load("leader/place")
+_WAITING = Script.load("leader/waiting")
 _ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
@@ -31,6 +33,8 @@ _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
 _FORGET = Script.load("session/forget")
 
+#: Sessions per `leader/waiting`: 2 ms of Redis.
+_WAITING_PAGE = 500
 
 #: As lib/announce.lua has it; the cap is kept to whole nodes, so never fewer entries are left.
 INBOX_CAP = 20_000
@@ -44,7 +48,7 @@ class Heard:
     reports: Sequence[streams.Entry]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """One READY session, as little as the cycle needs of it."""
 
@@ -232,15 +236,12 @@ class LeaderStore:
 
     def waiting(self, ids: Sequence[str]) -> list[Waiting]:
         """The READY ones among the given sessions."""
-        fields = (
-            *("state", "request", "priority", "seq", "attempt"),
-            *("digest", "name", "retries_from", "rescues"),
-        )
-        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
-            for session in ids:
-                pipe.hmget(self._keys.session(session), fields)
-            rows = pipe.execute()
-        found = [(s, row) for s, row in zip(ids, rows, strict=True) if row[0] == SessionState.READY]
+        found: list[tuple[str, list[Any]]] = []
+        for start in range(0, len(ids), _WAITING_PAGE):
+            page = list(ids[start : start + _WAITING_PAGE])
+            with speaking_to(self._client):
+                _, *rows = _WAITING(self._client, self._keys.root, sessions=page)
+            found += [(s, row) for s, row in zip(page, rows, strict=True) if row]
         tried = {session: int(row[4]) for session, row in found if row[4]}
         avoided = failed_on(self._client, self._keys, tried)
         return [
