@@ -33,8 +33,8 @@ _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
 _FORGET = Script.load("session/forget")
 
-#: Sessions per `leader/waiting`: 2 ms of Redis.
-_WAITING_PAGE = 500
+#: Sessions per `leader/waiting`: 1 ms of Redis.
+_WAITING_PAGE = 250
 
 #: As lib/announce.lua has it; the cap is kept to whole nodes, so never fewer entries are left.
 INBOX_CAP = 20_000

@@ -1,4 +1,4 @@
--- Read what a cycle needs of waiting sessions; at most 500, those that are not READY by false.
+-- Read what a cycle needs of waiting sessions; at most 250, those that are not READY by false.
 --
 -- One call for all: a pipeline costs the caller three times as much as what it reads.
 --
