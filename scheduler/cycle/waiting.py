@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.verdict import Verdict
 from scheduler.plugins.interfaces import Candidate, Need
@@ -22,7 +23,7 @@ Rank = Callable[[Candidate], tuple[int, ...]]
 _FEW = 64
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitingSession:
     """One READY session, as little as the cycle needs of it."""
 

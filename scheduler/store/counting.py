@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import redis
 
+from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.request import Request, charge_text, parse_request_text
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, WAITING, SessionState
@@ -55,9 +56,12 @@ def count_anew(client: redis.Redis, keys: Keys) -> Counted:
 
 def _charge(asked: Request | None, held: str) -> str:
     """What a placed session charges: by its request, else what is noted, in layout 1 its scopes only."""
-    noted = json.loads(held) if held else []
     if asked is not None:
         return charge_text(asked)
+    try:
+        noted = json.loads(held) if held else []
+    except ValueError:
+        noted = []  # nobody can tell any more what it holds
     if isinstance(noted, dict):
         return held
     return json.dumps({"scopes": noted, "slots": {}}, separators=(",", ":"))
@@ -91,8 +95,15 @@ class _Requests:
         if request not in self._known:
             with speaking_to(self._client):
                 text = cast("str | None", self._client.hget(self._keys.request(request), "text"))
-            self._known[request] = parse_request_text(text) if text else None
+            self._known[request] = _legible(text)
         return self._known[request]
+
+
+def _legible(text: str | None) -> Request | None:
+    try:
+        return parse_request_text(text or "")
+    except (ValueError, TypeError, KeyError, InvalidSpec):
+        return None  # scripts take it for one that charges nothing, too
 
 
 Row = tuple[str, str, str]

@@ -23,6 +23,7 @@ from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
 _APPLY = Script.load("leader/apply")
 _PLACE = Script.load("leader/place")
+_WAITING = Script.load("leader/waiting")
 _ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
@@ -31,6 +32,8 @@ _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
 _FORGET = Script.load("session/forget")
 
+#: Sessions per `leader/waiting`: 1 ms of Redis.
+_WAITING_PAGE = 250
 
 #: As lib/announce.lua has it; the cap is kept to whole nodes, so never fewer entries are left.
 INBOX_CAP = 20_000

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import redis
 
+from scheduler.domain.records import record
 from scheduler.domain.request import lost_request
 from scheduler.domain.states import SessionState
 from scheduler.store.attempts import failed_on
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import session_from_row
+from scheduler.store.script import Script
 
-_FIELDS = (
-    *("state", "request", "priority", "seq", "attempt"),
-    *("digest", "name", "retries_from", "rescues", "submitted_at", "ready_at"),
-)
+_WAITING = Script.load("leader/waiting")
+#: Sessions that one script reads: 250 stay within what a script may take.
+_PAGE = 250
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """One READY session, as little as the cycle needs of it."""
 
@@ -39,11 +40,12 @@ class Waiting:
 
 def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Waiting]:
     """The READY ones among the given sessions; those whose record makes no sense left out."""
-    with speaking_to(client), client.pipeline(transaction=False) as pipe:
-        for session in ids:
-            pipe.hmget(keys.session(session), _FIELDS)
-        rows = pipe.execute()
-    found = [w for s, row in zip(ids, rows, strict=True) if (w := _waiting(s, row))]
+    found: list[Waiting] = []
+    for start in range(0, len(ids), _PAGE):
+        page = list(ids[start : start + _PAGE])
+        with speaking_to(client):
+            _, *rows = _WAITING(client, keys.root, sessions=page)
+        found += [w for s, row in zip(page, rows, strict=True) if row and (w := _waiting(s, row))]
     avoided = failed_on(client, keys, {w.id: w.attempt for w in found if w.attempt})
     if not avoided:
         return found

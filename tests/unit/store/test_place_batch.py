@@ -74,7 +74,9 @@ def picture(world: World, sessions: Sequence[str], nonces: Sequence[str]) -> dic
     c, keys = world.client, world.keys
     events = [event.fields for event in world.events.since(BEGINNING)]
     return {
-        "records": shared({s: dict(world.record(s), submitted_at="") for s in sessions}),
+        "records": shared(
+            {s: dict(world.record(s), submitted_at="", placed_at="") for s in sessions}
+        ),
         "agents": shared({a: c.hget(keys.record(a), "free:cpu") for a in AGENTS}),
         "orders": shared({a: c.hgetall(keys.orders(a)) for a in AGENTS}),
         # In the order in which they will run.
