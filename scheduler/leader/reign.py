@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import redis
 
 from scheduler.cycle.hooks import HookChain, Hooks
-from scheduler.cycle.scheduler import Policy
+from scheduler.cycle.scheduler import NO_HOOKS, Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
 from scheduler.domain.group import ScalingGroupOpts
@@ -24,6 +24,7 @@ from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.unusable import unusable
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
@@ -117,10 +118,17 @@ class Reign:
     def load(self) -> None:
         """Read what the term begins with, or goes on with after Redis did not answer.
 
-        Raises StoreUnavailable, UnknownPlugin, InvalidSetting.
+        Where its options cannot be used here, nothing is placed, and the rest goes on.
+        Raises StoreUnavailable.
         """
         group = self._groups.read(self.term.group)
-        policy = load_policy(group.options)
+        try:
+            policy = load_policy(group.options)
+        except InvalidInput as error:
+            self._log.error(
+                "group.unusable", says=str(error), then="nothing is placed until that is put right"
+            )
+            policy = unusable(error)
         self._paused = group.paused
         while True:
             self._redis = self._facts().identity
@@ -253,7 +261,8 @@ class Reign:
         self._paused, options = group.paused, group.options
         try:
             # A hook that hangs is known by where it is asked: hooks stay, as they have no options.
-            policy = load_policy(options, self.dispatcher.policy.hooks)
+            asked = self.dispatcher.policy.hooks
+            policy = load_policy(options, None if asked is NO_HOOKS else asked)
         except InvalidInput as error:
             # What runs must still be looked after: go on as before until the options are put right.
             self._log.error(

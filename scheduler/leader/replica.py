@@ -18,6 +18,7 @@ from scheduler.leader.elector import Elector, ElectorSettings, Tenure
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
 from scheduler.observability.logs import get_logger
+from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
 from scheduler.store.connection import connect, speaking_to
@@ -214,10 +215,11 @@ class Replica:
         self._candidacies: list[Candidacy] = []
 
     def start(self) -> None:
-        """Check Redis, create the groups, begin to stand.
+        """Check the plugins that are installed, and Redis; create the groups, begin to stand.
 
         Raises RedisUnsuitable, SchemaTooNew, StoreUnavailable, InvalidSetting.
         """
+        check_installed()
         client = connect(self._parts.redis_url)
         prepare(client, self._parts, self._groups)
         client.close()
