@@ -16,6 +16,7 @@ from scheduler.domain.verdict import Verdict
 from scheduler.intake.board import PlacedSession
 from scheduler.leader.keeping import SelectorKeeper
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes
 from scheduler.leader.writer import BATCH, Batch, Writer
 from scheduler.observability.logs import get_logger
@@ -60,6 +61,7 @@ class SchedulerDispatcher:
         policy: Policy,
         orders: OrderBook,
         now_ms: Callable[[], int],
+        shadow: Shadowing,
     ) -> None:
         self._state = state
         self._repositories = repositories
@@ -68,6 +70,7 @@ class SchedulerDispatcher:
         self._orders = orders
         self._now_ms = now_ms
         self._group = repositories.leader.term.group
+        self.shadow = shadow
         self._keeper = SelectorKeeper(self._group, repositories.leader.kept)
         self._keeper.hand_over(policy.selector)
         self._log = get_logger(group=self._group, term=repositories.leader.term.number)
@@ -89,7 +92,10 @@ class SchedulerDispatcher:
         more = False
         try:
             for _ in range(_BATCHES_PER_TURN):
+                other = self.shadow.propose(limit=PLACEMENTS)
                 plan = propose(self._state.snapshot, self.policy, limit=PLACEMENTS)
+                if other is not None:
+                    self.shadow.compare(plan, other, self.policy)
                 if not (plan.placements or plan.refusals or plan.impossible):
                     break
                 self.counts.cycles += 1
@@ -109,7 +115,13 @@ class SchedulerDispatcher:
                 under_way.applying.give_up()
         if stale:
             self._put_right(stale)
+        self._tell_shadow()
         return more
+
+    def _tell_shadow(self) -> None:
+        batch = Batch()
+        batch.add(self.shadow.due())
+        self._writer.write(batch)
 
     def _tell_broken(self, why: str) -> None:
         if why and why != self._broken:

@@ -23,6 +23,7 @@ from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
+from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
 from scheduler.leader.unusable import unusable
 from scheduler.leader.watch import Watch, WatchRules
@@ -175,7 +176,14 @@ class Reign:
             policy,
             orders,
             lambda: self.chores.now_ms,
+            Shadowing(
+                self.term.group,
+                state.snapshot,
+                self._clock,
+                lambda: self._groups.shadow(self.term.group),
+            ),
         )
+        self.dispatcher.shadow.change(state.options, policy)
         # A term that ended between two scripts may have left sessions of which no report is to come.
         writer.conclude(state.board)
         for session in state.board:
@@ -275,6 +283,7 @@ class Reign:
             options.max_rescues,
         )
         self.dispatcher.change_policy(policy)
+        self.dispatcher.shadow.change(options, policy)
 
     def _address_of(self, agent: str) -> str:
         row = self._state.agents.get(agent)

@@ -110,6 +110,10 @@ class Keys:
         """hash, selector -> what it goes on from after a take-over; leader, with placements"""
         return f"{self.root}:group:{group}:selector"
 
+    def shadow(self, group: str) -> str:
+        """string, how its shadow decides differently, as JSON; leader, while the group has a shadow"""
+        return f"{self.root}:group:{group}:shadow"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"
