@@ -122,21 +122,16 @@ class Reign:
         Where its options cannot be used here, nothing is placed, and the rest goes on.
         Raises StoreUnavailable.
         """
-        group = self._groups.read(self.term.group)
-        try:
-            policy = load_policy(group.options)
-        except InvalidInput as error:
-            self._log.error(
-                "group.unusable", says=str(error), then="nothing is placed until that is put right"
-            )
-            policy = unusable(error)
-        self._paused = group.paused
         while True:
             self._redis = self._facts().identity
+            group = self._groups.read(self.term.group)
+            self._paused, policy = group.paused, self._policy(group.options)
             self._state = load(self._repositories, group.options, policy.scheduler)
             self._assemble(policy)
-            # Before anything is placed; and nothing may be put together from two servers.
-            if self.chores.server() == self._redis:
+            # Before anything is placed; and nothing may be put together from two servers. Options that
+            # changed before the inbox was listened to are told by nobody.
+            whole = self.chores.server() == self._redis
+            if whole and self._groups.read(self.term.group) == group:
                 break
         self._busy, self._caught_up = True, False
         self._log.info(
@@ -145,6 +140,15 @@ class Reign:
             waiting=len(self._state.waiting),
             agents=len(self._state.agents),
         )
+
+    def _policy(self, options: ScalingGroupOpts) -> Policy:
+        try:
+            return load_policy(options)
+        except InvalidInput as error:
+            self._log.error(
+                "group.unusable", says=str(error), then="nothing is placed until that is put right"
+            )
+            return unusable(error)
 
     def _assemble(self, policy: Policy) -> None:
         state, repositories = self._state, self._repositories

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState
+from scheduler.leader.state import LeaderState, load
 from scheduler.protocol.report import EndReason
 from tests.integration.leader.world import GROUP, SECRET, Cluster, wait_until
 from tests.integration.plugins.conftest import Install
@@ -124,18 +126,21 @@ def test_the_program_says_it_in_one_sentence(cluster: Cluster, put: Put, tmp_pat
 def test_a_live_leader_keeps_the_options_before(
     cluster: Cluster, put: Put, options: dict[str, object], says: str
 ) -> None:
+    def told() -> list[str]:
+        return [line["says"] for line in said if line["event"] == "group.unusable"]
+
     with capture_logs() as said:
         cluster.leader()
         put('"scheduler.schedulers" = {gone = "wrong:Gone"}')
         agent = cluster.agent()
         cluster.configure(**options)
+        wait_until(told, saying="it is told")
         (session,) = cluster.submit()
         agent.end(agent.taken())
         cluster.reach(session, S.SUCCEEDED)
 
-    told = [line["says"] for line in said if line["event"] == "group.unusable"]
-    assert 1 == len(told)
-    assert says in told[0]
+    (says_it,) = told()
+    assert says in says_it
 
 
 def test_the_next_leader_places_nothing_and_looks_after_what_runs(cluster: Cluster) -> None:
@@ -186,3 +191,25 @@ def test_a_scheduler_that_raises_stops_placing_and_nothing_else(cluster: Cluster
     broken = [line for line in said if line["event"] == "policy.broken"]
     assert 1 == len(broken)
     assert 1 == cluster.store.sessions.counts(GROUP)[S.READY]
+
+
+def test_options_that_change_while_a_term_loads_are_not_missed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading them and listening to the inbox nobody would tell."""
+    changes: Iterator[dict[str, Any]] = iter([{"scheduler": "fifo"}, {"max_rescues": 7}])
+
+    def load_late(*given: Any) -> LeaderState:
+        if change := next(changes, None):
+            cluster.configure(**change)
+        return load(*given)
+
+    cluster.configure(scheduler="astrology")
+    monkeypatch.setattr("scheduler.leader.reign.load", load_late)
+    cluster.leader()
+    agent = cluster.agent()
+    (session,) = cluster.submit()
+    agent.end(agent.taken())
+
+    cluster.reach(session, S.SUCCEEDED)
+    assert None is next(changes, None)
