@@ -24,7 +24,8 @@ from scheduler.cli.output import (
     print_json,
     print_table,
 )
-from scheduler.domain.group import GroupRevision, ScalingGroupOpts
+from scheduler.cli.shadow import policy_of, shadow_changes, shadow_command, shadow_options
+from scheduler.domain.group import GroupRevision, ScalingGroupOpts, shadowed
 from scheduler.domain.slots import render
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.operations.policy import change_group, create_group, roll_back_group
@@ -97,6 +98,7 @@ def show(app: App, name: str, output: str) -> None:
             "barrier timeout": duration(options.barrier_timeout_ms),
             "claim timeout": duration(options.claim_timeout_ms),
             "rescues at most": options.max_rescues,
+            "shadow": policy_of(asdict(shadow)) if (shadow := shadowed(options)) else "",
         }
     )
     click.echo()
@@ -209,6 +211,7 @@ def create(app: App, /, name: str, **asked: Any) -> None:
 @group.command("set")
 @_name
 @_policy_options
+@shadow_options
 @click.option(
     "--revision",
     type=click.IntRange(1),
@@ -237,7 +240,10 @@ def _changes(asked: dict[str, Any]) -> dict[str, Any]:
     changes = {name: value for name, value in named.items() if value is not None}
     if (timeout := asked["pending_timeout"]) is not None:
         changes["pending_timeout_ms"] = None if timeout == NONE else timeout
-    return changes
+    return changes | shadow_changes(asked)
+
+
+group.add_command(shadow_command)
 
 
 @group.command()

@@ -38,12 +38,21 @@ class Hooks(Protocol):
         """Whether the cycle must end early, for a hook has used most of its time."""
         ...
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Who they are."""
+        ...
+
     def begin(self) -> None:
         """A cycle begins."""
         ...
 
     def check(self, context: ValidatorContext) -> tuple[Failure, ...]:
         """What hooks refuse of a session."""
+        ...
+
+    def recalled(self) -> Hooks:
+        """The same without asking: what hooks refused of such a request when they were asked last."""
         ...
 
 
@@ -179,6 +188,7 @@ class HookChain:
         self._desks: Sequence[_Desk] = [
             _Desk(hook, clock) for hook in sorted(hooks, key=lambda hook: hook.name)
         ]
+        self.names = frozenset(desk.name for desk in self._desks)
         self._refused: dict[str, tuple[Failure, ...]] = {}
 
     @property
@@ -204,18 +214,20 @@ class HookChain:
         return failures
 
     def recalled(self) -> Hooks:
-        """The same without asking: what hooks refused of such a request when they were asked last."""
-        return _Recalled(self._refused)
+        return _Recalled(self._refused, self.names)
 
 
 class _Recalled:
     spent = False
 
-    def __init__(self, refused: dict[str, tuple[Failure, ...]]) -> None:
-        self._refused = refused
+    def __init__(self, refused: dict[str, tuple[Failure, ...]], names: frozenset[str]) -> None:
+        self._refused, self.names = refused, names
 
     def begin(self) -> None:
         """Nothing is asked, so nothing is used."""
 
     def check(self, context: ValidatorContext) -> tuple[Failure, ...]:
         return self._refused.get(context.request.id, ())
+
+    def recalled(self) -> Hooks:
+        return self

@@ -14,6 +14,7 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.verdict import ADMIT, Cure, Verdict
 from scheduler.plugins.asking import refusals
 from scheduler.plugins.interfaces import (
@@ -117,6 +118,8 @@ def _call(
 ) -> Answer:
     try:
         return method(*args, **kwargs)
+    except InvalidInput as error:
+        raise _Broken(str(error)) from error
     except Exception as error:
         kind = "scheduler" if isinstance(plugin, AbstractScheduler) else "selector"
         why = f"{kind} {plugin.name!r} is broken: {type(error).__name__}: {error}"

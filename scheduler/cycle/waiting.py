@@ -64,6 +64,8 @@ class WaitingRoom:
         self._awake: set[str] = set()
         self._sleepers: dict[str, set[str]] = {}
         self._arrived: list[WaitingSession] = []
+        #: Told who comes and goes, as a shadow's room.
+        self.twin: WaitingRoom | None = None
 
     def __len__(self) -> int:
         return len(self._known)
@@ -79,6 +81,8 @@ class WaitingRoom:
         """Let a session wait; one that waits already is left where it is."""
         if session.id in self._known:
             return
+        if self.twin is not None:
+            self.twin.add(session)
         self._known[session.id] = session
         line = self._lines.get(session.request.id)
         if line is None:
@@ -98,6 +102,8 @@ class WaitingRoom:
     def discard(self, session: str) -> WaitingSession | None:
         """A session waits no more, whatever became of it."""
         found = self._known.pop(session, None)
+        if self.twin is not None:
+            self.twin.discard(session)
         if found is not None:
             line = self._lines[found.request.id]
             line.waiting -= 1
@@ -108,6 +114,10 @@ class WaitingRoom:
                 line.heap = [entry for entry in line.heap if self._waits(entry[1])]
                 heapq.heapify(line.heap)
         return found
+
+    def awake(self) -> set[str]:
+        """The requests of the lines that a cycle looks at."""
+        return set(self._awake)
 
     def heads(self) -> list[WaitingSession]:
         """The first session of every line that is awake."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 DEFAULT_GROUP = "default"
+#: Which options belong to which plugin.
+PLUGIN_OPTS = {"scheduler": "scheduler_opts", "agent_selector": "agent_selector_opts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,21 @@ class ScalingGroupOpts:
     barrier_timeout_ms: int = 60_000
     claim_timeout_ms: int = 10_000
     max_rescues: int = 3
+    #: A second policy that decides beside this one and places nothing: some of the four first options.
+    shadow: dict[str, Any] = field(default_factory=dict)
+
+
+def shadowed(options: ScalingGroupOpts) -> ScalingGroupOpts | None:
+    """The options by which the shadow decides, the group's own where it names no other; None without one."""
+    if not options.shadow:
+        return None
+    changes: dict[str, Any] = {}
+    for plugin, opts in PLUGIN_OPTS.items():
+        own = getattr(options, plugin)
+        changes[plugin] = options.shadow.get(plugin, own)
+        kept = getattr(options, opts) if plugin not in options.shadow else {}
+        changes[opts] = {**kept, **options.shadow.get(opts, {})}
+    return replace(options, shadow={}, **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,15 @@ class Keep(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Compare(Move):
+    """How the decisions of the group's shadow differ; an empty text forgets it."""
+
+    verb: ClassVar[str] = "compare"
+    group: str
+    text: str  #: JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Reach(Move):
     """What the group's agents could hold when idle, after one was removed."""
 

@@ -16,6 +16,7 @@ from scheduler.domain.verdict import Verdict
 from scheduler.intake.board import PlacedSession
 from scheduler.leader.keeping import SelectorKeeper
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes
 from scheduler.leader.writer import BATCH, Batch, Writer
 from scheduler.observability.logs import get_logger
@@ -58,6 +59,7 @@ class SchedulerDispatcher:
         policy: Policy,
         orders: OrderBook,
         now_ms: Callable[[], int],
+        shadow: Shadowing,
     ) -> None:
         self._state = state
         self._repositories = repositories
@@ -66,6 +68,7 @@ class SchedulerDispatcher:
         self._orders = orders
         self._now_ms = now_ms
         self._group = repositories.leader.term.group
+        self.shadow = shadow
         self._keeper = SelectorKeeper(self._group, repositories.leader.kept)
         self._keeper.hand_over(policy.selector)
         self._log = get_logger(group=self._group, term=repositories.leader.term.number)
@@ -87,7 +90,10 @@ class SchedulerDispatcher:
         more = False
         try:
             for limit in _TURN:
+                other = self.shadow.propose(limit=limit)
                 plan = propose(self._state.snapshot, self.policy, limit=limit)
+                if other is not None:
+                    self.shadow.compare(plan, other, self.policy)
                 if not (plan.placements or plan.refusals or plan.impossible):
                     break
                 self.counts.cycles += 1
@@ -107,7 +113,13 @@ class SchedulerDispatcher:
                 under_way.applying.give_up()
         if stale:
             self._put_right(stale)
+        self._tell_shadow()
         return more
+
+    def _tell_shadow(self) -> None:
+        batch = Batch()
+        batch.add(self.shadow.due())
+        self._writer.write(batch)
 
     def _tell_broken(self, why: str) -> None:
         if why and why != self._broken:

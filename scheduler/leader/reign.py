@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import redis
 
 from scheduler.cycle.hooks import HookChain, Hooks
-from scheduler.cycle.scheduler import Policy
+from scheduler.cycle.scheduler import NO_HOOKS, Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
 from scheduler.domain.group import ScalingGroupOpts
@@ -23,7 +23,9 @@ from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
+from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.unusable import unusable
 from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
@@ -122,17 +124,19 @@ class Reign:
     def load(self) -> None:
         """Read what the term begins with, or goes on with after Redis did not answer.
 
-        Raises StoreUnavailable, UnknownPlugin, InvalidSetting.
+        Where its options cannot be used here, nothing is placed, and the rest goes on.
+        Raises StoreUnavailable.
         """
-        group = self._groups.read(self.term.group)
-        policy = load_policy(group.options)
-        self._paused = group.paused
         while True:
             self._redis = self._facts().identity
+            group = self._groups.read(self.term.group)
+            self._paused, policy = group.paused, self._policy(group.options)
             self._state = load(self._repositories, group.options, policy.scheduler)
             self._assemble(policy)
-            # Before anything is placed; and nothing may be put together from two servers.
-            if self.chores.server() == self._redis:
+            # Before anything is placed; and nothing may be put together from two servers. Options that
+            # changed before the inbox was listened to are told by nobody.
+            whole = self.chores.server() == self._redis
+            if whole and self._groups.read(self.term.group) == group:
                 break
         self._read_usage()
         self._busy, self._caught_up = True, False
@@ -142,6 +146,15 @@ class Reign:
             waiting=len(self._state.waiting),
             agents=len(self._state.agents),
         )
+
+    def _policy(self, options: ScalingGroupOpts) -> Policy:
+        try:
+            return load_policy(options)
+        except InvalidInput as error:
+            self._log.error(
+                "group.unusable", says=str(error), then="nothing is placed until that is put right"
+            )
+            return unusable(error)
 
     def _assemble(self, policy: Policy) -> None:
         state, repositories = self._state, self._repositories
@@ -173,8 +186,15 @@ class Reign:
             policy,
             orders,
             lambda: self.chores.now_ms,
+            Shadowing(
+                self.term.group,
+                state.snapshot,
+                self._clock,
+                lambda: self._groups.shadow(self.term.group),
+            ),
         )
         self._usage = UsageReader(state, repositories)
+        self.dispatcher.shadow.change(state.options, policy)
         # A term that ended between two scripts may have left sessions of which no report is to come.
         writer.conclude(state.board)
         for session in state.board:
@@ -262,7 +282,8 @@ class Reign:
         self._paused, options = group.paused, group.options
         try:
             # A hook that hangs is known by where it is asked: hooks stay, as they have no options.
-            policy = load_policy(options, self.dispatcher.policy.hooks)
+            asked = self.dispatcher.policy.hooks
+            policy = load_policy(options, None if asked is NO_HOOKS else asked)
         except InvalidInput as error:
             # What runs must still be looked after: go on as before until the options are put right.
             self._log.error(
@@ -275,6 +296,7 @@ class Reign:
             options.max_rescues,
         )
         self.dispatcher.change_policy(policy)
+        self.dispatcher.shadow.change(options, policy)
         self._read_usage()
 
     def _read_usage(self) -> None:

@@ -20,6 +20,7 @@ from scheduler.leader.reign import Reign, ReignSettings
 from scheduler.notifications.deliveries import Deliveries
 from scheduler.notifications.delivery import DeliveryParts
 from scheduler.observability.logs import get_logger
+from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
 from scheduler.store.connection import connect, speaking_to
@@ -217,10 +218,11 @@ class Replica:
         self._deliveries: Deliveries | None = None
 
     def start(self) -> None:
-        """Check Redis, create the groups, begin to stand.
+        """Check the plugins that are installed, and Redis; create the groups, begin to stand.
 
         Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable, InvalidSetting.
         """
+        check_installed()
         client = connect(self._parts.redis_url)
         prepare(client, self._parts, self._groups)
         client.close()

@@ -7,12 +7,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from scheduler.domain.errors import RevisionNotFound
-from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, shadowed
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
-
-#: Which options belong to which plugin.
-_PLUGINS = {"scheduler": "scheduler_opts", "agent_selector": "agent_selector_opts"}
 
 
 def create_group(groups: GroupRepository, name: str, asked: Mapping[str, Any]) -> int:
@@ -51,17 +48,40 @@ def roll_back_group(groups: GroupRepository, name: str, revision: int) -> int:
 
 
 def _checked(now: ScalingGroupOpts, asked: Mapping[str, Any]) -> dict[str, Any]:
-    changes = dict(asked)
-    for plugin, opts in _PLUGINS.items():
-        if plugin not in asked and opts not in asked:
-            continue
-        another = asked.get(plugin, getattr(now, plugin)) != getattr(now, plugin)
-        merged = ({} if another else getattr(now, opts)) | asked.get(opts, {})
-        changes[opts] = {key: value for key, value in merged.items() if value is not None}
+    own = {name: getattr(now, name) for names in PLUGIN_OPTS.items() for name in names}
+    changes = {**asked, **_merged(own, asked)}
+    if shadow := asked.get("shadow"):
+        changes["shadow"] = _shadow(own, now.shadow, shadow)
     _load(replace(now, **changes))
     return changes
 
 
+def _shadow(
+    own: Mapping[str, Any], now: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the shadow was told, with what is asked of it."""
+    known = dict(now)
+    for plugin, opts in PLUGIN_OPTS.items():
+        if opts in asked and plugin not in asked and plugin not in known:
+            # Options alone try out others for the plugin that is in force now.
+            known |= {plugin: own[plugin], opts: own[opts]}
+    return {**known, **asked, **_merged(known, asked)}
+
+
+def _merged(now: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the plugins that were asked for, put together from both."""
+    changes = {}
+    for plugin, opts in PLUGIN_OPTS.items():
+        if plugin not in asked and opts not in asked:
+            continue
+        another = asked.get(plugin, now.get(plugin)) != now.get(plugin)
+        merged = ({} if another else now.get(opts, {})) | asked.get(opts, {})
+        changes[opts] = {key: value for key, value in merged.items() if value is not None}
+    return changes
+
+
 def _load(options: ScalingGroupOpts) -> None:
-    load_scheduler(options.scheduler, options, {})
-    load_agent_selector(options.agent_selector, options, {})
+    for found in (options, shadowed(options)):
+        if found is not None:
+            load_scheduler(found.scheduler, found, {})
+            load_agent_selector(found.agent_selector, found, {})

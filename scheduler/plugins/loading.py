@@ -34,6 +34,19 @@ LARGEST_BUDGET_MS = 1_000
 _LONGEST_ERROR = 300
 
 
+def check_installed() -> None:
+    """Import every installed plugin. Raises InvalidSetting for the first that cannot be used here."""
+    for kind, groups in (
+        ("scheduler", (SCHEDULERS, SEED_SCHEDULERS)),
+        ("agent selector", (SELECTORS, SEED_SELECTORS)),
+    ):
+        for name in _names(*groups):
+            _import(_find(kind, name, *groups), kind)
+    load_validators()
+    load_hooks()
+    load_cluster_modes()
+
+
 def scheduler_names() -> list[str]:
     """Every installed scheduler."""
     return _names(SCHEDULERS, SEED_SCHEDULERS)
@@ -155,12 +168,7 @@ def _make(
     point: EntryPoint, kind: str, interface: Any, how: Callable[[Any], object] = lambda made: made()
 ) -> Any:
     """A plugin that can be used, or one sentence about why not; whatever it raises is told by its name."""
-    who = f"plugin {point.name!r} ({point.value})"
-    try:
-        made = point.load()
-    except Exception as error:
-        problem = f"{who} cannot be imported: {_told(error)}"
-        raise InvalidSetting(name=kind, problem=problem) from error
+    made, who = _import(point, kind), _called(point)
     try:
         plugin = how(made)
     except InvalidInput:
@@ -174,6 +182,18 @@ def _make(
         problem = f"{who} must have that as its name, too, got {called!r:.80}"
         raise InvalidSetting(name=kind, problem=problem)
     return plugin
+
+
+def _import(point: EntryPoint, kind: str) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        problem = f"{_called(point)} cannot be imported: {_told(error)}"
+        raise InvalidSetting(name=kind, problem=problem) from error
+
+
+def _called(point: EntryPoint) -> str:
+    return f"plugin {point.name!r} ({point.value})"
 
 
 def _told(error: Exception) -> str:

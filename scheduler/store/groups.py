@@ -152,6 +152,12 @@ class GroupRepository:
             for number, then in sorted(found.items(), reverse=True)
         ]
 
+    def shadow(self, group: str) -> dict[str, Any] | None:
+        """What the leader noted of the group's shadow last, or None."""
+        with speaking_to(self._client):
+            text = cast("str | None", self._client.get(self._keys.shadow(group)))
+        return cast("dict[str, Any]", json.loads(text)) if text else None
+
     def pause(self, group: str, why: str) -> str:
         """Place nothing new there; ``paused`` or ``already``. Raises GroupNotFound, InvalidSetting."""
         if not why or len(why) > LONGEST_NAME or has_control_characters(why):

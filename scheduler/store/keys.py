@@ -114,6 +114,10 @@ class Keys:
         """hash, owner, line break, family -> slots x seconds held on a day; leader, for 60 days"""
         return f"{self.root}:group:{group}:use:{day}"
 
+    def shadow(self, group: str) -> str:
+        """string, how its shadow decides differently, as JSON; leader, while the group has a shadow"""
+        return f"{self.root}:group:{group}:shadow"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

@@ -402,6 +402,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
         m.Note(GROUP, "r", "{}"), m.Note(GROUP, "r", ""), m.Note(GROUP, "s", "{}")
     ),
     ("keep", "done"): lambda w: w.apply(m.Keep(GROUP, "roundrobin", '{"last":{}}')),
+    ("compare", "done"): lambda w: w.apply(m.Compare(GROUP, '{"counts":{}}')),
     ("reach", "done"): lambda w: w.apply(m.Reach(GROUP, '[{"cpu":1000}]', "", "")),
     ("tell", "done"): lambda w: w.apply(m.Tell(GROUP, "agents.storm", "3 fell silent")),
 }
