@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +27,7 @@ from scheduler.cli.output import (
 )
 from scheduler.domain.group import GroupRevision, ScalingGroupOpts
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
+from scheduler.domain.tally import Tally
 from scheduler.operations.policy import change_group, create_group, roll_back_group
 
 _name = click.argument("name", shell_complete=complete_groups)
@@ -74,13 +76,22 @@ def _summary(app: App, name: str) -> dict[str, Any]:
 @output_option
 @pass_app
 def show(app: App, name: str, output: str) -> None:
-    """Show a scaling group's options and how many sessions are in each state."""
+    """Show a scaling group's options, what its cycles did, and how many sessions are in each state."""
     found, counts = app.store.groups.read(name), app.store.sessions.counts(name)
+    tally = app.store.groups.tally(name)
     options = found.options
     if output == JSON:
         sessions = {str(state): count for state, count in counts.items()}
         standing = {"revision": found.revision, "paused": found.paused}
-        print_json({"group": name, **standing, **asdict(options), "sessions": sessions})
+        print_json(
+            {
+                "group": name,
+                **standing,
+                **asdict(options),
+                "sessions": sessions,
+                "cycles": asdict(tally),
+            }
+        )
         return
     pending = options.pending_timeout_ms
     print_facts(
@@ -95,10 +106,30 @@ def show(app: App, name: str, output: str) -> None:
             "barrier timeout": duration(options.barrier_timeout_ms),
             "claim timeout": duration(options.claim_timeout_ms),
             "rescues at most": options.max_rescues,
+            **(_cycles(tally) if tally.cycles else {}),
         }
     )
     click.echo()
     print_table(("STATE", "SESSIONS"), list(counts.items()))
+
+
+def _cycles(tally: Tally) -> dict[str, object]:
+    """What the group's cycles did, for people."""
+    took = (tally.ended_at - tally.started_at) or "under 1"
+    return {
+        "last cycle": f"{moment(tally.started_at)}, {took} ms, after {tally.trigger}:"
+        f" {tally.last_placed} placed, {tally.last_refused} refused (term {tally.term})",
+        "cycles": f"{tally.cycles}, after {_counted(tally.triggers)}",
+        "cycle time": f"p50 {tally.p50_us / 1000:.1f} ms, p99 {tally.p99_us / 1000:.1f} ms,"
+        f" all {tally.busy_us / 1e6:.1f} s",
+        "placed": tally.placed,
+        "refused": f"{tally.refused}" + (f" by {_counted(tally.causes)}" if tally.causes else ""),
+    }
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in most_first)
 
 
 def _with_options(name: str, options: dict[str, Any]) -> str:

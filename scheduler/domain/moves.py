@@ -209,6 +209,15 @@ class Keep(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Count(Move):
+    """What the group's cycles did."""
+
+    verb: ClassVar[str] = "count"
+    group: str
+    fields: Sequence[str]  #: name, value, name, value ... of its tally
+
+
+@dataclass(frozen=True, slots=True)
 class Reach(Move):
     """What the group's agents could hold when idle, after one was removed."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 
@@ -23,6 +24,7 @@ from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.tallying import Tallying
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
@@ -120,6 +122,9 @@ class Reign:
         group = self._groups.read(self.term.group)
         policy = load_policy(group.options)
         self._paused = group.paused
+        self._tallying = Tallying(
+            self.term.group, self.term.number, self._groups.tally(self.term.group)
+        )
         while True:
             self._redis = self._facts().identity
             self._state = load(self._repositories, group.options, policy.scheduler)
@@ -128,6 +133,7 @@ class Reign:
             if self.chores.server() == self._redis:
                 break
         self._busy, self._caught_up = True, False
+        self._tallying.woken("load")
         self._log.info(
             "leader.loaded",
             placed=len(self._state.board),
@@ -181,10 +187,19 @@ class Reign:
         self._timers_known &= not busy
         busy |= self._look_at_the_clock()
         if self.chores.hold_over() and not self._paused:
-            placed = self.dispatcher.counts.placed
-            busy |= self.dispatcher.run_once()
-            self._timers_known &= placed == self.dispatcher.counts.placed
+            busy |= self._place()
         self._busy = busy
+        if told := self._tallying.due(self._clock.monotonic()):
+            self._repositories.leader.apply(told)
+
+    def _place(self) -> bool:
+        counts, began = self.dispatcher.counts, self._clock.monotonic()
+        before = replace(counts, causes=Counter(counts.causes))
+        more = self.dispatcher.run_once()
+        took = self._clock.monotonic() - began
+        self._tallying.ran(self.chores.now_ms, took, before, counts)
+        self._timers_known &= before.placed == counts.placed
+        return more
 
     def _hear(self) -> bool:
         state = self._state
@@ -205,8 +220,11 @@ class Reign:
             self.load()
             return True
         if heard.reports:
+            self._tallying.woken("reports")
             self.reports.handle(heard.reports)
         if heard.inbox:
+            for kind in {entry.fields["kind"]: None for entry in heard.inbox}:
+                self._tallying.woken(kind)
             self.inbox.handle(heard.inbox)
         return bool(heard.reports or heard.inbox)
 
@@ -234,6 +252,7 @@ class Reign:
         if self.inbox.unresolved:
             more |= self.chores.resolve()
         if self._sweep.due():
+            self._tallying.woken("sweep")
             self.dispatcher.forget_notes()
             if self.chores.sweep():
                 load_ready_anew(self._state)

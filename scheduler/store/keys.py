@@ -110,6 +110,10 @@ class Keys:
         """hash, selector -> what it goes on from after a take-over; leader, with placements"""
         return f"{self.root}:group:{group}:selector"
 
+    def tally(self, group: str) -> str:
+        """hash, what the group's cycles did, see domain/tally.py; leader, once a second at most"""
+        return f"{self.root}:group:{group}:tally"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

@@ -10,6 +10,7 @@ from typing import Any
 from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
+from scheduler.domain.tally import Tally
 from scheduler.store import schema
 from scheduler.store.mailbox import Superseded
 from scheduler.store.script import Script
@@ -297,6 +298,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
     ("note", "done"): lambda w: w.apply(
         m.Note(GROUP, "r", "{}"), m.Note(GROUP, "r", ""), m.Note(GROUP, "s", "{}")
     ),
+    ("count", "done"): lambda w: w.apply(m.Count(GROUP, Tally(placed=3).as_fields())),
     ("keep", "done"): lambda w: w.apply(m.Keep(GROUP, "roundrobin", '{"last":{}}')),
     ("reach", "done"): lambda w: w.apply(m.Reach(GROUP, '[{"cpu":1000}]', "", "")),
     ("tell", "done"): lambda w: w.apply(m.Tell(GROUP, "agents.storm", "3 fell silent")),

@@ -18,6 +18,6 @@ if #holds > 0 then
 end
 redis.call('SREM', keys.groups(), group)
 redis.call('DEL', keys.group(group), keys.group_revisions(group), keys.verdicts(group), keys.inbox(group),
-    keys.reports(group), keys.timers(group), keys.resolve(group), keys.selector(group))
+    keys.reports(group), keys.timers(group), keys.resolve(group), keys.selector(group), keys.tally(group))
 emit('group.deleted', 'group', group)
 return { 'deleted' }

@@ -34,6 +34,7 @@
 -- @include move/reach
 -- @include move/renumber
 -- @include move/keep
+-- @include move/count
 -- @include move/tell
 
 -- A full Redis refuses scripts whose first write may grow it; one that begins like this drains it.
