@@ -35,6 +35,7 @@ from scheduler.domain.ids import is_name, new_nonce
 from scheduler.protocol.report import Registration
 from scheduler.store.connection import CONNECT_TIMEOUT_S, connect, open_client
 from scheduler.store.mailbox import AgentMailbox, Superseded
+from scheduler.store.retrying import NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ def _parts(
     mailboxes = [
         # No retries below us: who speaks knows better when an answer was lost, and when to give up.
         AgentMailbox(
-            connect(settings.redis_url, retries=0), settings.namespace, offer.agent, offer.group
+            connect(settings.redis_url, policy=NEVER), settings.namespace, offer.agent, offer.group
         )
         for _ in range(2)
     ]

@@ -217,7 +217,13 @@ def create(app: App, /, name: str, **asked: Any) -> None:
 @pass_app
 def set_(app: App, /, name: str, revision: int | None, **asked: Any) -> None:
     """Change options of a scaling group; its leader goes on with them at once."""
-    now, new = change_group(app.store.groups, name, _changes(asked), expected=revision)
+    now, new = change_group(
+        app.store.groups,
+        name,
+        _changes(asked),
+        expected=revision,
+        repeats=app.settings().repeat_policy,
+    )
     click.echo(f"group {name} {'changed' if new else 'unchanged'}, revision {now}")
 
 
