@@ -21,6 +21,7 @@ from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
@@ -38,6 +39,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.profiles import ProfileRepository
 from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
@@ -102,6 +104,8 @@ class Reign:
             ScopeRepository(client, keys),
         )
         self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
+        profiles = ProfileRepository(client, keys)
+        self._profiling = Profiling(term.number, clock, profiles.put, self._log)
         self._timers = Every(_TIMERS_EVERY_S, clock)
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
@@ -189,6 +193,8 @@ class Reign:
         if self.chores.hold_over() and not self._paused:
             busy |= self._place()
         self._busy = busy
+        asked, self.inbox.profiles = self.inbox.profiles, []
+        self._profiling.turn(asked)
         if told := self._tallying.due(self._clock.monotonic()):
             self._repositories.leader.apply(told)
 

@@ -114,6 +114,10 @@ class Keys:
         """hash, what the group's cycles did, see domain/tally.py; leader, once a second at most"""
         return f"{self.root}:group:{group}:tally"
 
+    def profile(self, token: str) -> str:
+        """list, a packed profile that somebody asked for; leader, until fetched, with a TTL"""
+        return f"{self.root}:profile:{token}"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

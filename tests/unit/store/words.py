@@ -13,6 +13,7 @@ from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.tally import Tally
 from scheduler.store import schema
 from scheduler.store.mailbox import Superseded
+from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, S, World, order_id
 
@@ -108,6 +109,10 @@ def _deposed(world: World) -> None:
     world.apply()
 
 
+def _profile(world: World, holder: str, group: str = GROUP) -> str:
+    return ProfileRepository(world.client, world.keys).ask(group, holder, OTHER, 1_000)
+
+
 def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
 
@@ -176,6 +181,13 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         w.leadership.ask_resign("g2"),
     ),
     ("leader/ask_resign", "unknown_group"): lambda w: w.leadership.ask_resign("g2"),
+    ("leader/ask_profile", "asked"): lambda w: _profile(w, "replica"),
+    ("leader/ask_profile", "elsewhere"): lambda w: _profile(w, "another"),
+    ("leader/ask_profile", "no_leader"): lambda w: (
+        w.client.delete(w.keys.lock(GROUP)),
+        _profile(w, "replica"),
+    ),
+    ("leader/ask_profile", "unknown_group"): lambda w: _profile(w, "replica", "g2"),
     ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
     ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
     ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
@@ -357,6 +369,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/log", "kept"): ("log",),  # a piece may be doubled; its cap holds
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
+    ("leader/ask_profile", "asked"): ("inbox",),
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
     ("move/tell", "done"): ("events", "counters"),  # a moment, not a state
