@@ -180,6 +180,12 @@ class Elector:
         return self.tenure
 
     def _take(self, lock: Lock, leadership: LeadershipRepository, nonce: str) -> bool:
+        """Take the lock, or not, at once.
+
+        Lock order: it is the only lock there is in Redis, one per group; whoever holds it takes no
+        other, here or in what a term does. Time limits: each request ends after 1 s without a retry;
+        the lock lives for the TTL from its last renewal, and is trusted for ``_MARGIN_S`` less.
+        """
         try:
             # A lost answer makes acquire() say False although the key is ours.
             return bool(lock.acquire(blocking=False)) or lock.get_owner_id() == nonce
