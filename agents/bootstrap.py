@@ -41,6 +41,7 @@ from scheduler.domain.ids import is_name, new_nonce
 from scheduler.protocol.report import Registration
 from scheduler.store.connection import CONNECT_TIMEOUT_S, connect, open_client
 from scheduler.store.mailbox import AgentMailbox, Superseded
+from scheduler.store.retrying import NEVER
 from scheduler.store.schema import check_server
 
 
@@ -130,7 +131,7 @@ def run_agent(settings: AgentSettings, offer: Offer) -> int:
 
 def _check_redis(url: str) -> None:
     """Refuse a Redis that no replica would use: the agent would wait there for ever."""
-    with closing(connect(url, retries=0)) as client:
+    with closing(connect(url, policy=NEVER)) as client:
         try:
             check_server(client)
         except RedisRefuses:
@@ -145,7 +146,7 @@ def _parts(
     mailboxes = [
         # No retries below us: who speaks knows better when an answer was lost, and when to give up.
         AgentMailbox(
-            connect(settings.redis_url, retries=0), settings.namespace, offer.agent, offer.group
+            connect(settings.redis_url, policy=NEVER), settings.namespace, offer.agent, offer.group
         )
         for _ in range(2)
     ]

@@ -47,7 +47,7 @@ class Store:
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
     """The repositories over a Redis; nothing is read or written yet."""
-    client = client or connect(settings.redis_url)
+    client = client or connect(settings.redis_url, policy=settings.repeat_policy)
     keys, clock = Keys(settings.namespace), SystemClock()
     return Store(
         client=client,
@@ -71,7 +71,8 @@ def open_for_app(settings: Settings) -> Store:
     It waits for a primary while Sentinel looks for one; processes that run on have loops for that.
     """
     patience = settings.failover_patience / 1000
-    store = open_store(settings, connect(settings.redis_url, patience=patience))
+    client = connect(settings.redis_url, policy=settings.repeat_policy, patience=patience)
+    store = open_store(settings, client)
     schema.check_version(store.client, store.keys)
     return store
 
@@ -91,6 +92,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
         renew_s=settings.leader_renew / 1000,
         poll_s=settings.follower_poll / 1000,
         events_cap=settings.events_cap,
+        repeats=settings.repeat_policy,
         elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
         reign=ReignSettings(
             secret=settings.cluster_secret(),

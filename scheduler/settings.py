@@ -15,6 +15,7 @@ from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import refuse_mistyped
 from scheduler.protocol.signing import SHORTEST_SECRET
 from scheduler.store.connection import open_client
+from scheduler.store.retrying import RepeatPolicy
 
 
 def _milliseconds(value: Any) -> int:
@@ -45,6 +46,12 @@ class Settings(BaseSettings):
     redis_url: str = "redis://localhost:6379/0"
     #: With Sentinel: how long calls of apps and operators wait for a primary.
     failover_patience: Duration = duration("10s")
+    #: How often a command whose connection broke is tried again, and a change that met another one.
+    repeats: int = Field(default=3, ge=0, le=100)
+    #: The wait before the first of them, doubled each time, with jitter.
+    repeat_initial: Duration = duration("20ms")
+    #: The longest wait between two of them.
+    repeat_longest: Duration = duration("500ms")
     #: All keys begin with it; two namespaces share a Redis without seeing each other.
     namespace: str = "scheduler"
     #: The cluster's secret, which replicas hold; agents' keys are derived from it.
@@ -106,6 +113,11 @@ class Settings(BaseSettings):
         if value * 2 > ttl:
             raise ValueError(f"it must be at most half of leader_ttl ({ttl} ms), got {value} ms")
         return value
+
+    @property
+    def repeat_policy(self) -> RepeatPolicy:
+        """The three of them as a value."""
+        return RepeatPolicy(self.repeats, self.repeat_initial / 1000, self.repeat_longest / 1000)
 
     def cluster_secret(self) -> str:
         """The secret, from the setting or its file. Raises InvalidSetting where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,6 +29,7 @@ from scheduler.cli.shadow import policy_of, shadow_changes, shadow_command, shad
 from scheduler.domain.group import GroupRevision, ScalingGroupOpts, shadowed
 from scheduler.domain.slots import render
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
+from scheduler.domain.tally import Tally
 from scheduler.operations.policy import change_group, create_group, roll_back_group
 from scheduler.operations.shares import owner_shares
 
@@ -77,13 +79,22 @@ def _summary(app: App, name: str) -> dict[str, Any]:
 @output_option
 @pass_app
 def show(app: App, name: str, output: str) -> None:
-    """Show a scaling group's options and how many sessions are in each state."""
+    """Show a scaling group's options, what its cycles did, and how many sessions are in each state."""
     found, counts = app.store.groups.read(name), app.store.sessions.counts(name)
+    tally = app.store.groups.tally(name)
     options = found.options
     if output == JSON:
         sessions = {str(state): count for state, count in counts.items()}
         standing = {"revision": found.revision, "paused": found.paused}
-        print_json({"group": name, **standing, **asdict(options), "sessions": sessions})
+        print_json(
+            {
+                "group": name,
+                **standing,
+                **asdict(options),
+                "sessions": sessions,
+                "cycles": asdict(tally),
+            }
+        )
         return
     pending = options.pending_timeout_ms
     print_facts(
@@ -99,6 +110,7 @@ def show(app: App, name: str, output: str) -> None:
             "claim timeout": duration(options.claim_timeout_ms),
             "rescues at most": options.max_rescues,
             "shadow": policy_of(asdict(shadow)) if (shadow := shadowed(options)) else "",
+            **(_cycles(tally) if tally.cycles else {}),
         }
     )
     click.echo()
@@ -133,6 +145,25 @@ def shares(app: App, name: str, output: str) -> None:
         ],
         empty=f"Nobody holds anything of group {name}.",
     )
+
+
+def _cycles(tally: Tally) -> dict[str, object]:
+    """What the group's cycles did, for people."""
+    took = (tally.ended_at - tally.started_at) or "under 1"
+    return {
+        "last cycle": f"{moment(tally.started_at)}, {took} ms, after {tally.trigger}:"
+        f" {tally.last_placed} placed, {tally.last_refused} refused (term {tally.term})",
+        "cycles": f"{tally.cycles}, after {_counted(tally.triggers)}",
+        "cycle time": f"p50 {tally.p50_us / 1000:.1f} ms, p99 {tally.p99_us / 1000:.1f} ms,"
+        f" all {tally.busy_us / 1e6:.1f} s",
+        "placed": tally.placed,
+        "refused": f"{tally.refused}" + (f" by {_counted(tally.causes)}" if tally.causes else ""),
+    }
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} {count}" for name, count in most_first)
 
 
 def _with_options(name: str, options: dict[str, Any]) -> str:
@@ -221,7 +252,13 @@ def create(app: App, /, name: str, **asked: Any) -> None:
 @pass_app
 def set_(app: App, /, name: str, revision: int | None, **asked: Any) -> None:
     """Change options of a scaling group; its leader goes on with them at once."""
-    now, new = change_group(app.store.groups, name, _changes(asked), expected=revision)
+    now, new = change_group(
+        app.store.groups,
+        name,
+        _changes(asked),
+        expected=revision,
+        repeats=app.settings().repeat_policy,
+    )
     click.echo(f"group {name} {'changed' if new else 'unchanged'}, revision {now}")
 
 

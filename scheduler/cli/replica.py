@@ -22,8 +22,10 @@ from scheduler.observability.logs import configure, get_logger
 from scheduler.observability.metrics import exposition
 from scheduler.observability.serving import StatusServer, pages
 from scheduler.operations.inspection import measure
+from scheduler.operations.profiling import profile_of
 from scheduler.settings import Settings
 from scheduler.store.audit import AuditRepository
+from scheduler.store.profiles import LONGEST_S, ProfileRepository
 
 if TYPE_CHECKING:
     from scheduler.leader.replica import Replica
@@ -101,3 +103,44 @@ def serve(address: tuple[str, int], settings: Settings, worker: Replica) -> Stat
         raise Refused(why=f"{where} cannot be listened on: {error.strerror or error}") from error
     server.start()
     return server
+
+
+@replica.command()
+@click.argument("name")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, LONGEST_S),
+    default=10.0,
+    show_default=True,
+    help="For how long it is looked at.",
+)
+@group_option(help="Which of its groups, where it leads several.")
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Where to write it; NAME.html is a page, anything else is text.  [default: standard output]",
+)
+@pass_app
+def profile(app: App, name: str, seconds: float, group: str | None, file: Path | None) -> None:
+    """Write a profile of a leader at work: where its time goes.
+
+    NAME is the replica's, as `scheduler leader show` has it. It is asked through Redis and looks at
+    the thread that leads, 200 times a second for as long as it was asked; nothing is measured else.
+    """
+    # A third of the time that the command line takes to start; needed here only.
+    from pyinstrument.renderers import ConsoleRenderer, HTMLRenderer  # noqa: PLC0415
+    from pyinstrument.session import Session  # noqa: PLC0415
+
+    profiles = ProfileRepository(app.store.client, app.store.keys)
+    found = Session.from_json(profile_of(app.store, profiles, name, group, seconds))
+    if file is None:
+        click.echo(ConsoleRenderer().render(found))
+        return
+    html = file.suffix == ".html"
+    text = HTMLRenderer().render(found) if html else ConsoleRenderer().render(found)
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise Refused(why=f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{found.sample_count} samples of {found.duration:.1f} s are in {file}")

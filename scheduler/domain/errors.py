@@ -11,6 +11,7 @@ SchedulerError
 |   |-- AgentNotFound
 |   |-- GroupNotFound
 |   |-- RevisionNotFound
+|   |-- ReplicaNotFound
 |   |-- DependencyNotFound
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
@@ -96,6 +97,10 @@ class GroupNotFound(NotFound):
 
 class RevisionNotFound(NotFound):
     """Group {group!r} has no revision {revision}; `scheduler group history {group}` shows those that are kept."""
+
+
+class ReplicaNotFound(NotFound):
+    """Replica {replica!r} leads no scaling group now; leaders are: {known}."""
 
 
 class DependencyNotFound(NotFound):

@@ -236,6 +236,15 @@ class Compare(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Count(Move):
+    """What the group's cycles did."""
+
+    verb: ClassVar[str] = "count"
+    group: str
+    fields: Sequence[str]  #: name, value, name, value ... of its tally
+
+
+@dataclass(frozen=True, slots=True)
 class Reach(Move):
     """What the group's agents could hold when idle, after one was removed."""
 

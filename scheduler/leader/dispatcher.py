@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Placement, Plan
@@ -46,6 +47,7 @@ class CycleCounts:
     placed: int = 0
     refused: int = 0
     stale: int = 0
+    causes: Counter[str] = field(default_factory=Counter)  #: refusals by the rule that refused
 
 
 class SchedulerDispatcher:
@@ -189,6 +191,7 @@ class SchedulerDispatcher:
     def _note(self, plan: Plan) -> None:
         """Note refusals that are news, and forget those of requests that were placed."""
         self.counts.refused += len(plan.refusals)
+        self.counts.causes.update(f.by for v in plan.refusals.values() for f in v.failures)
         now, batch = self._now_ms(), Batch()
         for placement in plan.placements:
             request = placement.session.request.id

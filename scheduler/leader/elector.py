@@ -20,6 +20,7 @@ from scheduler.observability.logs import get_logger
 from scheduler.store.connection import connect, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.retrying import NEVER
 
 #: Taken off the TTL when trusting it, for the way of a write to Redis.
 _MARGIN_S = 0.2
@@ -143,7 +144,7 @@ class Elector:
     def _acquire(self) -> Tenure | None:
         nonce = new_nonce()
         client = connect(
-            self._settings.redis_url, retries=0, timeout=1.0, name=connection_name(nonce)
+            self._settings.redis_url, policy=NEVER, timeout=1.0, name=connection_name(nonce)
         )
         try:
             tenure = self._begin(client, nonce)
@@ -179,6 +180,12 @@ class Elector:
         return self.tenure
 
     def _take(self, lock: Lock, leadership: LeadershipRepository, nonce: str) -> bool:
+        """Take the lock, or not, at once.
+
+        Lock order: it is the only lock there is in Redis, one per group; whoever holds it takes no
+        other, here or in what a term does. Time limits: each request ends after 1 s without a retry;
+        the lock lives for the TTL from its last renewal, and is trusted for ``_MARGIN_S`` less.
+        """
         try:
             # A lost answer makes acquire() say False although the key is ours.
             return bool(lock.acquire(blocking=False)) or lock.get_owner_id() == nonce

@@ -39,6 +39,7 @@ class Inbox:
         self._reports = reports
         self._reload_group = reload_group
         self.unresolved = True
+        self.profiles: list[str] = []  #: that were asked for, and not begun yet
         self.full = ""  #: percent of memory used when submits must be refused, else ""
         self.server = repositories.leader.server_identity()  #: the Redis that was seen last
 
@@ -63,6 +64,8 @@ class Inbox:
                     self._declared_lost(*what.partition(" ")[::2])
                 case "group":
                     self._reload_group()
+                case "profile":
+                    self.profiles.append(what)
                 case "resign" if what == str(self._repositories.leader.term.number):
                     raise ResignationAsked
                 case _:

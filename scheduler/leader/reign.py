@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 
@@ -21,10 +22,12 @@ from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.tallying import Tallying
 from scheduler.leader.unusable import unusable
 from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
@@ -41,6 +44,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.profiles import ProfileRepository
 from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
@@ -108,6 +112,8 @@ class Reign:
             UseRepository(client, keys),
         )
         self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
+        profiles = ProfileRepository(client, keys)
+        self._profiling = Profiling(term.number, clock, profiles.put, self._log)
         self._timers = Every(_TIMERS_EVERY_S, clock)
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
@@ -127,6 +133,9 @@ class Reign:
         Where its options cannot be used here, nothing is placed, and the rest goes on.
         Raises StoreUnavailable.
         """
+        self._tallying = Tallying(
+            self.term.group, self.term.number, self._groups.tally(self.term.group)
+        )
         while True:
             self._redis = self._facts().identity
             group = self._groups.read(self.term.group)
@@ -140,6 +149,7 @@ class Reign:
                 break
         self._read_usage()
         self._busy, self._caught_up = True, False
+        self._tallying.woken("load")
         self._log.info(
             "leader.loaded",
             placed=len(self._state.board),
@@ -212,10 +222,21 @@ class Reign:
         if self.chores.hold_over() and not self._paused:
             if self._usage_again.due():
                 self._read_usage()
-            placed = self.dispatcher.counts.placed
-            busy |= self.dispatcher.run_once()
-            self._timers_known &= placed == self.dispatcher.counts.placed
+            busy |= self._place()
         self._busy = busy
+        asked, self.inbox.profiles = self.inbox.profiles, []
+        self._profiling.turn(asked)
+        if told := self._tallying.due(self._clock.monotonic()):
+            self._repositories.leader.apply(told)
+
+    def _place(self) -> bool:
+        counts, began = self.dispatcher.counts, self._clock.monotonic()
+        before = replace(counts, causes=Counter(counts.causes))
+        more = self.dispatcher.run_once()
+        took = self._clock.monotonic() - began
+        self._tallying.ran(self.chores.now_ms, took, before, counts)
+        self._timers_known &= before.placed == counts.placed
+        return more
 
     def _hear(self) -> bool:
         state = self._state
@@ -236,8 +257,11 @@ class Reign:
             self.load()
             return True
         if heard.reports:
+            self._tallying.woken("reports")
             self.reports.handle(heard.reports)
         if heard.inbox:
+            for kind in {entry.fields["kind"]: None for entry in heard.inbox}:
+                self._tallying.woken(kind)
             self.inbox.handle(heard.inbox)
         return bool(heard.reports or heard.inbox)
 
@@ -265,6 +289,7 @@ class Reign:
         if self.inbox.unresolved:
             more |= self.chores.resolve()
         if self._sweep.due():
+            self._tallying.woken("sweep")
             self.dispatcher.forget_notes()
             if self.chores.sweep():
                 load_ready_anew(self._state)

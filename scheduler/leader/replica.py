@@ -27,12 +27,15 @@ from scheduler.store.connection import connect, speaking_to
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
 
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
 _READ_ANEW_S = 0.1
 _UNBLOCK_EVERY_S = 0.02
+#: A follower looks again in a tenth of a second anyway.
+_ONCE_MORE = RepeatPolicy(times=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class ReplicaParts:
     events_cap: int
     elector: ElectorSettings
     reign: ReignSettings
+    repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
 
 
 class Candidacy:
@@ -55,12 +59,12 @@ class Candidacy:
     def __init__(self, group: str, replica: ReplicaParts) -> None:
         self._parts = replica
         self._group = group
-        self._client = connect(replica.redis_url)
-        self._blocking = connect(replica.redis_url, retries=0)
+        self._client = connect(replica.redis_url, policy=replica.repeats)
+        self._blocking = connect(replica.redis_url, policy=NEVER)
         self._elector = Elector(
             group,
             replica.elector,
-            LeadershipRepository(connect(replica.redis_url, retries=1), replica.keys),
+            LeadershipRepository(connect(replica.redis_url, policy=_ONCE_MORE), replica.keys),
             replica.clock,
         )
         self._log = get_logger(group=group, replica=replica.elector.holder)
@@ -223,7 +227,7 @@ class Replica:
         Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable, InvalidSetting.
         """
         check_installed()
-        client = connect(self._parts.redis_url)
+        client = connect(self._parts.redis_url, policy=self._parts.repeats)
         prepare(client, self._parts, self._groups)
         client.close()
         self._candidacies = [Candidacy(group, self._parts) for group in self._groups]

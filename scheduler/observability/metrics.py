@@ -39,6 +39,20 @@ CATALOGUE: Mapping[str, Declared] = MappingProxyType(
         "scheduler_late_writes": Declared(
             "Writes refused because their leader's term was over", ("group",), COUNTER
         ),
+        "scheduler_cycles": Declared(
+            "Scheduling cycles that had something to decide", ("group",), COUNTER
+        ),
+        "scheduler_placed": Declared("Sessions placed", ("group",), COUNTER),
+        "scheduler_refused": Declared(
+            "Kinds of request that were refused anew, by the rule", ("group", "rule"), COUNTER
+        ),
+        "scheduler_cycle_busy_seconds": Declared(
+            "Time that cycles took together", ("group",), COUNTER
+        ),
+        "scheduler_cycle_seconds": Declared(
+            "How long the last cycles of the term took: median and 99th percentile",
+            ("group", "quantile"),
+        ),
         "scheduler_events_seq": Declared("Number of the newest event in its epoch"),
     }
 )

@@ -11,6 +11,7 @@ from scheduler.domain.agent import AgentData, Beat
 from scheduler.domain.errors import StoreUnavailable
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
+from scheduler.domain.tally import Tally
 from scheduler.observability.metrics import Sample
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
@@ -152,4 +153,16 @@ def _of_group(store: Store, audit: AuditRepository, group: str, led: set[str]) -
         Sample("scheduler_group_led", int(bool(leadership["lock"])), (group,)),
         Sample("scheduler_leads", int(group in led), (group,)),
         Sample("scheduler_late_writes", int(leadership.get("late_writes", 0)), (group,)),
+        *_of_cycles(store.groups.tally(group), group),
+    ]
+
+
+def _of_cycles(tally: Tally, group: str) -> list[Sample]:
+    return [
+        Sample("scheduler_cycles", tally.cycles, (group,)),
+        Sample("scheduler_placed", tally.placed, (group,)),
+        *(Sample("scheduler_refused", n, (group, rule)) for rule, n in tally.causes.items()),
+        Sample("scheduler_cycle_busy_seconds", tally.busy_us / 1e6, (group,)),
+        Sample("scheduler_cycle_seconds", tally.p50_us / 1e6, (group, "0.5")),
+        Sample("scheduler_cycle_seconds", tally.p99_us / 1e6, (group, "0.99")),
     ]

@@ -10,6 +10,7 @@ from scheduler.domain.errors import RevisionNotFound
 from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, shadowed
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
+from scheduler.store.retrying import USUAL, RepeatPolicy, retry_txn
 
 
 def create_group(groups: GroupRepository, name: str, asked: Mapping[str, Any]) -> int:
@@ -21,18 +22,30 @@ def create_group(groups: GroupRepository, name: str, asked: Mapping[str, Any]) -
 
 
 def change_group(
-    groups: GroupRepository, name: str, asked: Mapping[str, Any], *, expected: int | None = None
+    groups: GroupRepository,
+    name: str,
+    asked: Mapping[str, Any],
+    *,
+    expected: int | None = None,
+    repeats: RepeatPolicy = USUAL,
 ) -> tuple[int, bool]:
     """Change the options named; the revision it is at then, and whether that is a new one.
 
     An option of a plugin that is None is taken back; another plugin begins without those of the one
-    before it. ``expected`` is the revision that must be in force. Raises GroupNotFound,
+    before it. ``expected`` is the revision that must be in force; without it, what somebody changed
+    meanwhile is read and checked again, as ``repeats`` says. Raises GroupNotFound,
     RevisionConflict, UnknownPlugin, InvalidSetting.
     """
-    found = groups.read(name)
-    # What was checked is what is changed: options may depend on each other.
-    now = groups.change(name, _checked(found.options, asked), expected=expected or found.revision)
-    return now, now != found.revision
+
+    def change() -> tuple[int, bool]:
+        found = groups.read(name)
+        # What was checked is what is changed: options may depend on each other.
+        changes = _checked(found.options, asked)
+        now = groups.change(name, changes, expected=expected or found.revision)
+        return now, now != found.revision
+
+    # Who named a revision wants to look again himself.
+    return change() if expected else retry_txn(change, repeats)
 
 
 def roll_back_group(groups: GroupRepository, name: str, revision: int) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     AuthenticationError,
     InvalidResponse,
@@ -20,7 +18,6 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
 from scheduler.domain.errors import (
     InvalidSetting,
@@ -31,6 +28,7 @@ from scheduler.domain.errors import (
     StoreUnavailable,
 )
 from scheduler.store import sentinel
+from scheduler.store.retrying import USUAL, RepeatPolicy
 
 #: A command that takes longer than this has failed; no script of ours runs for longer than 10 ms.
 COMMAND_TIMEOUT_S = 5.0
@@ -43,30 +41,6 @@ CLUSTER = (
 )
 REPLICA = "it is a read-only replica; name its primary, or its Sentinels"
 _NO_PASSWORD = ("Authentication required", "HELLO must be called")
-_BACKOFF = {"base": 0.02, "cap": 0.5}
-
-T = TypeVar("T")
-
-
-class PatientRetry(Retry):
-    """Tries again for some seconds, however often that is: as long as a failover may take."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(ExponentialWithJitterBackoff(**_BACKOFF), -1)
-        self._seconds = seconds
-
-    def call_with_retry(
-        self, do: Callable[[], T], fail: Callable[..., Any], *more: Any, **options: Any
-    ) -> T:
-        """As redis-py's. Connecting is tried within a command that is: both end with the first's time."""
-        deadline = monotonic() + self._seconds
-
-        def fail_in_time(error: Exception, *count: int) -> None:
-            fail(error, *count)
-            if monotonic() >= deadline:
-                raise error
-
-        return super().call_with_retry(do, fail_in_time, *more, **options)
 
 
 def open_client(url: str, **options: Any) -> redis.Redis:
@@ -92,20 +66,18 @@ def open_client(url: str, **options: Any) -> redis.Redis:
 def connect(
     url: str,
     *,
-    retries: int = 3,
+    policy: RepeatPolicy = USUAL,
     patience: float = 0.0,
     timeout: float = COMMAND_TIMEOUT_S,
     name: str | None = None,
 ) -> redis.Redis:
-    """A client for commands: text in and out, a few quick retries.
+    """A client for commands: text in and out; ``policy`` says how often one is tried again.
 
     With ``patience`` (s), and only where Sentinel may find another primary meanwhile, it retries for
     so long. Retries re-send scripts whose answer was lost, which is why every script of ours is safe
     to repeat. RQ needs a client of its own: it changes time-outs, and cannot work with decoded answers.
     """
-    retry = Retry(ExponentialWithJitterBackoff(**_BACKOFF), retries)
-    if patience and sentinel.is_sentinel_url(url):
-        retry = PatientRetry(patience)
+    retry = policy.of_commands(patience if sentinel.is_sentinel_url(url) else 0.0)
     return open_client(
         url,
         decode_responses=True,

@@ -19,6 +19,7 @@ from scheduler.domain.errors import (
 from scheduler.domain.group import GroupRevision, ScalingGroup, ScalingGroupOpts
 from scheduler.domain.ids import has_control_characters, is_name
 from scheduler.domain.scope import LONGEST_NAME
+from scheduler.domain.tally import Tally
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
@@ -157,6 +158,12 @@ class GroupRepository:
         with speaking_to(self._client):
             text = cast("str | None", self._client.get(self._keys.shadow(group)))
         return cast("dict[str, Any]", json.loads(text)) if text else None
+
+    def tally(self, group: str) -> Tally:
+        """What the group's cycles did; all nought where none ran yet."""
+        with speaking_to(self._client):
+            record = cast("dict[str, str]", self._client.hgetall(self._keys.tally(group)))
+        return Tally.read(record)
 
     def pause(self, group: str, why: str) -> str:
         """Place nothing new there; ``paused`` or ``already``. Raises GroupNotFound, InvalidSetting."""

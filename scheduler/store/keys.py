@@ -118,6 +118,14 @@ class Keys:
         """string, how its shadow decides differently, as JSON; leader, while the group has a shadow"""
         return f"{self.root}:group:{group}:shadow"
 
+    def tally(self, group: str) -> str:
+        """hash, what the group's cycles did, see domain/tally.py; leader, once a second at most"""
+        return f"{self.root}:group:{group}:tally"
+
+    def profile(self, token: str) -> str:
+        """list, a packed profile that somebody asked for; leader, until fetched, with a TTL"""
+        return f"{self.root}:profile:{token}"
+
     def group_agents(self, group: str) -> str:
         """set, ids of the group's agents; leader, until removed"""
         return f"{self.root}:group:{group}:agents"

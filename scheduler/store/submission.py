@@ -19,6 +19,7 @@ from scheduler.domain.ids import new_session_id
 from scheduler.domain.request import Request, parse_request_text, request_of
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.work import payload_of, work_line
+from scheduler.store.retrying import RepeatPolicy, execute_with_retry
 from scheduler.store.script import Packed, Script, Sent
 
 #: Sessions per submit script: two hundred take about 5 ms in Redis.
@@ -80,10 +81,13 @@ def _send(client: redis.Redis, packed: Packed) -> Sent | None:
 
 def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]:
     """The answer; where it was lost, that of a repeat, which finds what the first has written."""
-    if sent is not None:
-        with suppress(RedisConnectionError, RedisTimeoutError):
-            return sent.answer()
-    return _SUBMIT.run(client, packed)
+    ways = [sent.answer] if sent is not None else []
+
+    def ask() -> list[Any]:
+        return ways.pop()() if ways else _SUBMIT.run(client, packed)
+
+    # Once more at most: the repeat is a command, which the client tries as often as it was told to.
+    return execute_with_retry(ask, RepeatPolicy(times=len(ways)))
 
 
 @lru_cache(maxsize=4096)

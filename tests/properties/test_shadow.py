@@ -33,14 +33,14 @@ class Newest(FifoScheduler):
 
     def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:
         super().prioritize(context, heads)
-        self._heap = [(0, -head.seq, head) for _, _, head in self._heap]
-        self._heap.sort(key=lambda entry: entry[:2])
+        self._heap = [(0, 0, -head.seq, head) for _, _, _, head in self._heap]
+        self._heap.sort(key=lambda entry: entry[:3])
 
     def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
         super().update_allocation(placed, None)
         if successor is not None:
-            self._heap.insert(0, (0, -successor.seq, successor))
-            self._heap.sort(key=lambda entry: entry[:2])
+            self._heap.insert(0, (0, 0, -successor.seq, successor))
+            self._heap.sort(key=lambda entry: entry[:3])
 
 
 def other(real: Policy, *, dispersed: bool) -> Policy:
@@ -63,7 +63,7 @@ def state(made: Snapshot) -> Mapping[str, Any]:
         "waiting": made.waiting.ids(),
         "awake": made.waiting.awake(),
         "lines": {line.request.id: (line.verdict, line.tries) for line in made.waiting.lines()},
-        "scopes": {scope: use for scope, use in made.scopes.items() if use.used},
+        "scopes": {scope: use for scope, use in made.scopes.items() if use.sessions},
         "held": {owner: +Counter(held) for owner, held in made.held.items() if +Counter(held)},
     }
 

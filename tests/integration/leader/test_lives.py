@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.states import FINAL, SessionState
+from scheduler.domain.tally import Tally
 from scheduler.protocol.report import EndReason
-from tests.integration.leader.world import Cluster, stays, wait_until
+from tests.integration.leader.world import GROUP, Cluster, stays, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.real]
 S = SessionState
@@ -382,3 +383,30 @@ def test_a_group_with_an_unknown_plugin_is_led_once_it_is_corrected(cluster: Clu
     (session,) = cluster.submit()
     agent.end(agent.taken())
     assert cluster.reach(session, S.SUCCEEDED).state in FINAL
+
+
+def test_what_cycles_did_is_counted_and_the_next_leader_goes_on(cluster: Cluster) -> None:
+    """K15: marks of start, end and trigger; placed and refused, by cause."""
+    first = cluster.leader()
+    cluster.agent(cpu=1_000)
+    cluster.submit(2, slots={"cpu": "1"})
+    groups = cluster.store.groups
+
+    def counted() -> Tally | None:
+        tally = groups.tally(GROUP)
+        return tally if tally.placed == 1 and tally.causes.get("agents") else None
+
+    before = wait_until(counted, saying="one was placed, one refused, and both counted")
+    assert before
+    first.stop()
+    cluster.leader("r2")
+    cluster.submit(keypair="k1")
+    wait_until(
+        lambda: groups.tally(GROUP).refused > before.refused, saying="the next leader counts on"
+    )
+    after = groups.tally(GROUP)
+
+    assert before.started_at <= before.ended_at <= after.started_at <= after.ended_at
+    assert set(before.trigger.split(", ")) <= before.triggers.keys()
+    assert (1, True, True) == (after.placed, after.term > before.term, after.cycles > before.cycles)
+    assert 0 < before.p50_us <= before.p99_us <= before.busy_us <= after.busy_us

@@ -60,6 +60,7 @@ def test_each_class_has_the_code_of_its_branch() -> None:
             "what",
             "session",
             "agent",
+            "replica",
             "group",
             "key",
             "need",

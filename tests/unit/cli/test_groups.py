@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.domain import moves as m
 from scheduler.domain.states import SessionState as S
+from scheduler.domain.tally import Tally
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import World
 
@@ -32,6 +34,41 @@ def test_a_group_is_created_changed_and_shown(world: World, run: Run) -> None:
     assert ("dispersed", 2, "") == tuple(
         document[name] for name in ("agent_selector", "revision", "paused")
     )
+
+
+def test_what_its_cycles_did_is_shown_once_there_were_any(world: World, run: Run) -> None:
+    """K15."""
+    assert "last cycle" not in run("group", "show", "default").out
+    tally = Tally(
+        started_at=1_000,
+        ended_at=1_012,
+        trigger="ready, reports",
+        last_placed=3,
+        last_refused=1,
+        term=7,
+        cycles=40,
+        placed=90,
+        refused=12,
+        causes={"concurrency": 2, "agents": 10},
+        triggers={"ready": 39, "sweep": 1},
+        busy_us=1_500_000,
+        p50_us=2_500,
+        p99_us=11_000,
+    )
+    world.apply(m.Count("default", tally.as_fields()))
+
+    shown = run("group", "show", "default")
+    document = run("group", "show", "default", "-o", "json").json["cycles"]
+
+    for line in (
+        "last cycle       1970-01-01T00:00:01Z, 12 ms, after ready, reports: 3 placed, 1 refused (term 7)",
+        "cycles           40, after ready 39, sweep 1",
+        "cycle time       p50 2.5 ms, p99 11.0 ms, all 1.5 s",
+        "placed           90",
+        "refused          12 by agents 10, concurrency 2",
+    ):
+        assert line in shown.out
+    assert (40, {"agents": 10, "concurrency": 2}) == (document["cycles"], document["causes"])
 
 
 def test_a_pending_timeout_can_be_taken_back(world: World, run: Run) -> None:

@@ -17,6 +17,7 @@ from scheduler.cli.options import address
 from scheduler.domain import moves as m
 from scheduler.domain.errors import Deposed
 from scheduler.domain.states import SessionState as S
+from scheduler.domain.tally import Tally
 from scheduler.observability.metrics import CATALOGUE, Sample, exposition
 from scheduler.observability.serving import StatusServer, pages
 from scheduler.operations.inspection import measure
@@ -118,15 +119,21 @@ def test_every_metric_of_a_namespace_is_measured(world: World) -> None:
     world.into(S.RUNNING)
     world.into(S.READY)
     late = world.leader
-    world.lead()
+    now = world.lead()
     with pytest.raises(Deposed):
         late.apply([m.Tell("default", "agents.storm", "late")])
+    now.apply([m.Count("default", Tally(cycles=4, placed=9, causes={"agents": 2}).as_fields())])
     store = open_store(load(namespace=world.keys.root), world.client)
     audit = AuditRepository(world.client, world.keys)
 
     samples = measure(store, audit, ["default"])
     found = {(s.name, *s.labels): s.value for s in samples}
 
+    assert (4, 9, 2) == (
+        found["scheduler_cycles", "default"],
+        found["scheduler_placed", "default"],
+        found["scheduler_refused", "default", "agents"],
+    )
     assert set(CATALOGUE) == {sample.name for sample in samples}
     assert 1 == found["scheduler_sessions", "default", "RUNNING"]
     assert 0 == found["scheduler_sessions", "default", "FAILED"]

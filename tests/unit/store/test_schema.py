@@ -12,6 +12,7 @@ from scheduler.domain.errors import RedisUnsuitable, SchemaTooNew, StoreUnavaila
 from scheduler.store import schema
 from scheduler.store.connection import connect
 from scheduler.store.keys import Keys
+from scheduler.store.retrying import NEVER
 
 real = [
     pytest.mark.real,
@@ -116,7 +117,7 @@ def test_the_fake_says_nothing_of_itself() -> None:
 
 
 def test_a_server_that_is_not_there_is_a_sentence() -> None:
-    client = connect("redis://127.0.0.1:1/0", retries=0)
+    client = connect("redis://127.0.0.1:1/0", policy=NEVER)
 
     with pytest.raises(
         StoreUnavailable, match=r"Redis at redis://127\.0\.0\.1:1/0 does not answer"

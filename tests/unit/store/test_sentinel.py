@@ -11,7 +11,8 @@ from redis.sentinel import SentinelManagedSSLConnection
 
 from scheduler.domain.errors import InvalidSetting, StoreUnavailable
 from scheduler.settings import load
-from scheduler.store.connection import PatientRetry, connect, open_client, safe_url, speaking_to
+from scheduler.store.connection import connect, open_client, safe_url, speaking_to
+from scheduler.store.retrying import NEVER, PatientRetry
 from scheduler.store.sentinel import takes_no_writes
 
 NOWHERE = "redis+sentinel://127.0.0.1:1,127.0.0.1:2/mymaster"
@@ -73,7 +74,7 @@ def test_a_url_that_is_none_is_told_in_one_sentence(url: str) -> None:
 
 
 def test_sentinels_that_do_not_answer_are_told_in_one_sentence() -> None:
-    client = connect(NOWHERE, retries=0)
+    client = connect(NOWHERE, policy=NEVER)
 
     with (
         pytest.raises(StoreUnavailable, match=r"no Sentinel of .* answers now") as caught,

@@ -11,9 +11,11 @@ from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.subscriber import SubscriberData
+from scheduler.domain.tally import Tally
 from scheduler.store import schema
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
+from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
@@ -159,6 +161,10 @@ def _deposed_placing(world: World) -> None:
         world.place(session)
 
 
+def _profile(world: World, holder: str, group: str = GROUP) -> str:
+    return ProfileRepository(world.client, world.keys).ask(group, holder, OTHER, 1_000)
+
+
 def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
 
@@ -267,6 +273,13 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         w.leadership.ask_resign("g2"),
     ),
     ("leader/ask_resign", "unknown_group"): lambda w: w.leadership.ask_resign("g2"),
+    ("leader/ask_profile", "asked"): lambda w: _profile(w, "replica"),
+    ("leader/ask_profile", "elsewhere"): lambda w: _profile(w, "another"),
+    ("leader/ask_profile", "no_leader"): lambda w: (
+        w.client.delete(w.keys.lock(GROUP)),
+        _profile(w, "replica"),
+    ),
+    ("leader/ask_profile", "unknown_group"): lambda w: _profile(w, "replica", "g2"),
     ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
     ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
     ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
@@ -401,6 +414,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
     ("note", "done"): lambda w: w.apply(
         m.Note(GROUP, "r", "{}"), m.Note(GROUP, "r", ""), m.Note(GROUP, "s", "{}")
     ),
+    ("count", "done"): lambda w: w.apply(m.Count(GROUP, Tally(placed=3).as_fields())),
     ("keep", "done"): lambda w: w.apply(m.Keep(GROUP, "roundrobin", '{"last":{}}')),
     ("compare", "done"): lambda w: w.apply(m.Compare(GROUP, '{"counts":{}}')),
     ("reach", "done"): lambda w: w.apply(m.Reach(GROUP, '[{"cpu":1000}]', "", "")),
@@ -467,6 +481,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/log", "kept"): ("log",),  # a piece may be doubled; its cap holds
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
+    ("leader/ask_profile", "asked"): ("inbox",),
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
     ("leader/place", "deposed"): ("leadership",),
