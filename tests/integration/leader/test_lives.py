@@ -365,9 +365,9 @@ def test_an_unknown_plugin_leaves_the_options_before_in_force(cluster: Cluster) 
         agent.end(agent.taken())
         cluster.reach(session, S.SUCCEEDED)
 
-    assert ["There is no scheduler named 'astrology'; installed are: fifo."] == [
-        line["says"] for line in said if line["event"] == "group.unusable"
-    ]
+    assert [
+        "There is no scheduler named 'astrology'; installed are: drf, fair-share, fifo, lifo."
+    ] == [line["says"] for line in said if line["event"] == "group.unusable"]
 
 
 def test_a_group_with_an_unknown_plugin_is_led_once_it_is_corrected(cluster: Cluster) -> None:
