@@ -20,6 +20,7 @@ from benchmarks import (
     growth,
     latency,
     placement,
+    policy,
     report,
     submission,
     takeover,
@@ -30,6 +31,7 @@ from scheduler.observability.logs import configure
 MEASUREMENTS: Final[Mapping[str, Callable[[Scale], dict[str, Any]]]] = {
     "ceiling": ceiling.measure,
     "placement": placement.measure,
+    "policy": policy.measure,
     "submission": submission.measure,
     "end_to_end": end_to_end.measure,
     "latency": latency.measure,

@@ -48,6 +48,24 @@ BUDGETS: Final[Sequence[Budget]] = (
         "the cost of a decision must not grow with the cluster",
     ),
     Budget(
+        "placements, whole policy",
+        "place_policy_to_ceiling",
+        *("at least", 0.06, _CEILING),
+        "100,000 waiting of 200 users, DRF, dispersed, all validators, labels on a tenth",
+    ),
+    Budget(
+        "cycle, 100,000 refused and asleep",
+        "cycle_idle_ms",
+        *("at most", 5.0, "ms"),
+        "what sleeps must cost nothing",
+    ),
+    Budget(
+        "explain, p99",
+        "explain_p99_ms",
+        *("at most", 50.0, "ms"),
+        "with 100,000 refused sessions",
+    ),
+    Budget(
         "submit, batched",
         "submit_many_to_ceiling",
         *("at least", 0.3, _CEILING),
@@ -118,6 +136,7 @@ BUDGETS: Final[Sequence[Budget]] = (
 #: name -> (numerator, denominator): both must come from the same run.
 RATIOS: Final[Mapping[str, tuple[str, str]]] = {
     "place_to_ceiling": ("place_per_s_5000", "ceiling_near_placement_5000_per_s"),
+    "place_policy_to_ceiling": ("place_per_s_policy", "ceiling_near_policy_per_s"),
     "place_10000_to_1000": ("place_per_s_10000", "place_per_s_1000"),
     "submit_many_to_ceiling": ("submit_many_per_s", "ceiling_near_submission_per_s"),
     "submit_one_to_rq": ("submit_one_per_s", "rq_enqueue_per_s"),

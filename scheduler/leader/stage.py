@@ -45,6 +45,7 @@ class StagedAgent:
     id: str
     capacity: Mapping[str, int]  #: device slots
     models: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class StagedReign(Reign):
@@ -116,7 +117,11 @@ class Stage:
                 agent=agent.id,
                 boot=new_nonce(),
                 group=DEFAULT_GROUP,
-                fields=["models", _json(dict(agent.models)), "lease_ms", str(NEVER_MS)],
+                fields=[
+                    *("models", _json(dict(agent.models))),
+                    *("labels", _json(dict(agent.labels))),
+                    *("lease_ms", str(NEVER_MS)),
+                ],
                 capacity=agent.capacity,
                 reachable=reachable,
             )
