@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -51,6 +51,11 @@ class ScopeLimits:
     max_pending_slots: Mapping[str, int] = field(default_factory=dict)
     main_keypair: str = ""  #: of a user: the keypair whose limits of slots are the user's, too
 
+    @property
+    def limit_waiting(self) -> bool:
+        """Whether they say anything about sessions that wait."""
+        return self.max_pending_sessions is not None or bool(self.max_pending_slots)
+
     def of_slot(self, family: str) -> int | None:
         """How much of a family may be held; None is unlimited."""
         others = 0 if self.max_slots and self.unspecified_slots is OtherSlots.ZERO else None
@@ -91,6 +96,13 @@ class ScopeUse:
                 del held[family]
         sessions = max(0, self.sessions + sign)
         return ScopeUse(self.limits, sessions, held, self.pending, self.pending_slots, self.main)
+
+    def awaiting(self, slots: Mapping[str, int]) -> ScopeUse:
+        """With one more session that waits for these slots."""
+        waits = dict(self.pending_slots)
+        for family, amount in slots.items():
+            waits[family] = waits.get(family, 0) + amount
+        return replace(self, pending=self.pending + 1, pending_slots=waits)
 
     @property
     def idle(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from scheduler.domain.agent import AgentStatus
 from scheduler.domain.moves import Mark, Reach
@@ -23,21 +23,19 @@ class ResignationAsked(Exception):
 class Inbox:
     """Entries of one group's inbox."""
 
-    def __init__(  # noqa: PLR0913 - the parts of one term
+    def __init__(
         self,
         state: LeaderState,
         repositories: Repositories,
         writer: Writer,
         rules: Rules,
         reports: ReportsIntake,
-        reload_group: Callable[[], None],
     ) -> None:
         self._state = state
         self._repositories = repositories
         self._writer = writer
         self._rules = rules
         self._reports = reports
-        self._reload_group = reload_group
         self.unresolved = True
         self.profiles: list[str] = []  #: that were asked for, and not begun yet
         self.full = ""  #: percent of memory used when submits must be refused, else ""
@@ -62,8 +60,6 @@ class Inbox:
                     self._agent_changed(what)
                 case "lost":
                     self._declared_lost(*what.partition(" ")[::2])
-                case "group":
-                    self._reload_group()
                 case "profile":
                     self.profiles.append(what)
                 case "resign" if what == str(self._repositories.leader.term.number):

@@ -181,7 +181,7 @@ class Reign:
         writer = Writer(state, repositories, rules, template(self._settings.namespace))
         watch = Watch(self._settings.watch, self.term.number)
         self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
-        self.inbox = Inbox(state, repositories, writer, rules, self.reports, self._reload_group)
+        self.inbox = Inbox(state, repositories, writer, rules, self.reports)
         parts = Parts(state, repositories, writer, rules, orders, watch, self.reports, self.inbox)
         self.chores = Chores(
             parts,
@@ -256,12 +256,15 @@ class Reign:
             )
             self.load()
             return True
+        kinds = {entry.fields["kind"]: None for entry in heard.inbox}
+        for kind in ("reports", *kinds) if heard.reports else kinds:
+            self._tallying.woken(kind)
+        if "group" in kinds:
+            # Before the reports: what was done after the options changed is judged by the new ones.
+            self._reload_group()
         if heard.reports:
-            self._tallying.woken("reports")
             self.reports.handle(heard.reports)
         if heard.inbox:
-            for kind in {entry.fields["kind"]: None for entry in heard.inbox}:
-                self._tallying.woken(kind)
             self.inbox.handle(heard.inbox)
         return bool(heard.reports or heard.inbox)
 

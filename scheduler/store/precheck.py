@@ -15,9 +15,11 @@ from typing import Any
 
 import redis
 
+from scheduler.domain.quota import pending_count_refusal, pending_slots_refusal
 from scheduler.domain.request import Request
 from scheduler.domain.slots import Slots, covers
 from scheduler.store.keys import Keys
+from scheduler.store.scopes import ScopeRepository, pending_answer
 from scheduler.store.submission import PARENT_BATCH, SUBMIT_BATCH, Checked, spec_digest
 
 #: Keys named by one command, and commands sent at once: a look at 100,000 keys holds up nobody.
@@ -67,12 +69,29 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
             return ["unsatisfiable", each.request.id, each.spec.group]
         fitting.add(kind)
         fresh.append(each)
+    if over := _over_pending(client, keys, fresh):
+        return over
     unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
     return ["no_parent", unknown] if unknown else None
 
 
 def _fits(group: _Group, request: Request) -> bool:
     return not group.shapes or any(covers(shape, request.need) for shape in group.shapes)
+
+
+def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> list[str] | None:
+    """The first that a scope would not let wait beside those that wait and those before it, as the script says it."""
+    scopes = {scope for each in fresh for scope in each.request.scopes}
+    found = ScopeRepository(client, keys).read(scopes)
+    uses = {scope: use for scope, use in found.items() if use.limits.limit_waiting}
+    for each in fresh if uses else ():
+        asked = each.request.families
+        own = {scope: uses[scope] for scope in each.request.scopes if scope in uses}
+        over = pending_count_refusal(own)[1] or pending_slots_refusal(own, asked)[1]
+        if over:
+            return ["over_pending", each.request.id, *pending_answer(over[0], own[over[0]])]
+        uses |= {scope: use.awaiting(asked) for scope, use in own.items()}
+    return None
 
 
 def _groups(client: redis.Redis, keys: Keys, names: Iterable[str]) -> dict[str, _Group]:

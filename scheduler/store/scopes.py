@@ -120,6 +120,18 @@ def use_from(limits: Mapping[str, str], sessions: int, use: Mapping[str, str]) -
     )
 
 
+def pending_answer(scope: Scope, use: ScopeUse) -> list[str]:
+    """A scope that lets no more sessions wait, as scripts answer it and `over_pending` reads it."""
+    most = use.limits.max_pending_sessions
+    return [
+        *scope,
+        "" if most is None else str(most),
+        json.dumps(dict(use.limits.max_pending_slots)),
+        str(use.pending),
+        json.dumps(dict(use.pending_slots)),
+    ]
+
+
 def over_pending(answer: Sequence[str], asked: Mapping[str, int]) -> PendingLimitReached:
     """What a script that let no more sessions wait answered, in the words of the rule."""
     _, kind, name, most, most_slots, pending, waiting = answer

@@ -13,10 +13,12 @@ from scheduler.domain.errors import (
     GroupNotFound,
     IdempotencyConflict,
     InvalidSpec,
+    PendingLimitReached,
     RedisFull,
     SchedulerError,
     Unsatisfiable,
 )
+from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.spec import SessionSpec
 from scheduler.store import precheck
 from scheduler.store.script import Script, Sent
@@ -41,6 +43,33 @@ def test_a_refused_batch_leaves_nothing_behind_not_even_a_key(world: World) -> N
     assert before == contents(world.client)
     [session] = world.sessions.submit([good])
     assert S.READY is world.state(session)
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (ScopeLimits(max_pending_sessions=SUBMIT_BATCH + 1), "(user u: 201 of 201 pending)"),
+        (
+            ScopeLimits(max_pending_slots={"cpu": 1000 * (SUBMIT_BATCH + 1)}),
+            "(user u: cpu pending 201, requested 1, limit 201, over by 1)",
+        ),
+    ],
+)
+def test_one_more_than_may_wait_in_a_later_batch_keeps_all_from_being_written(
+    world: World, limits: ScopeLimits, says: str
+) -> None:
+    """K6."""
+    world.scopes.limit(Scope("user", "u"), limits)
+    before = contents(world.client)
+
+    with pytest.raises(PendingLimitReached) as told:
+        world.sessions.submit(specs(SUBMIT_BATCH + 2, scopes={"user": "u"}))
+
+    assert says in str(told.value)
+    assert before == contents(world.client)
+    assert SUBMIT_BATCH + 1 == len(
+        world.sessions.submit(specs(SUBMIT_BATCH + 1, scopes={"user": "u"}))
+    )
 
 
 def test_two_of_a_batch_with_one_key_are_one_session(world: World) -> None:
