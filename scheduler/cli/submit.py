@@ -119,7 +119,8 @@ _OPTIONS = (
         type=slot_pairs,
         multiple=True,
         metavar="SLOTS",
-        help="Slots of one kernel, where kernels differ; repeated, instead of --slots and --cluster-size.",
+        help="Slots of one kernel, where kernels differ, and its architecture=NAME; repeated, instead of --slots"
+        " and --cluster-size.",
     ),
     click.option(
         "--label",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -114,10 +114,7 @@ def make_constraints(  # noqa: PLR0913 - the words of a session that are about a
         return ANYWHERE
     for name, given in (("labels", labels), ("preferred_labels", preferred_labels)):
         _check_labels(name, given)
-    if architecture and not _ARCHITECTURE.fullmatch(architecture):
-        raise InvalidSpec(
-            problem=f"architecture {shown(architecture)} is none; write x86_64 or aarch64, as `uname -m` says"
-        )
+    _check_architecture(architecture)
     _check_agents(agents)
     if endpoint and not _is_plain(endpoint):
         raise InvalidSpec(
@@ -131,6 +128,23 @@ def make_constraints(  # noqa: PLR0913 - the words of a session that are about a
         agents_strict=bool(agents_strict or not agents),
         endpoint=endpoint,
     )
+
+
+def in_architecture(constraints: Constraints, architecture: object) -> Constraints:
+    """The same for one architecture, "" for any. Raises InvalidSpec for what is none."""
+    if architecture == constraints.architecture:
+        return constraints
+    _check_architecture(architecture)
+    return replace(constraints, architecture=str(architecture))
+
+
+def _check_architecture(architecture: object) -> None:
+    if architecture == "":
+        return
+    if not (isinstance(architecture, str) and _ARCHITECTURE.fullmatch(architecture)):
+        raise InvalidSpec(
+            problem=f"architecture {shown(architecture)} is none; write x86_64 or aarch64, as `uname -m` says"
+        )
 
 
 def _check_labels(what: str, given: Mapping[str, str]) -> None:

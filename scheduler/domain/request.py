@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from scheduler.domain import slots as slot_math
-from scheduler.domain.constraints import ANYWHERE, Constraints, read_constraints
+from scheduler.domain.constraints import (
+    ANYWHERE,
+    Constraints,
+    in_architecture,
+    read_constraints,
+)
+from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
@@ -20,6 +26,9 @@ from scheduler.domain.spec import (
     constraints_of,
     duration_ms,
 )
+
+#: Beside its slots a kernel may name the architecture it needs.
+ARCHITECTURE = "architecture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Request:
     families: Mapping[str, int] = field(default_factory=dict)  #: slots of all kernels by family
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
+    architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
 
     @property
     def known(self) -> bool:
@@ -60,6 +70,12 @@ class Request:
             for name in self.kernels[0]
             if all(name in kernel for kernel in self.kernels)
         }
+
+    def constraints_of(self, kernel: int) -> Constraints:
+        """What agents must be for one of its kernels."""
+        if not self.architectures:
+            return self.constraints
+        return in_architecture(self.constraints, self.architectures[kernel])
 
     @property
     def asks(self) -> str:
@@ -108,7 +124,19 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     retries: int,
     on_lost: str,
 ) -> Request:
-    asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in slots]
+    architectures = [dict(kernel).get(ARCHITECTURE, constraints.architecture) for kernel in slots]
+    if len(set(architectures)) == 1:
+        constraints, architectures = in_architecture(constraints, architectures[0]), []
+    elif mode == ClusterMode.SINGLE_NODE:
+        told = " and ".join(sorted({str(a) or "any" for a in architectures}))
+        raise InvalidSpec(
+            problem=f"its kernels ask for architectures {told}, and single-node puts them on one agent;"
+            " cluster_mode multi-node places each by itself"
+        )
+    for architecture in architectures:
+        in_architecture(constraints, architecture)
+    kernels = [[pair for pair in kernel if pair[0] != ARCHITECTURE] for kernel in slots]
+    asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in kernels]
     keypair, named = owners
     text = json.dumps(
         {
@@ -122,6 +150,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
             "on_lost": OnLost(on_lost),
             # Left out where there are none: a request that was stored before there were any reads the same.
             **({"constraints": found} if (found := constraints.as_json()) else {}),
+            **({"architectures": architectures} if architectures else {}),
             # Its scopes do not tell it.
             **({"keypair": keypair} if private and keypair else {}),
         },
@@ -184,4 +213,5 @@ def parse_request_text(text: str) -> Request:
         families=slot_math.asked_by_family(found["kernels"]),
         owner=named.get("user") or keypair,
         keypair=keypair,
+        architectures=tuple(found.get("architectures", ())),
     )

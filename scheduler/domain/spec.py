@@ -109,10 +109,11 @@ class SessionSpec:
 
     Either ``callable`` (``"package.module:function"`` with JSON ``args`` and ``kwargs``) or
     ``command`` (a list of words). ``slots`` are per kernel, as in ``{"cpu": "1", "mem": "256MiB"}``;
-    ``kernels`` are the slots of each kernel, where they differ. ``labels``, ``architecture`` and
-    ``agents`` say where it may run, ``preferred_labels`` and ``agents_strict=False`` where it would
-    rather run (``docs/placement.md``). ``keypair`` and ``scopes`` (``{"user": "alice", "group":
-    "vision"}``, one name per kind) say whose limits it counts against.
+    ``kernels`` are the slots of each kernel, where they differ; each may name its ``architecture``.
+    ``labels``, ``architecture`` and ``agents`` say where it may run, ``preferred_labels`` and
+    ``agents_strict=False`` where it would rather run (``docs/placement.md``). ``keypair`` and
+    ``scopes`` (``{"user": "alice", "group": "vision"}``, one name per kind) say whose limits it
+    counts against (``docs/limits.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 

@@ -47,9 +47,12 @@ def schedule_multi_node_session(
 
 def need_of_each(request: Request) -> Sequence[Need]:
     """The need of each kernel; equal kernels share one."""
-    made: dict[tuple[tuple[str, int], ...], Need] = {}
-    for kernel in request.kernels:
-        key = tuple(kernel.items())
+    made: dict[tuple[object, ...], Need] = {}
+    needs = []
+    for index, kernel in enumerate(request.kernels):
+        constraints = request.constraints_of(index)
+        key = (constraints, *kernel.items())
         if key not in made:
-            made[key] = Need.of([kernel], request.constraints)
-    return [made[tuple(kernel.items())] for kernel in request.kernels]
+            made[key] = Need.of([kernel], constraints)
+        needs.append(made[key])
+    return needs

@@ -39,6 +39,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "1a:b",
         )
     ],
+    (
+        {"kernels": [{"cpu": 1, "architecture": "x86_64"}, {"cpu": 1, "architecture": "aarch64"}]},
+        "ask for architectures aarch64 and x86_64, and single-node puts them on one agent",
+    ),
+    (
+        {"kernels": [{"cpu": 1}, {"cpu": 1, "architecture": "x86_64"}]},
+        "ask for architectures any and x86_64",
+    ),
+    ({"kernels": [{"cpu": 1, "architecture": "a b"}]}, "architecture 'a b' is none"),
+    ({"kernels": [{"architecture": "x86_64"}]}, "must ask for at least one slot"),
+    ({"slots": {"cpu": 1, "architecture": 7}}, "architecture 7 is none"),
     ({"scopes": ["user"]}, "scopes must be a mapping"),
     ({"scopes": {"team": "a"}}, "kind 'team' is unknown"),
     ({"scopes": {"user": ""}}, "a name has 1 to 256 characters"),
@@ -197,6 +208,18 @@ def test_a_private_session_holds_one_scope_of_its_own() -> None:
         request_of(named).keypair,
     )
     assert ["private global"] == [*map(str, request_of(nobodys).scopes)]
+
+
+def test_kernels_of_one_architecture_are_a_session_of_it() -> None:
+    """K4: and in a multi-node session each may have its own."""
+    arm = {"cpu": "1", "architecture": "aarch64"}
+    mixed = SessionSpec(callable="a:b", kernels=[arm, {"cpu": "2"}], cluster_mode="multi-node")
+    plain = SessionSpec(callable="a:b", slots={"cpu": "1"}, cluster_size=2, architecture="aarch64")
+
+    assert request_of(plain) == request_of(SessionSpec(callable="a:b", kernels=[arm, arm]))
+    found = request_of(mixed)
+    assert ["aarch64", ""] == [found.constraints_of(kernel).architecture for kernel in (0, 1)]
+    assert found == parse_request_text(found.text)
 
 
 def test_equal_requests_share_an_id() -> None:
