@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.cycle.filters import Filters, missing, without_other_models
 from scheduler.domain import slots as slot_math
@@ -209,6 +210,16 @@ class AgentTable:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
         row = self.rows[index]
         return _bound(row.free, row.data, need)
+
+    def bind_out_of(
+        self, free: Mapping[str, int], index: int, need: Need
+    ) -> list[dict[str, int]] | None:
+        """The same, if that were free of the agent."""
+        return _bound(dict(free), self.rows[index].data, need)
+
+    def admitted(self, need: Need) -> NDArray[np.bool_]:
+        """Which agents the constraints of a need admit, whatever is free of them."""
+        return self._filters.met(need.constraints) >= 0
 
     def can_ever_hold(self, need: Need, count: int = 1) -> bool:
         """Whether so many of a need fit on the agents when idle, drained and silent ones included."""

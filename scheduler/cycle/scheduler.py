@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from scheduler.cycle.foresight import Asked
 from scheduler.cycle.modes.multi_node import MultiNode
 from scheduler.cycle.modes.single_node import SingleNode
 from scheduler.cycle.placing import never_fits, place
@@ -12,6 +13,7 @@ from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
+from scheduler.domain.group import Backfill
 from scheduler.domain.verdict import ADMIT, Cure, Failure, Verdict
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
@@ -35,6 +37,7 @@ class Policy:
     selector: AbstractAgentSelector
     validators: Sequence[AbstractValidator]
     grows: bool
+    backfill: Backfill = Backfill.NONE
     modes: Mapping[str, AbstractClusterMode] = field(
         default_factory=lambda: {mode.name: mode for mode in (SingleNode(), MultiNode())}
     )
@@ -44,8 +47,16 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
     """Decide placements of up to ``limit`` kernels; the last may exceed it.
 
     Reserves in the snapshot; reads no clock, writes nothing.
-    A session that is refused stops nobody: its line sleeps, the others go on.
+    A session that is refused stops nobody: its line sleeps, the others go on, and may delay it no
+    further than the group's backfill allows.
     """
+    snapshot.reservations.begin(policy.backfill, snapshot.now_ms)
+    plan = _decide(snapshot, policy, limit)
+    plan.more |= snapshot.reservations.end(whole=not plan.more)
+    return plan
+
+
+def _decide(snapshot: Snapshot, policy: Policy, limit: int) -> Plan:
     plan = Plan()
     policy.selector.learn(snapshot.waiting.take_arrived())
     policy.scheduler.prioritize(snapshot.context, snapshot.waiting.heads())
@@ -108,11 +119,17 @@ def _try(
         return None, Verdict.blocked(MODE, why + ", ".join(sorted(policy.modes)))
     try:
         needs = snapshot.waiting.needs(session, mode.needs)
-        placement = place(session, needs, snapshot.agents, (mode, policy.selector))
+        placement = snapshot.reservations.place(
+            session,
+            lambda: place(session, needs, snapshot.agents, (mode, policy.selector)),
+        )
+        if placement is not None:
+            return placement, ADMIT
+        asked = Asked(session, needs, mode)
+        return None, snapshot.reservations.refuse(asked, no_room(needs))
     except Exception as error:  # noqa: BLE001 - a broken mode refuses by its name, and stops nobody else
         why = f"cluster mode {name!r} is broken: {type(error).__name__}: {error}"
         return None, Verdict.blocked(MODE, why)
-    return placement, ADMIT if placement is not None else no_room(needs)
 
 
 def _never(session: WaitingSession, snapshot: Snapshot, policy: Policy) -> str:
@@ -128,6 +145,7 @@ def withdraw(snapshot: Snapshot, placement: Placement) -> None:
     for binding in placement.bindings:
         endpoint = placement.session.request.constraints.endpoint
         snapshot.agents.give(binding.agent, binding.slots, endpoint)
+    snapshot.releases.drop(placement.session.id)
     snapshot.hold(placement.session.request, -1)
 
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.cycle.agents import AgentTable
-from scheduler.cycle.waiting import WaitingRoom
+from scheduler.cycle.releases import Releases
+from scheduler.cycle.reservations import Reservations
+from scheduler.cycle.waiting import ROOM, WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.plugins.interfaces import SchedulingContext, ScopeUse
 
 #: The event that wakes whoever found no room on any agent.
-AGENTS = "agents"
+AGENTS = ROOM
 _UNKNOWN = ScopeUse(None, 0)
 
 
@@ -30,6 +32,11 @@ class Snapshot:
     scopes: dict[Scope, ScopeUse] = field(default_factory=dict)
     now_ms: int = 0
     held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
+    releases: Releases = field(default_factory=Releases)  #: until when placed sessions hold what
+    reservations: Reservations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reservations = Reservations(self.agents, self.waiting, self.releases)
 
     @property
     def context(self) -> SchedulingContext:
