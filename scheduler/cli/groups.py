@@ -24,7 +24,7 @@ from scheduler.cli.output import (
     print_json,
     print_table,
 )
-from scheduler.domain.group import GroupRevision, ScalingGroupOpts
+from scheduler.domain.group import Backfill, GroupRevision, ScalingGroupOpts
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.operations.policy import change_group, create_group, roll_back_group
 
@@ -90,6 +90,7 @@ def show(app: App, name: str, output: str) -> None:
             "paused": found.paused or "no",
             "scheduler": _with_options(options.scheduler, options.scheduler_opts),
             "selector": _with_options(options.agent_selector, options.agent_selector_opts),
+            "backfill": options.backfill,
             "grows": "yes" if options.grows else "no",
             "pending timeout": "none" if pending is None else duration(pending),
             "barrier timeout": duration(options.barrier_timeout_ms),
@@ -128,6 +129,12 @@ def _policy_options(command: Any) -> Any:
                 multiple=True,
                 metavar="NAME=VALUE",
                 help="An option of the selector; the value null takes it back.",
+            ),
+            click.option(
+                "--backfill",
+                type=click.Choice([*Backfill]),
+                help="To whom room is promised that is not free yet: to the first blocked session,"
+                " to the first of each kind of request, or to nobody.",
             ),
             click.option(
                 "--grows/--no-grows",
@@ -197,6 +204,7 @@ def _changes(asked: dict[str, Any]) -> dict[str, Any]:
         "scheduler_opts": dict(asked["scheduler_opts"]) or None,
         "agent_selector": asked["selector"],
         "agent_selector_opts": dict(asked["selector_opts"]) or None,
+        "backfill": asked["backfill"],
         "grows": asked["grows"],
         "barrier_timeout_ms": asked["barrier_timeout"],
         "claim_timeout_ms": asked["claim_timeout"],

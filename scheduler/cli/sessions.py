@@ -203,6 +203,7 @@ def explain(app: App, session: str, output: str) -> None:
             "position": found.position,
             "tries": found.tries or None,
             "last tried": moment(found.last_tried_at),
+            "expected start": moment(found.expected_start),
         }
     )
     if found.refusals:

@@ -170,9 +170,9 @@ class Reservations:
         """What is promised to the first session of a line, or None."""
         return self._standing.get(request)
 
-    def word_held_back(self, needs: Sequence[Need]) -> str:
-        """For whom an agent is reserved on which one of these would find room; "" for none."""
-        for promise in self._standing.values():
+    def word_held_back(self, request: str, needs: Sequence[Need]) -> str:
+        """For whom an agent is reserved on which these would find room; "" where there is none now."""
+        for promise in (p for p in self._standing.values() if p.request != request):
             for hold in promise.holds[:_NAMED]:
                 index = self._agents.index_of(hold.agent)
                 if index is not None and any(self._agents.has_room(index, n) for n in needs[:1]):

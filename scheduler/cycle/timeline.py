@@ -112,8 +112,8 @@ class Ahead:
         if index >= len(self.rows.amount):
             return self.free[:, index]
         weights = self.rows.amount[index, gone]
-        freed: Floats = np.bincount(self.rows.agent[gone], weights=weights, minlength=agents)
-        return self.free[:, index] + freed
+        freed = np.bincount(self.rows.agent[gone], weights=weights, minlength=agents)
+        return self.free[:, index] + np.asarray(freed, dtype=np.float64)
 
 
 class Timeline:

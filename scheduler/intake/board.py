@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from scheduler.domain.request import Request
@@ -47,6 +47,7 @@ class PlacedSession:
     reason: str = ""  #: while TERMINATING, a word of STOP_STRENGTH
     says: str = ""
     cancel_requested: str | None = None
+    running_at: int | None = None  #: ms; its deadline is its timeout after that
 
     @property
     def agents(self) -> list[str]:
@@ -77,6 +78,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         reason=data.reason if data.state is SessionState.TERMINATING else "",
         says=data.error if data.state is SessionState.TERMINATING else "",
         cancel_requested=data.cancel_requested,
+        running_at=data.running_at,
     )
 
 
@@ -94,9 +96,10 @@ def _kernel(kernel: KernelData) -> PlacedKernel:
 
 
 class Board:
-    """Placed sessions, by id and by agent."""
+    """Placed sessions, by id and by agent; whoever follows it is told of each change."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str, PlacedSession | None], None] | None = None) -> None:
+        self._changed = changed
         self._sessions: dict[str, PlacedSession] = {}
         self._by_agent: dict[str, set[str]] = {}
 
@@ -116,6 +119,8 @@ class Board:
             for agent in session.agents:
                 self._by_agent.setdefault(agent, set()).add(session.id)
         self._sessions[session.id] = session
+        if self._changed is not None:
+            self._changed(session.id, session)
 
     def drop(self, session: str) -> None:
         """A session is placed no more."""
@@ -126,6 +131,8 @@ class Board:
                 ids.discard(session)
                 if not ids:
                     del self._by_agent[agent]
+        if found is not None and self._changed is not None:
+            self._changed(session, None)
 
     def on(self, agents: Iterable[str]) -> list[PlacedSession]:
         """Sessions with a kernel on any of the agents."""

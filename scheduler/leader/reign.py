@@ -11,7 +11,7 @@ import redis
 from scheduler.cycle.scheduler import Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
-from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.group import ScalingGroupOpts, backfill_of
 from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
@@ -279,5 +279,6 @@ def load_policy(options: ScalingGroupOpts) -> Policy:
         selector=load_agent_selector(options.agent_selector, options, {}),
         validators=load_validators(),
         grows=options.grows,
+        backfill=backfill_of(options.backfill),
         modes=load_cluster_modes(),
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 
 from scheduler.cycle.agents import AgentTable
+from scheduler.cycle.releases import STOP_MS, end_of
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import Beat
@@ -77,7 +79,8 @@ def load(
     once whatever waits.
     """
     leader = repositories.leader
-    state = LeaderState(options, Board(), Snapshot(AgentTable(), WaitingRoom(scheduler.rank)))
+    snapshot = Snapshot(AgentTable(), WaitingRoom(scheduler.rank), now_ms=leader.now_ms())
+    state = LeaderState(options, Board(partial(follow, snapshot)), snapshot)
     state.inbox_cursor = leader.inbox_cursor()
     state.reports_cursor = leader.cursor()
     for data in leader.sessions(repositories.sessions, leader.placed_ids()):
@@ -90,6 +93,22 @@ def load(
     load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
     load_ready_page(state, repositories)
     return state
+
+
+def follow(snapshot: Snapshot, session: str, placed: PlacedSession | None) -> None:
+    """Tell the cycle until when a placed session holds what; None: nothing any more."""
+    releases = snapshot.releases
+    if placed is None:
+        releases.drop(session)
+        return
+    known = releases.get(session)
+    if placed.running_at is not None:
+        ends_ms = placed.running_at + placed.request.timeout_ms + STOP_MS
+    elif known is not None:
+        ends_ms = known.ends_ms
+    else:
+        ends_ms = end_of(snapshot.now_ms, placed.request.timeout_ms)
+    releases.hold(session, ends_ms, [(k.agent, k.slots) for k in placed.kernels if k.live])
 
 
 def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:

@@ -35,6 +35,8 @@ class Explanation:
     refusals: tuple[Refusal, ...]
     tries: int
     last_tried_at: int | None
+    #: When it starts at the latest (ms), where room is reserved for it.
+    expected_start: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -48,6 +50,7 @@ class Explanation:
             ],
             "tries": self.tries,
             "last_tried_at": self.last_tried_at,
+            "expected_start": self.expected_start,
         }
 
 
@@ -87,6 +90,10 @@ def explain(
     ]
     refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
+    # Room is reserved for the first session of a kind of request, not for those behind it.
+    expected = (noted or {}).get("expected", {})
+    if promised := expected.get("session") == data.id:
+        says += f"; {expected['says']}"
     if not data.request.known:
         says = "what it asked for is gone from Redis, so it can never be placed; submit it again"
     if data.unsealed:
@@ -99,6 +106,7 @@ def explain(
         refusals=tuple(refusals),
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,
+        expected_start=expected["at"] if promised else None,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from scheduler.domain.errors import RevisionNotFound
-from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.group import ScalingGroupOpts, backfill_of
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
 
@@ -63,5 +63,6 @@ def _checked(now: ScalingGroupOpts, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(options: ScalingGroupOpts) -> None:
+    backfill_of(options.backfill)
     load_scheduler(options.scheduler, options, {})
     load_agent_selector(options.agent_selector, options, {})
