@@ -72,8 +72,8 @@ class _Search:
         self._releases = releases
         self._taken: dict[str, list[tuple[int, Mapping[str, int]]]] = {}
         for ends, kernels in taken:
-            for agent, slots in kernels:
-                self._taken.setdefault(agent, []).append((ends, slots))
+            for kernel in kernels:
+                self._taken.setdefault(kernel.agent, []).append((ends, kernel.slots))
         self._needs = [(need, count, agents.admitted(need)) for need, count in alike(asked.needs)]
         self._tried = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scheduler.cycle.plan import Placement
 from scheduler.cycle.releases import Kernel, end_of
@@ -13,6 +14,13 @@ from scheduler.plugins.interfaces import Need
 
 #: Agents that are named to people.
 _NAMED = 3
+
+
+class Share(NamedTuple):
+    """One kernel of a promise."""
+
+    agent: str
+    slots: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Promise:
     @property
     def kernels(self) -> list[Kernel]:
         """What it holds from then on."""
-        return [(hold.agent, slots) for hold in self.holds for slots in hold.slots]
+        return [Share(hold.agent, slots) for hold in self.holds for slots in hold.slots]
 
     @property
     def says(self) -> str:

@@ -6,7 +6,7 @@ Kept by whoever changes the picture: the cycle when it places, the leader when i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 #: From a commit until the kernels are up, and from a deadline until the slots are back. Both are
 #: longer than they usually take, so that a promise is not broken by how long a process takes to start.
@@ -16,7 +16,14 @@ STUCK_MS = 60_000
 #: Changes that are remembered for `take_changed`; more, and everything is told anew.
 _REMEMBERED = 20_000
 
-Kernel = tuple[str, Mapping[str, int]]  #: agent, device slots
+
+class Kernel(Protocol):
+    """What a kernel holds: a binding of the cycle, a placed kernel of the board."""
+
+    @property
+    def agent(self) -> str: ...
+    @property
+    def slots(self) -> Mapping[str, int]: ...
 
 
 def end_of(now_ms: int, timeout_ms: int) -> int:
@@ -24,21 +31,22 @@ def end_of(now_ms: int, timeout_ms: int) -> int:
     return now_ms + START_MS + timeout_ms + STOP_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What one placed session holds, and until when at the latest (ms of Redis' clock)."""
 
     ends_ms: int
-    kernels: tuple[Kernel, ...]
+    kernels: Sequence[Kernel]
 
 
 class Releases:
-    """The placed sessions of a group, by session and by agent."""
+    """The placed sessions of a group; by agent, too, from when that was asked for first.
+
+    Where nobody waits for room nobody asks, and a placement costs one entry.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
-        self._on: dict[str, dict[str, Held]] = {}
-        #: Whoever asks for changes is told of them from then on; nobody may.
+        self._on: dict[str, dict[str, Held]] | None = None
         self._changed: set[str] | None = None
 
     def __len__(self) -> int:
@@ -50,33 +58,36 @@ class Releases:
 
     def hold(self, session: str, ends_ms: int, kernels: Sequence[Kernel]) -> None:
         """A session holds this, and nothing else, until then."""
-        held = Held(ends_ms, tuple(kernels))
-        if self._held.get(session) == held:
-            return
-        self.drop(session)
+        held = Held(ends_ms, kernels)
+        if session in self._held:
+            self.drop(session)
         self._held[session] = held
-        for agent, _ in held.kernels:
-            self._on.setdefault(agent, {})[session] = held
-        self._note(session)
+        if self._on is not None:
+            self._index(self._on, session, held)
+        if self._changed is not None:
+            self._note(self._changed, session)
 
     def drop(self, session: str) -> None:
         """A session holds nothing any more."""
         held = self._held.pop(session, None)
-        for agent, _ in held.kernels if held else ():
-            there = self._on.get(agent)
-            if there is not None:
-                there.pop(session, None)
-                if not there:
-                    del self._on[agent]
-        if held is not None:
-            self._note(session)
+        if held is None:
+            return
+        if self._on is not None:
+            for kernel in held.kernels:
+                self._on[kernel.agent].pop(session, None)
+        if self._changed is not None:
+            self._note(self._changed, session)
 
     def on(self, agent: str) -> Iterator[tuple[int, Mapping[str, int]]]:
         """When each kernel on an agent is gone at the latest, and the slots it gives back then."""
+        if self._on is None:
+            self._on = {}
+            for session, held in self._held.items():
+                self._index(self._on, session, held)
         for held in self._on.get(agent, {}).values():
-            for where, slots in held.kernels:
-                if where == agent:
-                    yield held.ends_ms, slots
+            for kernel in held.kernels:
+                if kernel.agent == agent:
+                    yield held.ends_ms, kernel.slots
 
     def sessions(self) -> Iterator[tuple[str, Held]]:
         """All that is held."""
@@ -87,8 +98,13 @@ class Releases:
         changed, self._changed = self._changed, set()
         return changed
 
-    def _note(self, session: str) -> None:
-        if self._changed is not None:
-            self._changed.add(session)
-            if len(self._changed) > _REMEMBERED:
-                self._changed = None
+    @staticmethod
+    def _index(on: dict[str, dict[str, Held]], session: str, held: Held) -> None:
+        for kernel in held.kernels:
+            on.setdefault(kernel.agent, {})[session] = held
+
+    def _note(self, changed: set[str], session: str) -> None:
+        changed.add(session)
+        if len(changed) > _REMEMBERED:
+            # Nobody has asked for long.
+            self._changed = self._on = None

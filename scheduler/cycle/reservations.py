@@ -18,7 +18,7 @@ from scheduler.cycle.agents import AgentTable
 from scheduler.cycle.foresight import Asked, Foresight
 from scheduler.cycle.plan import Placement
 from scheduler.cycle.promise import Promise, promise_of
-from scheduler.cycle.releases import START_MS, Kernel, Releases, end_of
+from scheduler.cycle.releases import START_MS, Releases, end_of
 from scheduler.cycle.vacancy import Vacancy
 from scheduler.cycle.waiting import ROOM, WaitingRoom, WaitingSession
 from scheduler.domain.clock import utc
@@ -33,8 +33,10 @@ _BOUNDS: Final = {Backfill.NONE: 0, Backfill.EASY: 1, Backfill.CONSERVATIVE: 100
 #: A promise that holds is looked at for an earlier time only this often: its session starts as soon
 #: as it finds room anyway, and a look costs what thousands of ends do.
 RENEW_MS = 1_000
-#: Looks ahead in one cycle; who is not looked at now is in another.
-_LOOKS = 100
+#: Looks ahead in one cycle, so that it stays short; who comes after them is promised something later.
+_LOOKS = 10
+#: Requests that are remembered as hopeless until they are looked at again.
+_REMEMBERED = 1_000
 #: Agents of a promise that are named to people.
 _NAMED = 3
 #: Placements of one session that are tried and taken back before all that is promised is hidden.
@@ -125,6 +127,12 @@ class Reservations:
         """Try to place a session where it delays nobody that room is promised to before it."""
         if self._kind is Backfill.NONE:
             return attempt()
+        if not (self._standing or self._cycle.active):
+            # Nobody waits for room: the usual case, in which this must cost nothing.
+            found = attempt()
+            if found is not None:
+                self._hold(found, end_of(self._cycle.now_ms, session.request.timeout_ms))
+            return found
         if self._doubtful:
             self._settle_doubts()
         own = self._standing.get(session.request.id)
@@ -252,19 +260,20 @@ class Reservations:
             self._agents.give(binding.agent, binding.slots, endpoint)
 
     def _placed(self, placement: Placement, respected: Sequence[Promise], ends_ms: int) -> None:
-        session = placement.session
-        kernels: list[Kernel] = [(b.agent, b.slots) for b in placement.bindings]
-        self._releases.hold(session.id, ends_ms, kernels)
-        if not self._standing:
-            return
-        self._give_up(session.request.id)
-        there = {p for agent, _ in kernels for p in self._vacancy.promises_on(agent)}
+        self._hold(placement, ends_ms)
+        self._give_up(placement.session.request.id)
+        there = {p for b in placement.bindings for p in self._vacancy.promises_on(b.agent)}
         self._doubtful |= any(promise not in respected for promise in there)
+
+    def _hold(self, placement: Placement, ends_ms: int) -> None:
+        self._releases.hold(placement.session.id, ends_ms, placement.bindings)
 
     def _promise(self, asked: Asked) -> Promise | None:
         """What it is promised: as before while that holds, unless there is something earlier."""
         cycle, request = self._cycle, asked.session.request.id
         old = self._standing.get(request)
+        if old is not None and request in cycle.roused and old.session is asked.session:
+            return old  # nothing ended since, and no doubt was left
         if old is not None and not self._vacancy.holds(old, cycle.active):
             self._give_up(request)
             cycle.freed |= request in cycle.roused
@@ -303,7 +312,7 @@ class Reservations:
         return promise_of(placement, at_ms, cycle.now_ms)
 
     def _remember_hopeless(self, request: str) -> None:
-        if len(self._hopeless) > 100 * _LOOKS:
+        if len(self._hopeless) > _REMEMBERED:
             self._hopeless.clear()
         self._hopeless[request] = self._cycle.now_ms
 

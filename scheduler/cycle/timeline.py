@@ -20,6 +20,8 @@ from scheduler.plugins.interfaces import Need
 #: Kernels an agent still takes, kept like a slot of which every kernel holds one.
 KERNELS = "#"
 UNLIMITED = 2**31
+#: Numbers of sessions that are gone, above which they are given anew.
+_HOLES = 32_768
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -42,24 +44,20 @@ class _Rows:
     def __len__(self) -> int:
         return len(self.ends)
 
-    def only(self, kept: NDArray[np.bool_] | Ints) -> _Rows:
-        """Some of them, or all in another order."""
-        return _Rows(self.ends[kept], self.agent[kept], self.owner[kept], self.amount[:, kept])
-
-    def and_also(self, more: _Rows) -> _Rows:
-        """With others, in order."""
+    def and_also(self, more: _Rows, alive: NDArray[np.bool_] | None = None) -> _Rows:
+        """With others, in order, and without owners that are not alive."""
         columns = max(len(self.amount), len(more.amount))
         amount = np.zeros((columns, len(self) + len(more)))
         amount[: len(self.amount), : len(self)] = self.amount
         amount[: len(more.amount), len(self) :] = more.amount
-        both = _Rows(
-            np.concatenate([self.ends, more.ends]),
-            np.concatenate([self.agent, more.agent]),
-            np.concatenate([self.owner, more.owner]),
-            amount,
-        )
+        ends = np.concatenate([self.ends, more.ends])
+        owner = np.concatenate([self.owner, more.owner])
         # What is there is in order: the sort is stable and takes little more than one look.
-        return both.only(np.argsort(both.ends, kind="stable"))
+        order = np.argsort(ends, kind="stable")
+        if alive is not None:
+            order = order[alive[owner[order]]]
+        agent = np.concatenate([self.agent, more.agent])
+        return _Rows(ends[order], agent[order], owner[order], amount[:, order])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,9 @@ class Ahead:
 
     def room(self, need: Need, admitted: NDArray[np.bool_], position: int) -> Floats:
         """How many of a need each agent could take then, or more: never too few."""
-        found: Floats = self._at(KERNELS, position) // len(need.kernels)
+        found: Floats = np.full(len(self.free), float(UNLIMITED))
+        if self.free[:, 0].min(initial=UNLIMITED) < UNLIMITED:
+            found = self._at(KERNELS, position) // len(need.kernels)
         for name, amount in need.slots.items():
             family, dot, kind = name.partition(".")
             if not dot:
@@ -139,12 +139,8 @@ class Timeline:
             self._add(releases.sessions())
         elif changed:
             gone = [self._owners.pop(session) for session in changed if session in self._owners]
-            if gone:
-                alive = np.ones(self._next_owner, dtype=np.bool_)
-                alive[gone] = False
-                self._rows = self._rows.only(alive[self._rows.owner])
             known = ((session, releases.get(session)) for session in changed)
-            self._add(((session, held) for session, held in known if held))
+            self._add(((session, held) for session, held in known if held), gone)
 
     def ahead(self, now_ms: int, taken: Iterable[tuple[int, Sequence[Kernel]]] = ()) -> Ahead:
         """From now on; ``taken`` is counted as taken now, each until its time (ms)."""
@@ -178,12 +174,13 @@ class Timeline:
             self._free[index, 0] = most - row.kernels if most else UNLIMITED
         self._version = agents.version
 
-    def _add(self, held: Iterable[tuple[str, Held]]) -> None:
+    def _add(self, held: Iterable[tuple[str, Held]], gone: Sequence[int] = ()) -> None:
         more = self._made(held)
-        if len(more):
-            self._rows = self._rows.and_also(more)
-            if self._next_owner > 4 * len(self._rows) + UNLIMITED // 2**16:
-                self._number_anew()
+        alive = np.ones(self._next_owner, dtype=np.bool_)
+        alive[list(gone)] = False
+        self._rows = self._rows.and_also(more, alive)
+        if self._next_owner > 4 * len(self._rows) + _HOLES:
+            self._number_anew()
 
     def _number_anew(self) -> None:
         """Numbers of sessions that are gone leave holes, which cost as much as rows."""
@@ -202,11 +199,11 @@ class Timeline:
             if session:
                 self._owners[session] = self._next_owner
                 self._next_owner += 1
-            for where, kernel in one.kernels:
-                index = self._index_of(where)
+            for kernel in one.kernels:
+                index = self._index_of(kernel.agent)
                 if index is None:
                     continue
-                for name, amount in kernel.items():
+                for name, amount in kernel.slots.items():
                     column = self._columns.setdefault(name, len(self._columns))
                     at, much = slots.setdefault(column, ([], []))
                     at.append(len(ends))

@@ -108,7 +108,10 @@ def follow(snapshot: Snapshot, session: str, placed: PlacedSession | None) -> No
         ends_ms = known.ends_ms
     else:
         ends_ms = end_of(snapshot.now_ms, placed.request.timeout_ms)
-    releases.hold(session, ends_ms, [(k.agent, k.slots) for k in placed.kernels if k.live])
+    live = [kernel for kernel in placed.kernels if kernel.live]
+    # Kernels stay where they are: whoever holds as many until then holds what it did.
+    if known is None or known.ends_ms != ends_ms or len(known.kernels) != len(live):
+        releases.hold(session, ends_ms, live)
 
 
 def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:
