@@ -132,7 +132,7 @@ def _policy_options(command: Any) -> Any:
             ),
             click.option(
                 "--backfill",
-                type=click.Choice([*Backfill]),
+                type=click.Choice([kind.value for kind in Backfill]),
                 help="To whom room is promised that is not free yet: to the first blocked session,"
                 " to the first of each kind of request, or to nobody.",
             ),

@@ -90,9 +90,10 @@ def explain(
     ]
     refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
-    # Room is reserved for the first session of a kind of request, not for those behind it.
+    # Room is reserved for the first session of a kind of request, and while rules admit it.
     expected = (noted or {}).get("expected", {})
-    if promised := expected.get("session") == data.id:
+    admitted = not any(refusal.by in asked for refusal in refusals)
+    if promised := admitted and expected.get("session") == data.id:
         says += f"; {expected['says']}"
     if not data.request.known:
         says = "what it asked for is gone from Redis, so it can never be placed; submit it again"

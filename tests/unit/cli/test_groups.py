@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState as S
+from scheduler.operations.policy import change_group
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import World
 
@@ -32,6 +34,19 @@ def test_a_group_is_created_changed_and_shown(world: World, run: Run) -> None:
     assert ("dispersed", 2, "") == tuple(
         document[name] for name in ("agent_selector", "revision", "paused")
     )
+
+
+def test_who_gets_reservations_is_an_option_of_the_group(world: World, run: Run) -> None:
+    """X6."""
+    run("group", "create", "gpu")
+
+    changed = run("group", "set", "gpu", "--backfill", "conservative")
+
+    assert (0, "conservative") == (changed.code, world.groups.get("gpu").backfill)
+    assert "backfill: easy > conservative" in run("group", "history", "gpu").out
+    assert 2 == run("group", "set", "gpu", "--backfill", "x").code
+    with pytest.raises(InvalidSetting, match="'x' is unknown; there are easy, conservative, none"):
+        change_group(world.groups, "gpu", {"backfill": "x"})
 
 
 def test_a_pending_timeout_can_be_taken_back(world: World, run: Run) -> None:
