@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.cycle.filters import Filters, missing, without_other_models
+from scheduler.cycle.binding import bound
+from scheduler.cycle.filters import Filters, missing
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import Constraints
@@ -209,13 +210,7 @@ class AgentTable:
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
         row = self.rows[index]
-        return _bound(row.free, row.data, need)
-
-    def bind_out_of(
-        self, free: Mapping[str, int], index: int, need: Need
-    ) -> list[dict[str, int]] | None:
-        """The same, if that were free of the agent."""
-        return _bound(dict(free), self.rows[index].data, need)
+        return bound(row.free, row.data, need)
 
     def admitted(self, need: Need) -> NDArray[np.bool_]:
         """Which agents the constraints of a need admit, whatever is free of them."""
@@ -234,8 +229,8 @@ class AgentTable:
             data = self.rows[index].data
             free = dict(data.capacity)
             most = (data.max_kernels or sum(free.values())) // len(need.kernels)
-            while count and most and (bound := _bound(free, data, need)):
-                for slot, amount in ((s, a) for slots in bound for s, a in slots.items()):
+            while count and most and (found := bound(free, data, need)):
+                for slot, amount in ((s, a) for slots in found for s, a in slots.items()):
                     free[slot] -= amount
                 count, most = count - 1, most - 1
             if not count:
@@ -389,21 +384,3 @@ class AgentTable:
             (max(rows, old.shape[0]), max(columns, old.shape[1])), -1, dtype=np.int64
         )
         self._room[: old.shape[0], : old.shape[1]] = old
-
-
-def _bound(free: dict[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
-    """The device slots of each kernel out of what is free of one agent, or None."""
-    if models := need.constraints.models:
-        free = without_other_models(free, agent.models, models)
-    elif len(need.kernels) > 1:
-        free = dict(free)
-    bound = []
-    for request in need.kernels:
-        slots = slot_math.allocate(request, free)
-        if slots is None:
-            return None
-        bound.append(slots)
-        if len(need.kernels) > 1:
-            for slot, amount in slots.items():
-                free[slot] -= amount
-    return bound

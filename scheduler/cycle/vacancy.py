@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scheduler.cycle.agents import AgentRow, AgentTable
+from scheduler.cycle.binding import bound
 from scheduler.cycle.plan import Placement
 from scheduler.cycle.promise import Hold, Promise
 from scheduler.cycle.releases import STUCK_MS, Releases
@@ -46,10 +47,10 @@ class Vacancy:
             row = self._agents.get(hold.agent)
             if row is None or not row.takes_work:
                 return False
-            bound = self._bound(promise, hold, among)
-            if bound is None:
+            kept = self._bound(promise, hold, among)
+            if kept is None:
                 return False
-            promise.holds[number] = bound
+            promise.holds[number] = kept
         return True
 
     def crowded(self, placement: Placement, respected: Sequence[Promise], ends_ms: int) -> set[str]:
@@ -65,12 +66,12 @@ class Vacancy:
             mine = [(ends_ms, b.slots) for b in placement.bindings if b.agent == agent]
             for promise, number in self._touched(agent, respected, ends_ms):
                 hold = promise.holds[number]
-                bound = self._bound(promise, hold, respected, mine)
-                if bound is None:
+                kept = self._bound(promise, hold, respected, mine)
+                if kept is None:
                     found.add(agent)
-                elif bound is not hold:
+                elif kept is not hold:
                     moved.append((promise, number, hold))
-                    promise.holds[number] = bound
+                    promise.holds[number] = kept
         if found:
             for promise, number, hold in reversed(moved):
                 promise.holds[number] = hold
@@ -113,8 +114,8 @@ class Vacancy:
             return None
         if all(free.get(slot, 0) >= amount for slot, amount in hold.total.items()):
             return hold
-        bound = self._agents.bind_out_of(free, index, hold.need)
-        return None if bound is None else hold.bound(tuple(bound))
+        slots = bound(free, row.data, hold.need)
+        return None if slots is None else hold.bound(tuple(slots))
 
     def _least_free(
         self, promise: Promise, row: AgentRow, among: Sequence[Promise], gone: Sequence[Ends]
