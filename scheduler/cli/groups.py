@@ -26,7 +26,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.cli.shadow import policy_of, shadow_changes, shadow_command, shadow_options
-from scheduler.domain.group import GroupRevision, ScalingGroupOpts, shadowed
+from scheduler.domain.group import Backfill, GroupRevision, ScalingGroupOpts, shadowed
 from scheduler.domain.slots import render
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.domain.tally import Tally
@@ -104,6 +104,7 @@ def show(app: App, name: str, output: str) -> None:
             "paused": found.paused or "no",
             "scheduler": _with_options(options.scheduler, options.scheduler_opts),
             "selector": _with_options(options.agent_selector, options.agent_selector_opts),
+            "backfill": options.backfill,
             "grows": "yes" if options.grows else "no",
             "pending timeout": "none" if pending is None else duration(pending),
             "barrier timeout": duration(options.barrier_timeout_ms),
@@ -195,6 +196,12 @@ def _policy_options(command: Any) -> Any:
                 help="An option of the selector; the value null takes it back.",
             ),
             click.option(
+                "--backfill",
+                type=click.Choice([kind.value for kind in Backfill]),
+                help="To whom room is promised that is not free yet: to the first blocked session,"
+                " to the first of each kind of request, or to nobody.",
+            ),
+            click.option(
                 "--grows/--no-grows",
                 default=None,
                 help="Whether agents may be added from outside: then what fits none of today's waits.",
@@ -269,6 +276,7 @@ def _changes(asked: dict[str, Any]) -> dict[str, Any]:
         "scheduler_opts": dict(asked["scheduler_opts"]) or None,
         "agent_selector": asked["selector"],
         "agent_selector_opts": dict(asked["selector_opts"]) or None,
+        "backfill": asked["backfill"],
         "grows": asked["grows"],
         "barrier_timeout_ms": asked["barrier_timeout"],
         "claim_timeout_ms": asked["claim_timeout"],

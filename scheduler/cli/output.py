@@ -9,7 +9,6 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scheduler.cli.errors import one_line
+from scheduler.domain.clock import utc
 from scheduler.domain.slots import Slots, render_amount
 from scheduler.domain.states import SessionState
 
@@ -158,11 +158,7 @@ def duration(ms: int) -> str:
 
 def moment(ms: int | None) -> str:
     """A time of day, in UTC: what is stored is Redis' clock, not this machine's."""
-    if ms is None:
-        return ""
-    return (
-        datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    )
+    return "" if ms is None else utc(ms)
 
 
 def slots_of(free: Slots, total: Slots) -> str:

@@ -23,6 +23,7 @@ from scheduler.cli.output import (
 )
 from scheduler.domain.clock import SystemClock
 from scheduler.domain.errors import Refused
+from scheduler.domain.group import Backfill
 from scheduler.leader.rehearsal import CONCENTRATED, FIFO, Plugin
 from scheduler.leader.replay import Allocation, Replayed, check_policy, replay
 from scheduler.leader.stage import Stage
@@ -152,6 +153,8 @@ def _replay(
         "scheduler_opts": dict(scheduler.opts),
         "agent_selector": selector.name,
         "agent_selector_opts": dict(selector.opts),
+        # Nothing ends here, so there is nothing to wait for.
+        "backfill": Backfill.NONE,
     }
     check_policy(options)
     namespace = asked["namespace"] or f"replay-{secrets.token_hex(4)}"

@@ -49,6 +49,7 @@ def explain(app: App, session: str, *, agents: bool, limit: int, output: str) ->
             "position": found.position,
             "tries": found.tries or None,
             "last tried": moment(found.last_tried_at),
+            "expected start": moment(found.expected_start),
         }
     )
     _print_refusals(found.refusals)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.cycle.agent_row import AgentRow
+from scheduler.cycle.binding import bound
 from scheduler.cycle.filters import Filters, missing
 from scheduler.domain import slots as slot_math
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import Constraints
-from scheduler.domain.fitting import lay
 from scheduler.plugins.interfaces import Need
 
 #: Changes remembered for selectors that keep a ranking; one that is further behind ranks anew.
@@ -184,7 +185,11 @@ class AgentTable:
     def bind(self, index: int, need: Need) -> list[dict[str, int]] | None:
         """The device slots each kernel would get on one agent, or None where they do not all fit."""
         row = self.rows[index]
-        return _bound(row.free, row.data, need)
+        return bound(row.free, row.data, need)
+
+    def admitted(self, need: Need) -> NDArray[np.bool_]:
+        """Which agents the constraints of a need admit, whatever is free of them."""
+        return self._filters.met(need.constraints) >= 0
 
     def can_ever_hold(self, need: Need, count: int = 1) -> bool:
         """Whether so many of a need fit on the agents when idle, drained and silent ones included."""
@@ -199,8 +204,8 @@ class AgentTable:
             data = self.rows[index].data
             free = dict(data.capacity)
             most = (data.max_kernels or sum(free.values())) // len(need.kernels)
-            while count and most and (bound := _bound(free, data, need)):
-                for slot, amount in ((s, a) for slots in bound for s, a in slots.items()):
+            while count and most and (found := bound(free, data, need)):
+                for slot, amount in ((s, a) for slots in found for s, a in slots.items()):
                     free[slot] -= amount
                 count, most = count - 1, most - 1
             if not count:
@@ -354,17 +359,3 @@ class AgentTable:
             (max(rows, old.shape[0]), max(columns, old.shape[1])), -1, dtype=np.int64
         )
         self._room[: old.shape[0], : old.shape[1]] = old
-
-
-def _bound(free: Mapping[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
-    """The device slots of each kernel out of what is free of one agent, or None."""
-    if len(need.kernels) == 1 and not need.constraints.models:
-        # The hot path: nothing is copied for the only kernel.
-        slots = slot_math.allocate(need.kernels[0], free)
-        return None if slots is None else [slots]
-    bound = []
-    for slots in lay(need.kernels, free, agent, need.constraints):
-        if slots is None:
-            return None
-        bound.append(slots)
-    return bound

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+from scheduler.cycle.foresight import Asked
 from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.modes.multi_node import MultiNode
 from scheduler.cycle.modes.single_node import SingleNode
@@ -15,6 +16,7 @@ from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.group import Backfill
 from scheduler.domain.verdict import ADMIT, Cure, Verdict
 from scheduler.plugins.asking import refusals
 from scheduler.plugins.interfaces import (
@@ -46,6 +48,7 @@ class Policy:
     selector: AbstractAgentSelector
     validators: Sequence[AbstractValidator]
     grows: bool
+    backfill: Backfill = Backfill.NONE
     modes: Mapping[str, AbstractClusterMode] = field(
         default_factory=lambda: {mode.name: mode for mode in (SingleNode(), MultiNode())}
     )
@@ -60,9 +63,17 @@ def propose(snapshot: Snapshot, policy: Policy, *, limit: int) -> Plan:
     """Decide placements of up to ``limit`` kernels; the last may exceed it.
 
     Reserves in the snapshot; reads no clock, writes nothing.
-    A session that is refused stops nobody: its line sleeps, the others go on. Where the scheduler
-    itself is broken, all lines sleep, and are told so.
+    A session that is refused stops nobody: its line sleeps, the others go on, and may delay it no
+    further than the group's backfill allows. Where the scheduler itself is broken, all lines sleep, and
+    are told so.
     """
+    snapshot.reservations.begin(policy.backfill, snapshot.now_ms)
+    plan = _decide(snapshot, policy, limit)
+    plan.more |= snapshot.reservations.end(whole=not plan.more)
+    return plan
+
+
+def _decide(snapshot: Snapshot, policy: Policy, limit: int) -> Plan:
     plan = Plan()
     try:
         plan.more = _fill(plan, snapshot, policy, limit)
@@ -156,11 +167,17 @@ def _try(
         return None, Verdict.blocked(MODE, why + ", ".join(sorted(policy.modes)))
     try:
         needs = snapshot.waiting.needs(session, mode.needs)
-        placement = place(session, needs, snapshot.agents, (mode, policy.selector))
+        placement = snapshot.reservations.place(
+            session,
+            lambda: place(session, needs, snapshot.agents, (mode, policy.selector)),
+        )
+        if placement is not None:
+            return placement, ADMIT
+        asked = Asked(session, needs, mode)
+        return None, snapshot.reservations.refuse(asked, no_room(needs))
     except Exception as error:  # noqa: BLE001 - a broken mode refuses by its name, and stops nobody else
         why = f"cluster mode {name!r} is broken: {type(error).__name__}: {error}"
         return None, Verdict.blocked(MODE, why)
-    return placement, ADMIT if placement is not None else no_room(needs)
 
 
 def _never(session: WaitingSession, snapshot: Snapshot, policy: Policy) -> str:
@@ -176,6 +193,7 @@ def withdraw(snapshot: Snapshot, placement: Placement) -> None:
     for binding in placement.bindings:
         endpoint = placement.session.request.constraints.endpoint
         snapshot.agents.give(binding.agent, binding.slots, endpoint)
+    snapshot.releases.drop(placement.session.id)
     snapshot.hold(placement.session.request, -1)
 
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from scheduler.cycle.agents import AgentTable
-from scheduler.cycle.waiting import WaitingRoom
+from scheduler.cycle.releases import Releases
+from scheduler.cycle.reservations import Reservations
+from scheduler.cycle.waiting import ROOM, WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import NO_LIMITS, Scope, ScopeUse
 from scheduler.domain.share import Usage
 from scheduler.plugins.interfaces import Running, SchedulingContext
 
 #: The event that wakes whoever found no room on any agent.
-AGENTS = "agents"
+AGENTS = ROOM
 _UNKNOWN = ScopeUse()
 
 
@@ -35,6 +37,11 @@ class Snapshot:
 
     #: Placed sessions of the group.
     existing: Callable[[], Iterable[Running]] = tuple
+    releases: Releases = field(default_factory=Releases)  #: until when placed sessions hold what
+    reservations: Reservations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reservations = Reservations(self.agents, self.waiting, self.releases)
 
     @property
     def context(self) -> SchedulingContext:

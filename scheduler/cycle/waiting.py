@@ -19,6 +19,8 @@ from scheduler.plugins.interfaces import Candidate, Need
 
 Rank = Callable[[Candidate], tuple[int, ...]]
 
+#: The event that wakes whoever found no room on any agent.
+ROOM = "agents"
 #: Entries of sessions that left, below which a line is not worth tidying.
 _FEW = 64
 
@@ -118,6 +120,20 @@ class WaitingRoom:
     def awake(self) -> set[str]:
         """The requests of the lines that a cycle looks at."""
         return set(self._awake)
+
+    def rouse(self, request: str) -> bool:
+        """Let a line that sleeps take its turn once, refused as it is; whether it sleeps."""
+        line = self._lines.get(request)
+        if line is None or line.verdict is None:
+            return False
+        self._awake.add(request)
+        return True
+
+    def calm(self, request: str) -> None:
+        """Its turn did not come: let it sleep on."""
+        line = self._lines.get(request)
+        if line is not None and line.verdict is not None:
+            self._awake.discard(request)
 
     def heads(self) -> list[WaitingSession]:
         """The first session of every line that is awake."""

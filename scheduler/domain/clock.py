@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -28,3 +29,8 @@ class SystemClock:
         # CLOCK_BOOTTIME, unlike time.monotonic(), goes on while the machine is suspended:
         # a lease or a term must be over for somebody who slept through it.
         return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def utc(ms: int) -> str:
+    """A time of Redis' clock for people, to the second."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")[:-6] + "Z"

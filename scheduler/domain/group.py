@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
+
+from scheduler.domain.errors import InvalidSetting
 
 DEFAULT_GROUP = "default"
 #: Which options belong to which plugin.
 PLUGIN_OPTS = {"scheduler": "scheduler_opts", "agent_selector": "agent_selector_opts"}
+
+
+class Backfill(StrEnum):
+    """To whom room is promised that is not free yet."""
+
+    EASY = "easy"  #: the first blocked session
+    CONSERVATIVE = "conservative"  #: the first of each kind of request that is blocked
+    NONE = "none"  #: nobody
+
+
+def backfill_of(text: str) -> Backfill:
+    """Read the option. Raises InvalidSetting."""
+    try:
+        return Backfill(text)
+    except ValueError:
+        problem = f"{text!r} is unknown; there are {', '.join(Backfill)}"
+        raise InvalidSetting(name="backfill", problem=problem) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +38,8 @@ class ScalingGroupOpts:
     scheduler_opts: dict[str, Any] = field(default_factory=dict)
     agent_selector: str = "concentrated"
     agent_selector_opts: dict[str, Any] = field(default_factory=dict)
+    #: Who gets a reservation when there is no room: a value of Backfill.
+    backfill: str = Backfill.EASY
     #: Agents may be added by something outside: what fits none of today's waits, and is not refused.
     grows: bool = False
     #: How long a session may wait before it is cancelled; None is for ever.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from scheduler.domain.records import record
@@ -50,6 +50,7 @@ class PlacedSession:
     cancel_requested: str | None = None
     priority: int = 10
     placed_at: int = 0  #: ms of Redis' clock
+    running_at: int | None = None  #: ms; its deadline is its timeout after that
 
     @property
     def agents(self) -> list[str]:
@@ -82,6 +83,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         cancel_requested=data.cancel_requested,
         priority=data.priority,
         placed_at=data.placed_at or 0,
+        running_at=data.running_at,
     )
 
 
@@ -99,9 +101,10 @@ def _kernel(kernel: KernelData) -> PlacedKernel:
 
 
 class Board:
-    """Placed sessions, by id and by agent."""
+    """Placed sessions, by id and by agent; whoever follows it is told of each change."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str, PlacedSession | None], None] | None = None) -> None:
+        self._changed = changed
         self._sessions: dict[str, PlacedSession] = {}
         self._by_agent: dict[str, set[str]] = {}
 
@@ -121,6 +124,8 @@ class Board:
             for agent in session.agents:
                 self._by_agent.setdefault(agent, set()).add(session.id)
         self._sessions[session.id] = session
+        if self._changed is not None:
+            self._changed(session.id, session)
 
     def drop(self, session: str) -> None:
         """A session is placed no more."""
@@ -131,6 +136,8 @@ class Board:
                 ids.discard(session)
                 if not ids:
                     del self._by_agent[agent]
+        if found is not None and self._changed is not None:
+            self._changed(session, None)
 
     def on(self, agents: Iterable[str]) -> list[PlacedSession]:
         """Sessions with a kernel on any of the agents."""

@@ -6,14 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.cycle.placing import word_no_room
 from scheduler.cycle.plan import Placement, Plan
+from scheduler.cycle.reservations import BACKFILL
 from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.cycle.waiting import Line, WaitingSession
 from scheduler.domain.moves import Note, Settle
-from scheduler.domain.verdict import Verdict
+from scheduler.domain.verdict import Failure, Verdict
 from scheduler.intake.board import PlacedSession
 from scheduler.leader.keeping import SelectorKeeper
 from scheduler.leader.orders import OrderBook
@@ -97,6 +99,7 @@ class SchedulerDispatcher:
                 if other is not None:
                     self.shadow.compare(plan, other, self.policy)
                 if not (plan.placements or plan.refusals or plan.impossible):
+                    more = plan.more
                     break
                 self.counts.cycles += 1
                 self._tell_broken(plan.broken)
@@ -224,17 +227,33 @@ class SchedulerDispatcher:
         self._writer.write(batch)
 
     def _text(self, verdict: Verdict, line: Line) -> str:
+        promise = self._state.snapshot.reservations.of(line.request.id)
         failures = [
             {
                 "by": failure.by,
-                "reason": word_no_room(line.needs, self._state.agents)
-                if failure.by == NO_ROOM
-                else failure.reason,
+                "reason": self._reason(failure, line),
                 "cures": [cure.says for cure in failure.cures],
             }
             for failure in verdict.failures
         ]
-        return json.dumps({"failures": failures, "tries": line.tries, "last_at": self._now_ms()})
+        noted: dict[str, Any] = {
+            "failures": failures,
+            "tries": line.tries,
+            "last_at": self._now_ms(),
+        }
+        if promise is not None:
+            first = promise.session.id
+            noted["expected"] = {"session": first, "at": promise.at_ms, "says": promise.says}
+        return json.dumps(noted)
+
+    def _reason(self, failure: Failure, line: Line) -> str:
+        """Why, as it is now: these two are worded only when they are noted."""
+        if failure.by == NO_ROOM:
+            return word_no_room(line.needs, self._state.agents)
+        if failure.by == BACKFILL:
+            found = self._state.snapshot.reservations.word_held_back(line.request.id, line.needs)
+            return found or failure.reason
+        return failure.reason
 
     def change_policy(self, policy: Policy) -> None:
         """Go on with other plugins or options."""

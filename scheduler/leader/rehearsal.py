@@ -12,7 +12,7 @@ from scheduler.cycle.scheduler import NO_HOOKS, propose
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
-from scheduler.domain.group import DEFAULT_GROUP, ScalingGroupOpts
+from scheduler.domain.group import DEFAULT_GROUP, Backfill, ScalingGroupOpts
 from scheduler.domain.request import request_of
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
@@ -64,6 +64,8 @@ class Rehearsal:
                 scheduler_opts=dict(scheduler.opts),
                 agent_selector=selector.name,
                 agent_selector_opts=dict(selector.opts),
+                # A trace tells how long tasks ran, and not by when they had to end.
+                backfill=Backfill.NONE,
             ),
             # They may ask somebody outside, who knows nothing of a rehearsal.
             hooks=NO_HOOKS,

@@ -13,7 +13,7 @@ from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.scheduler import NO_HOOKS, Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
-from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.group import ScalingGroupOpts, backfill_of
 from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
@@ -345,6 +345,7 @@ def load_policy(options: ScalingGroupOpts, hooks: Hooks | None = None) -> Policy
         selector=load_agent_selector(options.agent_selector, options, {}),
         validators=load_validators(),
         grows=options.grows,
+        backfill=backfill_of(options.backfill),
         modes=load_cluster_modes(),
         hooks=HookChain(load_hooks()) if hooks is None else hooks,
     )

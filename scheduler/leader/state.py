@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 
 from scheduler.cycle.agents import AgentTable
+from scheduler.cycle.releases import STOP_MS, end_of
 from scheduler.cycle.snapshot import AGENTS, Snapshot, scope_event
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import Beat
@@ -84,8 +86,9 @@ def load(
     once whatever waits.
     """
     leader = repositories.leader
-    board = Board()
-    picture = Snapshot(AgentTable(), WaitingRoom(scheduler.rank), existing=board.__iter__)
+    picture = Snapshot(AgentTable(), WaitingRoom(scheduler.rank), now_ms=leader.now_ms())
+    board = Board(partial(follow, picture))
+    picture.existing = board.__iter__
     state = LeaderState(options, board, picture)
     state.inbox_cursor = leader.inbox_cursor()
     state.reports_cursor = leader.cursor()
@@ -105,6 +108,25 @@ def _stands(data: SessionData, group: str) -> bool:
     """Whether it is placed, as far as its record makes sense."""
     whole = bool(data.kernels) and all(kernel.agent for kernel in data.kernels)
     return whole and data.state in PLACED and data.group == group
+
+
+def follow(snapshot: Snapshot, session: str, placed: PlacedSession | None) -> None:
+    """Tell the cycle until when a placed session holds what; None: nothing any more."""
+    releases = snapshot.releases
+    if placed is None:
+        releases.drop(session)
+        return
+    known = releases.get(session)
+    if placed.running_at is not None:
+        ends_ms = placed.running_at + placed.request.timeout_ms + STOP_MS
+    elif known is not None:
+        ends_ms = known.ends_ms
+    else:
+        ends_ms = end_of(snapshot.now_ms, placed.request.timeout_ms)
+    live = [kernel for kernel in placed.kernels if kernel.live]
+    # Kernels stay where they are: whoever holds as many until then holds what it did.
+    if known is None or known.ends_ms != ends_ms or len(known.kernels) != len(live):
+        releases.hold(session, ends_ms, live)
 
 
 def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.cycle.snapshot import AGENTS
 from scheduler.domain.moves import Keep, Move, Place, Stop
+from scheduler.domain.states import SessionState
 from scheduler.intake.board import PlacedSession
 from scheduler.intake.decide import Decision, Rules, conclude
 from scheduler.leader.state import LeaderState, Repositories, load_agents, reload_placed
@@ -70,11 +71,15 @@ class Writer:
         A batch that cannot be written ends the term, and the picture with it.
         """
         batch.add(decision.moves, before.id)
-        if decision.session is None:
+        after = decision.session
+        if after is None:
             self._state.board.drop(before.id)
         else:
-            self._state.board.put(decision.session)
-        self._account(before, decision.session)
+            if after.state is SessionState.RUNNING and after.running_at is None:
+                # As the picture's clock says; the script writes its own, which is hardly later.
+                after = replace(after, running_at=self._state.snapshot.now_ms)
+            self._state.board.put(after)
+        self._account(before, after)
 
     def write(self, batch: Batch, *, cursor: tuple[str, str] | None = None) -> list[str]:
         """Write a batch; with a cursor, as the consequence of reports. The word of each move."""

@@ -48,6 +48,8 @@ class Explanation:
     refusals: tuple[Refusal, ...]
     tries: int
     last_tried_at: int | None
+    #: When it starts at the latest (ms), where room is reserved for it.
+    expected_start: int | None = None
     agents: tuple[AgentAnswer, ...] = ()  #: why not on them, nearest miss first, where it was asked
 
     def as_dict(self) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class Explanation:
             "refusals": [refusal.as_dict() for refusal in self.refusals],
             "tries": self.tries,
             "last_tried_at": self.last_tried_at,
+            "expected_start": self.expected_start,
             "agents": [agent.as_dict() for agent in self.agents],
         }
 
@@ -123,6 +126,11 @@ def explain(
     ]
     refusals += of_group(data.group)
     says = "it waits for its turn" if not refusals else refusals[0].reason
+    # Room is reserved for the first session of a kind of request, and while rules admit it.
+    expected = (noted or {}).get("expected", {})
+    admitted = not any(refusal.by in asked for refusal in refusals)
+    if promised := admitted and expected.get("session") == data.id:
+        says += f"; {expected['says']}"
     if not data.request.known:
         says = "what it asked for is gone from Redis, so it can never be placed; submit it again"
     if data.unsealed:
@@ -135,6 +143,7 @@ def explain(
         refusals=tuple(refusals),
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,
+        expected_start=expected["at"] if promised else None,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from scheduler.domain.errors import RevisionNotFound
-from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, shadowed
+from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, backfill_of, shadowed
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
 from scheduler.store.retrying import USUAL, RepeatPolicy, retry_txn
@@ -94,6 +94,7 @@ def _merged(now: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(options: ScalingGroupOpts) -> None:
+    backfill_of(options.backfill)
     for found in (options, shadowed(options)):
         if found is not None:
             load_scheduler(found.scheduler, found, {})

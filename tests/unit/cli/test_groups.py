@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from scheduler.domain import moves as m
+from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState as S
 from scheduler.domain.tally import Tally
+from scheduler.operations.policy import change_group
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import World
 
@@ -69,6 +71,19 @@ def test_what_its_cycles_did_is_shown_once_there_were_any(world: World, run: Run
     ):
         assert line in shown.out
     assert (40, {"agents": 10, "concurrency": 2}) == (document["cycles"], document["causes"])
+
+
+def test_who_gets_reservations_is_an_option_of_the_group(world: World, run: Run) -> None:
+    """X6."""
+    run("group", "create", "gpu")
+
+    changed = run("group", "set", "gpu", "--backfill", "conservative")
+
+    assert (0, "conservative") == (changed.code, world.groups.get("gpu").backfill)
+    assert "backfill: easy > conservative" in run("group", "history", "gpu").out
+    assert 2 == run("group", "set", "gpu", "--backfill", "x").code
+    with pytest.raises(InvalidSetting, match="'x' is unknown; there are easy, conservative, none"):
+        change_group(world.groups, "gpu", {"backfill": "x"})
 
 
 def test_a_pending_timeout_can_be_taken_back(world: World, run: Run) -> None:

@@ -35,6 +35,19 @@ def test_a_session_that_is_placed_no_more_is_nowhere() -> None:
     assert (0, None, [], {}) == (len(board), board.get("one"), board.on(["a0"]), board._by_agent)
 
 
+def test_whoever_follows_the_board_is_told_of_each_change() -> None:
+    """X6: what runs until when is kept beside it."""
+    told: list[tuple[str, PlacedSession | None]] = []
+    board = Board(lambda session, placed: told.append((session, placed)))
+    one = running("one")
+
+    board.put(one)
+    board.drop("one")
+    board.drop("one")
+
+    assert [("one", one), ("one", None)] == told
+
+
 def test_only_live_kernels_of_an_agent_are_counted() -> None:
     board = Board()
     session = running("one", kernels=2)

@@ -95,7 +95,8 @@ def test_the_placed_session_is_what_the_move_will_write(book: OrderBook) -> None
         session.state,
         session.agents,
     )
-    charge = {"scopes": [["global", "global"], ["keypair", "k"]], "slots": {"cpu": 1000}}
+    scopes = [["global", "global"], ["keypair", "k"]]
+    charge = {"scopes": scopes, "slots": {"cpu": 1000}, "owner": "k"}
     assert ("a1 a2", 10_000, charge) == (
         move.agents,
         move.timer,

@@ -124,6 +124,29 @@ def test_a_broken_rule_is_told_by_its_name_and_the_others_are_asked() -> None:
     assert refusals[0].reason.startswith("this rule is broken: ZeroDivisionError")
 
 
+PROMISED = {"at": 5_000, "says": "reserved on a7 from then"}
+
+
+@pytest.mark.parametrize(
+    ("session", "limit", "says"),
+    [
+        (READY.id, None, "no agent has cpu=1; reserved on a7 from then"),
+        ("another", None, "no agent has cpu=1"),
+        (READY.id, 0, "You cannot run more than 0 concurrent sessions"),
+    ],
+)
+def test_only_the_first_of_its_kind_is_told_when_it_starts(
+    session: str, limit: int | None, says: str
+) -> None:
+    """X6: and only while the rules admit it."""
+    found = told(noted=NO_ROOM | {"expected": PROMISED | {"session": session}}, limit=limit)
+
+    expected = 5_000 if "a7" in says else None
+    assert (expected, expected) == (found.expected_start, found.as_dict()["expected_start"])
+    assert found.says.startswith(says)
+    assert ("a7" in says) == ("a7" in found.says)
+
+
 def test_what_a_rule_says_now_replaces_what_it_said_then() -> None:
     then = FULL | {"by": "concurrency", "reason": "yesterday's"}
     found = told(noted=NO_ROOM | {"failures": [then]}, limit=0)
