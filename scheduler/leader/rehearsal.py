@@ -14,6 +14,7 @@ from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.group import DEFAULT_GROUP, Backfill, ScalingGroupOpts
 from scheduler.domain.request import request_of
+from scheduler.domain.share import Usage, Used, add_use
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
 from scheduler.leader.reign import load_policy
@@ -76,11 +77,16 @@ class Rehearsal:
         self.snapshot = Snapshot(agents, WaitingRoom(self.policy.scheduler.rank))
         self.gpus = sum(milli_of(node.capacity) for node in nodes)
         self._arrived = 0
+        self._since: dict[str, int] = {}
+        self._used: dict[int, Used] = {}
 
     def arrive(self, task: Task, now_ms: int = 0) -> WaitingSession:
         """Let a task wait."""
         self._arrived += 1
-        request = request_of(SessionSpec(callable=_CALLABLE, slots=task.slots, labels=task.labels))
+        scopes = {"user": task.user} if task.user else {}
+        request = request_of(
+            SessionSpec(callable=_CALLABLE, slots=task.slots, labels=task.labels, scopes=scopes)
+        )
         session = WaitingSession(
             id=f"s{self._arrived:09}",
             request=request,
@@ -97,6 +103,7 @@ class Rehearsal:
     def place(self, now_ms: int = 0) -> tuple[list[Placement], list[str]]:
         """Cycles until nothing more finds room; what was placed, and who never will be."""
         self.snapshot.now_ms = now_ms
+        self.snapshot.usage = Usage(now_ms, self._used)
         placed: list[Placement] = []
         never: list[str] = []
         more = True
@@ -107,10 +114,13 @@ class Rehearsal:
                 self.snapshot.waiting.discard(session.id)
                 never.append(session.id)
             more = plan.more
+        self._since |= {placement.session.id: now_ms for placement in placed}
         return placed, never
 
-    def end(self, placement: Placement) -> None:
-        """What it held is free again; who waits is woken by ``wake``."""
+    def end(self, placement: Placement, now_ms: int = 0) -> None:
+        """What it held is free again, and counts as used; who waits is woken by ``wake``."""
+        request, since = placement.session.request, self._since.pop(placement.session.id)
+        add_use(self._used, request.owner, request.families, since, now_ms)
         for binding in placement.bindings:
             self.snapshot.agents.give(binding.agent, binding.slots)
         self.snapshot.hold(placement.session.request, -1)

@@ -72,7 +72,7 @@ def play(
         freed = False
         while ends and ends[0][0] <= now:
             placement = heapq.heappop(ends)[2]
-            cluster.end(placement)
+            cluster.end(placement, int(1000 * now))
             meter.add(-_held(placement))
             freed = True
         if freed:

@@ -43,6 +43,9 @@ class Task:
     models: str  #: the models it accepts, separated by |; empty for any
     created_at: int
     seconds: int | None = None  #: how long it ran, where the list tells
+    user: str = (
+        ""  #: whose it is, for shares: column user, or where that is not, its class, column qos
+    )
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -118,7 +121,11 @@ def _task(row: _Row) -> Task:
     if not slots:
         row.refuse("cpu_milli", "the task asks for neither cpu, memory nor gpu")
     created_at = row.number("creation_time")
-    return Task(name, slots, row.cells["gpu_spec"].strip(), created_at, _ran(row, created_at))
+    user = (row.cells.get("user") or row.cells.get("qos") or "").strip()
+    if len(user) > LONGEST_NAME or has_control_characters(user):
+        row.refuse("qos", f"a user has at most {LONGEST_NAME} characters and no control characters")
+    models = row.cells["gpu_spec"].strip()
+    return Task(name, slots, models, created_at, _ran(row, created_at), user)
 
 
 def _ran(row: _Row, created_at: int) -> int | None:
