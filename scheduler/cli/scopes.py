@@ -146,7 +146,7 @@ def set_(app: App, /, kind: str, name: str, **asked: Any) -> None:
         if value is not None
     }
     if not changes:
-        raise click.UsageError("say which limit: --max-sessions, --max-slots, --max-pending, ...")
+        raise click.UsageError("Say which limit, as --max-sessions, --max-slots or --max-pending.")
     limits = change_limits(app.store, wanted, changes)
     click.echo(f"scope {wanted}: {described(limits)}")
 

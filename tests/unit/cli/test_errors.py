@@ -54,6 +54,7 @@ def test_each_class_has_the_code_of_its_branch() -> None:
     facts = dict.fromkeys(
         [
             "problem",
+            "says",
             "name",
             "kind",
             "known",

@@ -198,7 +198,7 @@ def test_scopes_show_who_holds_them(world: World, run: Run) -> None:
     [
         (["user", "u1", "--max-sessions", "-1"], "a limit is 0 or more"),
         (["user", "u1", "--max-sessions", "many"], "neither a number nor 'none'"),
-        (["user", "u1"], "say which limit: --max-sessions"),
+        (["user", "u1"], "Say which limit, as --max-sessions"),
         (
             ["planet", "earth", "--max-sessions", "1"],
             "Invalid value for 'KIND': 'planet' is none; there are global, domain",

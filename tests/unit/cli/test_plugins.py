@@ -39,7 +39,10 @@ MORE = [
 BAD = [
     (["--scheduler", "astrology"], "There is no scheduler named 'astrology'; installed are: "),
     (["--selector", "astrology"], "There is no agent selector named 'astrology'; installed are: "),
-    (["--scheduler-opt", "speed=9"], "fifo has no option 'speed'; there are: none"),
+    (
+        ["--scheduler-opt", "speed=9"],
+        "fifo has no option 'speed'; there are: ageing, num_retries_to_skip",
+    ),
     (["--selector-opt", "speed=9"], "concentrated has no option 'speed'; there are: "),
     (["--selector-opt", "slot_priority=7"], "option 'slot_priority' of concentrated: "),
     (

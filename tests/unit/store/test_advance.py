@@ -15,7 +15,16 @@ STEPS = (K.ORDERED, K.CLAIMED, K.UP, K.ENDED)
 #: Every stretch of a life: where it begins and where it ends.
 STRETCHES = [(begins, ends) for at, begins in enumerate(STEPS[:-1]) for ends in STEPS[at + 1 :]]
 #: Fields of records and events that hold a moment, an id or a number of their own.
-_ITS_OWN = ("at", "session", "placement", "seq", "submitted_at", "running_at", "ended_at")
+_ITS_OWN = (
+    "at",
+    "session",
+    "placement",
+    "seq",
+    "submitted_at",
+    "placed_at",
+    "running_at",
+    "ended_at",
+)
 
 
 def moves(world: World, session: str, begins: K, ends: K, result: str) -> list[m.Move]:
