@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import placing
+from benchmarks import placing, policy
 from benchmarks.scale import Scale
 from benchmarks.server import own_redis
 from scheduler.domain.scope import Scope, ScopeLimits
@@ -20,11 +20,22 @@ Curve = Sequence[tuple[int, float]]
 
 
 def measure(scale: Scale) -> dict[str, Any]:
-    """Milliseconds per placement: by agents with a short queue, by waiting on 1,000 agents."""
+    """Milliseconds per placement: by agents with a short queue; by waiting, on 1,000 agents."""
     count = scale.growth_placements
     agents = [(n, _cost(n, count, 0, scale.placing_s)) for n in scale.growth_agents]
     waiting = [(n, _cost(_AGENTS, count, n, scale.placing_s)) for n in scale.growth_waiting]
-    return {"growth_ms_by_agents": agents, "growth_ms_by_waiting": waiting}
+    whole = [(n, _whole_policy(n, count, scale.placing_s)) for n in scale.growth_waiting]
+    return {
+        "growth_ms_by_agents": agents,
+        "growth_ms_by_waiting": waiting,
+        "growth_ms_policy_by_waiting": whole,
+    }
+
+
+def _whole_policy(waiting: int, placements: int, within: float) -> float:
+    """Milliseconds per placement of sessions of 200 users, under every rule."""
+    # As many are placed while the term loads and warms up; the clock must find some left.
+    return 1000 / policy.rate(_AGENTS, waiting + 2 * placements, placements, within)
 
 
 def _cost(agents: int, placements: int, waiting: int, within: float) -> float:
@@ -50,22 +61,26 @@ def _cost(agents: int, placements: int, waiting: int, within: float) -> float:
 
 
 def plot(found: Mapping[str, Any], file: Path) -> None:
-    """Draw both curves side by side; flat is what is wanted."""
+    """Draw the curves side by side; flat is what is wanted."""
     # Only who asks for a plot waits for it.
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    titles = {"growth_ms_by_agents": "agents", "growth_ms_by_waiting": "waiting sessions"}
+    titles = {
+        "growth_ms_by_agents": "agents",
+        "growth_ms_by_waiting": "waiting sessions, refused",
+        "growth_ms_policy_by_waiting": "waiting sessions of 200 users, whole policy",
+    }
+    figure, axes = plt.subplots(1, len(titles), figsize=(14, 4), sharey=True, layout="constrained")
     for axis, (key, what) in zip(axes, titles.items(), strict=True):
         numbers, costs = zip(*found[key], strict=True)
         axis.plot(numbers, costs, marker="o")
         axis.set_xscale("log")
         axis.set_xlabel(what)
         axis.grid(visible=True, alpha=0.3)
-    # Both share the scale: set it once both are drawn, or the second is cut off.
+    # They share the scale: set it once all are drawn, or the others are cut off.
     axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("ms per placement, decided and committed")
     figure.suptitle("What a placement costs as the cluster and the queue grow")

@@ -61,15 +61,19 @@ def agents(count: int) -> list[StagedAgent]:
 
 
 def _placing(scale: Scale) -> dict[str, float]:
-    """All validators have a limit to look at, and nobody reaches it."""
+    count = min(scale.placements, scale.waiting // 2)
+    return {"place_per_s_policy": rate(_AGENTS, scale.waiting, count, scale.placing_s)}
+
+
+def rate(count: int, waiting: int, placements: int, within: float) -> float:
+    """Placements per second: all validators have a limit to look at, and nobody reaches it."""
     with own_redis() as server, Stage(server.url, "bench", _POLICY) as stage:
         _limit(stage)
-        stage.admit(agents(_AGENTS))
-        _submit(stage, range(scale.waiting))
+        stage.admit(agents(count))
+        _submit(stage, range(waiting))
         reign = _loaded(stage)
-        placing.place(reign, _WARM_UP, scale.placing_s)
-        count = min(scale.placements, scale.waiting // 2)
-        return {"place_per_s_policy": placing.place(reign, count, scale.placing_s)}
+        placing.place(reign, _WARM_UP, within)
+        return placing.place(reign, placements, within)
 
 
 def _limit(stage: Stage) -> None:
