@@ -39,6 +39,7 @@ class Foresight:
 
     def __init__(self) -> None:
         self._timeline = Timeline()
+        self.tried = 0  #: placements that the last look tried; none where the sums say never
 
     def earliest(
         self, asked: Asked, now_ms: int, where: tuple[AgentTable, Releases], taken: Iterable[Taken]
@@ -52,7 +53,9 @@ class Foresight:
         self._timeline.follow(agents, releases)
         held = list(taken)
         search = _Search(asked, self._timeline.ahead(now_ms, held), agents, releases, held)
-        return search.run()
+        found = search.run()
+        self.tried = search.tried
+        return found
 
 
 class _Search:
@@ -75,7 +78,7 @@ class _Search:
             for kernel in kernels:
                 self._taken.setdefault(kernel.agent, []).append((ends, kernel.slots))
         self._needs = [(need, count, agents.admitted(need)) for need, count in alike(asked.needs)]
-        self._tried = 0
+        self.tried = 0
 
     def run(self) -> tuple[int, Placement] | None:
         """The first position at which the sums suffice, then the first from there at which it is placed."""
@@ -85,14 +88,14 @@ class _Search:
             return None
         failed, step = position - 1, 1
         found = self._try(position)
-        while found is None and position < last and self._tried < TRIED:
+        while found is None and position < last and self.tried < TRIED:
             failed, position = position, self._ahead.behind(min(last, position + step))
             step *= 4
             found = self._try(position)
         if found is None:
             return None
         # It fits here and did not at `failed`: between them may be an earlier time.
-        while failed + 1 < position and self._tried < TRIED:
+        while failed + 1 < position and self.tried < TRIED:
             middle = self._ahead.behind((failed + 1 + position) // 2)
             if middle >= position:
                 middle = self._ahead.behind(failed + 1)
@@ -108,12 +111,12 @@ class _Search:
     def _first_enough(self, last: int) -> int | None:
         """By the sums alone, which are quick to look at and never too small."""
         first = failed = self._ahead.first
+        if not self._enough(last):
+            return None
         if self._enough(first):
             return first
         step, position = _FIRST_STEP, min(last, first + _FIRST_STEP)
         while not self._enough(position):
-            if position == last:
-                return None
             step *= 2
             failed, position = position, min(last, position + step)
         while failed + 1 < position:
@@ -132,7 +135,7 @@ class _Search:
 
     def _try(self, position: int) -> Placement | None:
         """Place it on the agents as they would be then."""
-        self._tried += 1
+        self.tried += 1
         some = np.zeros(len(self._agents), dtype=np.bool_)
         for need, _, admitted in self._needs:
             some |= self._ahead.room(need, admitted, position) >= 1

@@ -34,9 +34,11 @@ _BOUNDS: Final = {Backfill.NONE: 0, Backfill.EASY: 1, Backfill.CONSERVATIVE: 100
 #: as it finds room anyway, and a look costs what thousands of ends do.
 RENEW_MS = 1_000
 #: Looks ahead in one cycle, so that it stays short; who comes after them is promised something later.
-_LOOKS = 10
+_LOOKS, _HOPELESS_LOOKS = 10, 200
+#: For how long whoever no agents would ever hold is not looked at again, ms.
+_HOPELESS_MS = 10_000
 #: Requests that are remembered as hopeless until they are looked at again.
-_REMEMBERED = 1_000
+_REMEMBERED = 10_000
 #: Agents of a promise that are named to people.
 _NAMED = 3
 #: Placements of one session that are tried and taken back before all that is promised is hidden.
@@ -57,6 +59,7 @@ class _Cycle:
     roused: set[str] = field(default_factory=set)
     hidden: dict[str, frozenset[int]] = field(default_factory=dict)  #: agents, by request
     looks: int = 0
+    hopeless: int = 0  #: looks at which the sums alone said never
     idle: bool = False  #: nobody was awake, so nobody is tried
     freed: bool = False  #: a promise was given up that sleepers may have been refused for
 
@@ -139,7 +142,7 @@ class Reservations:
         if own is not None and own.request in self._cycle.roused and own.session.id == session.id:
             # Nothing ended since it was refused, and what was promised to it still stands.
             return None
-        respected = [*self._cycle.active, *(self._others(own) if own else ())]
+        respected = self._respected(session)
         ends_ms = end_of(self._cycle.now_ms, session.request.timeout_ms)
         if own is not None and self._cycle.now_ms <= own.at_ms + START_MS:
             # What was promised to it, it may use as it was promised.
@@ -202,10 +205,24 @@ class Reservations:
                 self._give_up(promise.request)
                 self._cycle.freed |= promise.request in self._cycle.roused
 
-    def _others(self, own: Promise) -> list[Promise]:
-        """Promises to those behind it: it was promised something itself, and must not go back on theirs."""
+    def _respected(self, session: WaitingSession) -> list[Promise]:
+        """The promises that a session must not delay.
+
+        Those of all that were tried before it. Conservatively also those of others behind it: of all,
+        where it was promised something itself, else of its own priority and above. It may have stood
+        behind the first of its line when they were made.
+        """
         tried = self._cycle.active
-        return [p for p in self._standing.values() if p is not own and p not in tried]
+        if self._kind is not Backfill.CONSERVATIVE:
+            return list(tried)
+        own = self._standing.get(session.request.id)
+        return tried + [
+            p
+            for p in self._standing.values()
+            if p is not own
+            and p not in tried
+            and (own is not None or p.session.priority >= session.priority)
+        ]
 
     def _beside(
         self,
@@ -283,7 +300,7 @@ class Reservations:
             if cycle.now_ms - old.made_ms < RENEW_MS or request in cycle.roused:
                 return old
             old.made_ms = cycle.now_ms
-        new = self._look(asked, [*cycle.active, *(self._others(old) if old else ())])
+        new = self._look(asked)
         if new is None or (old is not None and old.at_ms <= new.at_ms):
             return old
         self._give_up(request)
@@ -294,27 +311,28 @@ class Reservations:
         self._doubtful = True
         return new
 
-    def _look(self, asked: Asked, others: Sequence[Promise]) -> Promise | None:
+    def _look(self, asked: Asked) -> Promise | None:
         cycle, request = self._cycle, asked.session.request.id
-        if (
-            cycle.looks >= _LOOKS
-            or cycle.now_ms - self._hopeless.get(request, -RENEW_MS) < RENEW_MS
-        ):
+        looked_ms = self._hopeless.get(request)
+        if looked_ms is not None and cycle.now_ms - looked_ms < _HOPELESS_MS:
             return None
-        cycle.looks += 1
+        if cycle.looks >= _LOOKS or cycle.hopeless >= _HOPELESS_LOOKS:
+            return None
         where = (self._agents, self._releases)
-        taken = [(promise.ends_ms, promise.kernels) for promise in others]
+        taken = [(p.ends_ms, p.kernels) for p in self._respected(asked.session)]
         found = self._foresight.earliest(asked, cycle.now_ms, where, taken)
+        if self._foresight.tried:
+            cycle.looks += 1
+        else:
+            cycle.hopeless += 1
         if found is None:
-            self._remember_hopeless(request)
+            if len(self._hopeless) >= _REMEMBERED:
+                self._hopeless.clear()
+            self._hopeless[request] = cycle.now_ms
             return None
+        self._hopeless.pop(request, None)
         at_ms, placement = found
         return promise_of(placement, at_ms, cycle.now_ms)
-
-    def _remember_hopeless(self, request: str) -> None:
-        if len(self._hopeless) > _REMEMBERED:
-            self._hopeless.clear()
-        self._hopeless[request] = self._cycle.now_ms
 
     def _give_up(self, request: str) -> None:
         promise = self._standing.pop(request, None)

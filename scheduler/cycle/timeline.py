@@ -7,7 +7,7 @@ what is free now and the rows in front of a position; to look costs what stands 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,7 @@ class Ahead:
     takes: NDArray[np.bool_]
     columns: dict[str, int]
     rows: _Rows
+    ended: dict[int, Floats] = field(default_factory=dict)  #: when all is over, by column
 
     @property
     def first(self) -> int:
@@ -104,15 +105,22 @@ class Ahead:
 
     def _at(self, column: str, position: int) -> Floats:
         index = self.columns.get(column)
-        agents = len(self.free)
         if index is None:
-            return np.zeros(agents)
+            return np.zeros(len(self.free))
+        if position == len(self.rows):
+            # Asked first by everybody: those who never fit are many, where agents are drained.
+            if index not in self.ended:
+                self.ended[index] = self._then(index, position)
+            return self.ended[index]
+        return self._then(index, position)
+
+    def _then(self, index: int, position: int) -> Floats:
         stuck = int(np.searchsorted(self.rows.ends, self.now_ms - STUCK_MS, "left"))
         gone = slice(stuck, max(stuck, position))
         if index >= len(self.rows.amount):
             return self.free[:, index]
         weights = self.rows.amount[index, gone]
-        freed = np.bincount(self.rows.agent[gone], weights=weights, minlength=agents)
+        freed = np.bincount(self.rows.agent[gone], weights=weights, minlength=len(self.free))
         return self.free[:, index] + np.asarray(freed, dtype=np.float64)
 
 
@@ -127,13 +135,16 @@ class Timeline:
         self._free = np.zeros((0, 1))
         self._takes = np.zeros(0, dtype=np.bool_)
         self._version = -1
+        self._ended: tuple[int, dict[int, Floats]] = (0, {})
         self._index_of: Callable[[str], int | None] = lambda _: None
 
     def follow(self, agents: AgentTable, releases: Releases) -> None:
         """Take in what changed since the last time. Nothing may be hidden in the table."""
         self._index_of = agents.index_of
-        self._follow_agents(agents)
         changed = releases.take_changed()
+        if changed != set() or self._version != agents.version:
+            self._ended = (0, {})
+        self._follow_agents(agents)
         if changed is None:
             self._rows, self._owners, self._next_owner = _Rows.none(), {}, 0
             self._add(releases.sessions())
@@ -146,7 +157,10 @@ class Timeline:
         """From now on; ``taken`` is counted as taken now, each until its time (ms)."""
         more = self._made([("", Held(ends, tuple(kernels))) for ends, kernels in taken])
         if not len(more):
-            return Ahead(now_ms, self._free, self._takes, self._columns, self._rows)
+            if self._ended[0] != now_ms:
+                self._ended = (now_ms, {})
+            ended = self._ended[1]
+            return Ahead(now_ms, self._free, self._takes, self._columns, self._rows, ended)
         free = self._free.copy()
         for column, amounts in enumerate(more.amount):
             np.subtract.at(free[:, column], more.agent, amounts)
