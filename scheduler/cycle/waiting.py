@@ -93,7 +93,9 @@ class WaitingRoom:
         line.waiting += 1
         if not (session.attempt or session.rescues):
             self._arrived.append(session)
-        if line.verdict is None:
+        # A new first of a line that sleeps finds no more room than the last; it may rank before
+        # whoever room is promised to.
+        if line.verdict is None or self._head(line) is session:
             self._awake.add(session.request.id)
 
     def take_arrived(self) -> list[WaitingSession]:

@@ -350,3 +350,15 @@ def test_nothing_stays_hidden_when_a_cycle_is_over(kind: Backfill) -> None:
     world.come("long", LONG)
 
     assert [False] == [row.hidden for row in world.made.agents.rows]
+
+
+def test_who_comes_first_in_a_line_that_sleeps_takes_its_turn() -> None:
+    """X6: the promise is of the highest rank, whoever asked the same before."""
+    world, other = busy(), asked("3", 60)
+    world.come("other", other)
+    assert deadline(100) == world.promise(BIG).at_ms
+
+    world.come("urgent", other, priority=90)
+
+    assert "urgent" == world.promise(other).session.id
+    assert world.made.reservations.of(BIG.id) is None

@@ -91,8 +91,20 @@ def test_who_joins_a_sleeping_line_does_not_wake_it(room: WaitingRoom) -> None:
     fill(room, waiting(SMALL))
     room.put_to_sleep(SMALL.id, FULL)
 
-    fill(room, waiting(SMALL, priority=100))
+    fill(room, waiting(SMALL))
 
+    assert set() == heads(room)
+
+
+def test_who_comes_first_in_a_sleeping_line_takes_its_turn(room: WaitingRoom) -> None:
+    """X6: it may rank before whoever room is promised to."""
+    fill(room, waiting(SMALL))
+    room.put_to_sleep(SMALL.id, FULL)
+
+    fill(room, waiting(SMALL, priority=100, name="urgent"))
+
+    assert {"urgent"} == heads(room)
+    assert not room.put_to_sleep(SMALL.id, FULL)
     assert set() == heads(room)
 
 
