@@ -31,7 +31,7 @@ AGENT = "a1"
 GROUP = "default"
 
 
-def wait_for(look: Callable[[], Any], saying: str, within: float = 8.0) -> Any:
+def wait_for(look: Callable[[], Any], saying: str, within: float = 20.0) -> Any:
     """Look again and again until there is something."""
     deadline = facts.boottime_ns() + int(within * 1e9)
     while not (found := look()):

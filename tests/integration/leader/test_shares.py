@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.domain.share import DAY_MS
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.store.use import UseRepository
 from tests.integration.leader.world import GROUP, Cluster, FakeAgent, wait_until
@@ -32,11 +33,15 @@ def has_used(cluster: Cluster, owner: str, amount: int) -> None:
 
 
 def waiting(cluster: Cluster, *owners: str) -> None:
-    """One session each that takes the whole agent, called by its owner, all there when placing begins."""
-    cluster.store.groups.pause(GROUP, "until all have come")
-    for owner in owners:
-        cluster.submit(1, slots={"cpu": "1"}, scopes={"user": owner}, name=owner)
-    cluster.store.groups.resume(GROUP)
+    """One session each that takes the whole agent, called by its owner; the leader hears of all at once."""
+    cluster.app.enqueue_many(
+        [
+            SessionSpec(
+                callable="jobs:noop", slots={"cpu": "1"}, scopes={"user": owner}, name=owner
+            )
+            for owner in owners
+        ]
+    )
 
 
 def in_turn(cluster: Cluster, agent: FakeAgent, count: int) -> list[str]:
