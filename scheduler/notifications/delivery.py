@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import redis
 from redis_lock import Lock, NotAcquired, NotExpirable
@@ -59,6 +61,7 @@ class Delivery:
         self._events = EventRepository(parts.client, parts.keys)
         self._lock: Lock | None = None
         self._plugin: AbstractSubscriber | None = None
+        self._made_of: tuple[str, Mapping[str, Any]] | None = None  #: the plugin's kind and options
         self._budgeted = Budgeted(f"subscriber {name}")
         self._log = get_logger(subscriber=name)
 
@@ -72,7 +75,7 @@ class Delivery:
         subscriber = found[0]
         if (wait := self._subscribers.due_in_s(subscriber)) > 0:
             return min(wait, _LOOK_AGAIN_S)
-        if self._plugin is None and not self._load(subscriber):
+        if self._made_of != (subscriber.kind, subscriber.opts) and not self._load(subscriber):
             return _LOOK_AGAIN_S
         if self._events.gap_after(subscriber.cursor):
             self._log.warning("subscriber.gap", after=subscriber.cursor)
@@ -139,6 +142,8 @@ class Delivery:
         return self._lock is not None
 
     def _load(self, subscriber: SubscriberData) -> bool:
+        # It may have been removed and added again, with another address, between two looks.
+        self._drop_plugin()
         keys = self._parts.keys
         context = SubscriberContext(
             self._name, keys.root, subscriber_key(self._parts.secret, keys.root, self._name)
@@ -149,10 +154,16 @@ class Delivery:
             # Another replica may have the plugin: the lock is free for it.
             self._log.warning("subscriber.not_here", kind=subscriber.kind, says=str(error))
             self.close()
-        return self._plugin is not None
+            return False
+        self._made_of = (subscriber.kind, subscriber.opts)
+        return True
 
     def _let_go(self) -> None:
-        plugin, self._plugin, self._lock = self._plugin, None, None
+        self._lock = None
+        self._drop_plugin()
+
+    def _drop_plugin(self) -> None:
+        plugin, self._plugin, self._made_of = self._plugin, None, None
         if plugin is not None:
             plugin.close()
 

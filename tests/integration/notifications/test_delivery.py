@@ -166,6 +166,24 @@ def test_a_receiver_that_is_not_there_is_parked_and_resumed_where_it_was(
     until(delivery, lambda: receiver.names() == ["session.ready"], "it did not go on")
 
 
+def test_one_that_is_added_again_with_another_address_gets_what_comes_there(
+    world: World, parts: DeliveryParts, receiver: Receiver
+) -> None:
+    """Removed and added between two looks of the replica that delivers."""
+    other, delivery = Receiver(), Delivery("ci", parts)
+    subscribe(world, receiver.url, "session.ready")
+    world.submit()
+    until(delivery, lambda: len(receiver.got) == 1, "the first address got nothing")
+    world.subscribers.remove("ci")
+    subscribe(world, other.url, "session.ready")
+    world.submit()
+
+    until(delivery, lambda: len(other.got) == 1, "the new address got nothing")
+
+    assert 1 == len(receiver.got)
+    other.close()
+
+
 def test_one_that_says_410_is_parked_at_once(
     world: World, parts: DeliveryParts, receiver: Receiver
 ) -> None:
