@@ -49,5 +49,7 @@ def read_options(
         else:
             says = first["msg"].removeprefix("Value error, ")
             says = says[:1].lower() + says[1:]
-            problem = f"option {name!r} of {plugin}: {says}, got {first['input']!r:.80}"
+            # A check of ours may have told what it got already.
+            got = "" if ", got " in says else f", got {first['input']!r:.80}"
+            problem = f"option {name!r} of {plugin}: {says}{got}"
         raise InvalidSetting(name=setting, problem=problem) from error
