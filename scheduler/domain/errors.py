@@ -15,6 +15,7 @@ SchedulerError
 |   |-- DependencyNotFound
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
+|   |-- OfficeNotFound
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
@@ -24,6 +25,8 @@ SchedulerError
 |   |-- RecordSpoilt          what Redis holds of a session makes no sense
 |   |-- GroupExists
 |   |-- GroupInUse
+|   |-- OfficeExists
+|   |-- OfficeRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
 |   |-- SubscriberExists
@@ -111,6 +114,10 @@ class SubscriberNotFound(NotFound):
     """Subscriber {name!r} does not exist; `scheduler subscriber list` shows those that do."""
 
 
+class OfficeNotFound(NotFound):
+    """Office {office!r} does not exist; `scheduler office create {office}` makes it."""
+
+
 class DesignatedAgentNotFound(NotFound):
     """The session was not submitted: group {group!r} has no agent {agent}, where it is to run; known are: {known}."""
 
@@ -145,6 +152,14 @@ class RecordSpoilt(Refused):
 
 class GroupExists(Refused):
     """Scaling group {group!r} exists already; `scheduler group set {group}` changes it."""
+
+
+class OfficeExists(Refused):
+    """Office {office!r} exists already; `scheduler office set {office}` changes it."""
+
+
+class OfficeRevisionConflict(Refused):
+    """Office {office!r} is at revision {found}, not {expected}: somebody changed it meanwhile; nothing was written."""
 
 
 class SubscriberExists(Refused):

@@ -13,7 +13,7 @@ from scheduler.domain.ids import (
     new_nonce,
     new_session_id,
 )
-from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.retry import Growth, RetryPolicy
 
 
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1))
@@ -82,3 +82,13 @@ def test_the_spread_takes_up_to_a_fifth_off(attempt: int, spread: float) -> None
     full = RetryPolicy().delay_ms(attempt, 0)
 
     assert full * 4 // 5 <= RetryPolicy().delay_ms(attempt, spread) <= full
+
+
+@pytest.mark.parametrize(
+    ("kind", "delays"), [(Growth.LINEAR, [100, 200, 250]), (Growth.CONSTANT, [100, 100, 100])]
+)
+def test_the_back_off_may_grow_otherwise(kind: Growth, delays: list[int]) -> None:
+    """J5: kind, initial, maximum, jitter."""
+    policy = RetryPolicy(kind=kind, initial_ms=100, maximum_ms=250, jitter=0.5)
+    assert delays == [policy.delay_ms(attempt, 0) for attempt in (1, 2, 3)]
+    assert policy.delay_ms(1, 0.5) == 75

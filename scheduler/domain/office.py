@@ -1,0 +1,196 @@
+"""Offices: tenants whose jobs are sessions with limits, retries and timeouts of their office.
+
+An office is a scope of kind ``office`` with a configuration; a role is a scope inside it, named
+``office/role``, so that two offices may have a role of one name. The defaults are those of seed 002.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from scheduler.domain.errors import InvalidSetting, InvalidSpec
+from scheduler.domain.ids import is_name, shown
+from scheduler.domain.retry import Growth, RetryPolicy
+from scheduler.domain.scope import Scope
+from scheduler.domain.slots import LARGEST
+from scheduler.domain.spec import MAX_RETRIES
+from scheduler.domain.spelling import meant
+
+_NAME: Final = "letters, digits, _ and - only, at most 63"
+#: A hundred years, as for any duration.
+_LONGEST_MS: Final = 100 * 365 * 86_400_000
+#: The factor of a back-off beyond which a wait reaches its maximum at once.
+_LARGEST_FACTOR: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSchedulerConfig:
+    """What an office allows its jobs, and what they get where they do not say. Times in ms."""
+
+    max_concurrent_jobs: int = 3
+    max_concurrent_by_role: Mapping[str, int] = field(default_factory=dict)
+    max_retries: int = 2
+    backoff: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout_ms: int = 30 * 60_000
+    timeout_ms_by_role: Mapping[str, int] = field(default_factory=dict)
+    #: Further roles, which have neither a limit nor a timeout of their own.
+    roles: tuple[str, ...] = ()
+
+    @property
+    def known_roles(self) -> tuple[str, ...]:
+        """All roles a job of the office may have, by name."""
+        named = {*self.max_concurrent_by_role, *self.timeout_ms_by_role, *self.roles}
+        return tuple(sorted(named))
+
+    def timeout_of(self, role: str) -> int:
+        """How long a job of this role ("" is none) may run, ms."""
+        return self.timeout_ms_by_role.get(role, self.timeout_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """An office as it stands."""
+
+    name: str
+    config: JobSchedulerConfig
+    revision: int
+
+
+def office_scopes(office: str, role: str = "") -> dict[str, str]:
+    """The scopes of a job, as `SessionSpec.scopes` takes them."""
+    return {"office": office} | ({"role": f"{office}/{role}"} if role else {})
+
+
+def office_and_role(scopes: Iterable[Scope]) -> tuple[str, str]:
+    """Whose job a session is, from its scopes; ("", "") for one that is nobody's, a role of "" for none."""
+    named = dict(scopes)
+    office = named.get("office", "")
+    return office, named.get("role", "").removeprefix(f"{office}/") if office else ""
+
+
+def check_office_name(name: str) -> str:
+    """The name, if it may name an office. Raises InvalidSetting."""
+    if not is_name(name):
+        raise InvalidSetting(name="office", problem=f"{shown(name)} is no name: {_NAME}")
+    return name
+
+
+def check_role(office: Office, role: str) -> None:
+    """Refuse a role the office does not know ("" is none). Raises InvalidSpec."""
+    if role and role not in office.config.known_roles:
+        known = ", ".join(office.config.known_roles) or "none"
+        raise InvalidSpec(
+            problem=f"office {office.name} has no role {shown(role)}; its roles are: {known}"
+        )
+
+
+def config_from(
+    found: Mapping[str, Any], base: JobSchedulerConfig | None = None
+) -> JobSchedulerConfig:
+    """A configuration from JSON; what is not named stays as in ``base``. Raises InvalidSetting.
+
+    Nothing is converted: a number in quotes is a mistake of whoever wrote it. ``backoff`` may name
+    some of its fields, too; the mappings by role replace the ones before.
+    """
+    values = as_json(base or JobSchedulerConfig())
+    _known("config", found, values)
+    for name, value in found.items():
+        if name == "backoff":
+            _known("backoff", _mapping(name, value), values[name])
+            values[name] = {**values[name], **value}
+        else:
+            values[name] = value
+    return JobSchedulerConfig(
+        max_concurrent_jobs=_whole(
+            "max_concurrent_jobs", values["max_concurrent_jobs"], 0, LARGEST
+        ),
+        max_concurrent_by_role=_by_role("max_concurrent_by_role", values, 0, LARGEST),
+        max_retries=_whole("max_retries", values["max_retries"], 0, MAX_RETRIES),
+        backoff=_backoff(values["backoff"]),
+        timeout_ms=_whole("timeout_ms", values["timeout_ms"], 1, _LONGEST_MS),
+        timeout_ms_by_role=_by_role("timeout_ms_by_role", values, 1, _LONGEST_MS),
+        roles=_roles(values["roles"]),
+    )
+
+
+def as_json(config: JobSchedulerConfig) -> dict[str, Any]:
+    """The configuration as people and Redis see it; `config_from` reads it back."""
+    values = asdict(config)
+    values["roles"] = list(config.roles)
+    values["backoff"]["kind"] = str(config.backoff.kind)
+    return values
+
+
+def config_text(config: JobSchedulerConfig) -> str:
+    """The configuration as it is stored."""
+    return json.dumps(as_json(config), separators=(",", ":"), sort_keys=True)
+
+
+def _backoff(values: Mapping[str, Any]) -> RetryPolicy:
+    kind = values["kind"]
+    if kind not in list(Growth):
+        raise _wrong("backoff.kind", f"{shown(kind)} is unknown; there are {', '.join(Growth)}")
+    policy = RetryPolicy(
+        kind=Growth(kind),
+        initial_ms=_whole("backoff.initial_ms", values["initial_ms"], 0, _LONGEST_MS),
+        factor=_number("backoff.factor", values["factor"], 1, _LARGEST_FACTOR),
+        maximum_ms=_whole("backoff.maximum_ms", values["maximum_ms"], 0, _LONGEST_MS),
+        jitter=_number("backoff.jitter", values["jitter"], 0, 1),
+    )
+    if policy.maximum_ms < policy.initial_ms:
+        raise _wrong("backoff.maximum_ms", f"it must be at least initial_ms, {policy.initial_ms}")
+    return policy
+
+
+def _by_role(name: str, values: Mapping[str, Any], least: int, most: int) -> dict[str, int]:
+    found = _mapping(name, values[name])
+    return {
+        _role(name, role): _whole(f"{name}.{role}", value, least, most)
+        for role, value in sorted(found.items())
+    }
+
+
+def _roles(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise _wrong("roles", f"it must be a list of names, got {shown(value)}")
+    return tuple(dict.fromkeys(_role("roles", role) for role in value))
+
+
+def _role(name: str, role: object) -> str:
+    if not isinstance(role, str) or not is_name(role):
+        raise _wrong(name, f"role {shown(role)} is no name: {_NAME}")
+    return role
+
+
+def _mapping(name: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _wrong(name, f"it must be an object, got {shown(value)}")
+    return value
+
+
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise _wrong(name, f"it must be a whole number from {least} to {most}, got {shown(value)}")
+    return value
+
+
+def _number(name: str, value: object, least: int, most: int) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value <= most:  # type: ignore[operator]
+        raise _wrong(name, f"it must be a number from {least} to {most}, got {shown(value)}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def _known(name: str, found: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    for field_name in found:
+        if field_name not in values:
+            raise _wrong(
+                name, f"there is no field {shown(field_name)}; {meant(str(field_name), values)}"
+            )
+
+
+def _wrong(name: str, problem: str) -> InvalidSetting:
+    return InvalidSetting(name=name, problem=problem)
