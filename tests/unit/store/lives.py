@@ -145,7 +145,7 @@ class World:
 
     def commit(self, *placements: m.Place, keeps: Sequence[m.Keep] = ()) -> list[str]:
         """Commit placements as the leader."""
-        return self.leader.begin_place(placements, keeps, self.rq_job).words()
+        return self.leader.pack_place(placements, keeps, self.rq_job).send().words()
 
     # Agents
 
