@@ -21,7 +21,7 @@ local function again(id)
     if not SESSION_LIFE.retry[state] then return nil, state end
     local over = forbidden_to_wait(charge_of_request(request), request)
     if over then return nil, over end
-    redis.call('HDEL', key, 'cancel_requested', 'ended_at', 'rescues', 'error')
+    redis.call('HDEL', key, 'cancel_requested', 'cancelled_at', 'ended_at', 'rescues', 'error')
     redis.call('DEL', keys.result(id))
     -- What was never sealed waits for its seal again: some dependencies are not known here yet.
     local unmet = recount_parents(id) + (unsealed == '1' and 1 or 0)
