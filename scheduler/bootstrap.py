@@ -15,6 +15,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
@@ -45,6 +46,7 @@ class Store:
     logs: LogRepository
     subscribers: SubscriberRepository
     use: UseRepository
+    jobs: JobRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -65,6 +67,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
         use=UseRepository(client, keys),
+        jobs=JobRepository(client, keys),
     )
 
 

@@ -170,8 +170,10 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "running": moment(data.running_at),
         "ended": moment(data.ended_at),
         "attempt": data.attempt or None,
+        "retries used": data.retry_count or None,
         "rescues": data.rescues or None,
         "cancel asked": data.cancel_requested,
+        "cancelled": moment(data.cancelled_at),
         "key": data.idempotency_key,
     }
 

@@ -82,6 +82,14 @@ class Keys:
         """zset, sessions of a group in one state by time (READY: by rank); every move"""
         return f"{self.root}:group:{group}:state:{state}"
 
+    def jobs(self, office: str, state: str) -> str:
+        """zset, an office's jobs in one state by order of submission; every move, while there are some"""
+        return f"{self.root}:office:{office}:jobs:{state}"
+
+    def jobs_of_role(self, office: str, role: str, state: str) -> str:
+        """zset, those of them that have this role; every move, while there are some"""
+        return f"{self.root}:office:{office}:role:{role}:jobs:{state}"
+
     def timers(self, group: str) -> str:
         """zset, sessions by the ms of Redis' clock at which the leader must look at them"""
         return f"{self.root}:group:{group}:timers"

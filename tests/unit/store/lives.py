@@ -23,6 +23,7 @@ from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
@@ -121,6 +122,7 @@ class World:
         self.client = client
         self.keys = keys
         self.sessions = SessionRepository(client, keys, SystemClock())
+        self.jobs = JobRepository(client, keys)
         self.agents = AgentRepository(client, keys)
         self.groups = GroupRepository(client, keys)
         self.scopes = ScopeRepository(client, keys)
