@@ -18,6 +18,7 @@ from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
@@ -38,6 +39,7 @@ class Store:
     agents: AgentRepository
     groups: GroupRepository
     scopes: ScopeRepository
+    offices: OfficeRepository
     events: EventRepository
     leadership: LeadershipRepository
     logs: LogRepository
@@ -57,6 +59,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
         scopes=ScopeRepository(client, keys),
+        offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),
