@@ -12,6 +12,7 @@ from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
@@ -43,6 +44,7 @@ class Store:
     logs: LogRepository
     subscribers: SubscriberRepository
     use: UseRepository
+    api_keys: ApiKeyRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -62,6 +64,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
         use=UseRepository(client, keys),
+        api_keys=ApiKeyRepository(client, keys),
     )
 
 
