@@ -17,6 +17,7 @@ from scheduler.cli.doctor import doctor
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
 from scheduler.cli.events import events
 from scheduler.cli.groups import group
+from scheduler.cli.keys import key
 from scheduler.cli.leader import leader
 from scheduler.cli.replay import replay_command
 from scheduler.cli.replica import replica
@@ -158,6 +159,7 @@ for command in (
     doctor,
     events,
     group,
+    key,
     leader,
     replay_command,
     replica,

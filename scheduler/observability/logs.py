@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import structlog
 
 _SECRET_NAME = re.compile(r"secret|password|token|authorization|agent_key|^mac$", re.IGNORECASE)
+#: A key of the HTTP API; its id may be told, which stands in logs of its own.
+_API_KEY = re.compile(r"\bsk_[0-9a-f]+_[\w-]+")
 _URL_PASSWORD = re.compile(r"(\w+://[^/\s:@]*):[^@\s]+@")
 
 
@@ -20,7 +22,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
         if _SECRET_NAME.search(name):
             event[name] = "***"
         elif isinstance(value, str):
-            event[name] = _URL_PASSWORD.sub(r"\1:***@", value)
+            event[name] = _API_KEY.sub("sk_***", _URL_PASSWORD.sub(r"\1:***@", value))
     return event
 
 

@@ -202,6 +202,14 @@ class Keys:
         """not a key: the name python-redis-lock puts its prefix before"""
         return f"{self.root}:delivers:{name}"
 
+    def api_keys(self) -> str:
+        """set, ids of API keys, revoked ones too; operators, for ever"""
+        return f"{self.root}:api-keys"
+
+    def api_key(self, key: str) -> str:
+        """hash, what an API key may do and the digest of its secret; operators and the API, for ever"""
+        return f"{self.root}:api-key:{key}"
+
     def lock(self, group: str) -> str:
         """string, nonce of the leader; python-redis-lock, TTL 3 s"""
         return f"lock:{self.lock_name(group)}"

@@ -19,6 +19,7 @@ from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
+from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 from tests.unit.store.words_of_offices import OFFICES
 
@@ -439,6 +440,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **KEYS,
     **OFFICES,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
@@ -464,6 +466,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("subscriber/fail", "parked"): "moved",
     ("subscriber/resume", "resumed"): "running",
     ("subscriber/remove", "removed"): "gone",
+    **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",
