@@ -6,9 +6,12 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
+# Imported when something is logged: it brings rich and pygments along, which is a fifth of the time
+# that a short command takes, and most of them log nothing.
+if TYPE_CHECKING:
+    import structlog
 
 _SECRET_NAME = re.compile(r"secret|password|token|authorization|agent_key|^mac$", re.IGNORECASE)
 #: A key of the HTTP API; its id may be told, which stands in logs of its own.
@@ -28,6 +31,8 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Set logging up for a process; called once, by its entry point."""
+    import structlog  # noqa: PLC0415
+
     out = stream or sys.stderr
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
@@ -60,5 +65,7 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
 
 def get_logger(**context: Any) -> structlog.typing.FilteringBoundLogger:
     """A logger whose every line carries the context, such as agent, group or term."""
+    import structlog  # noqa: PLC0415
+
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**context)
     return logger
