@@ -10,8 +10,6 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from scheduler.cli.agents import agent
-from scheduler.cli.api import api
 from scheduler.cli.context import App
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
 from scheduler.cli.lazy import LazyGroup
@@ -23,6 +21,7 @@ SHELLS = ("bash", "zsh", "fish")
 #: Where the commands are; each is imported when it is asked for.
 HOMES = {
     "agent": "scheduler.cli.agents:agent",
+    "api": "scheduler.cli.api:api",
     "dev": "scheduler.cli.dev:dev",
     "doctor": "scheduler.cli.doctor:doctor",
     "events": "scheduler.cli.events:events",
@@ -167,26 +166,6 @@ def completion(shell: str) -> None:
     """  # noqa: D301 - click needs the character itself
     kind: Any = get_completion_class(shell)
     click.echo(kind(cli, {}, PROGRAM, f"_{PROGRAM}_complete".upper()).source())
-
-
-for command in (
-    agent,
-    api,
-    dev,
-    doctor,
-    events,
-    group,
-    key,
-    leader,
-    replay_command,
-    replica,
-    scope,
-    session,
-    subscriber,
-):
-    cli.add_command(command)
-for command in (submit, explain, why_not_):
-    session.add_command(command)
 
 
 def main() -> None:
