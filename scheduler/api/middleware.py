@@ -121,7 +121,7 @@ class BodyLimit:
             taken += len(message.get("body", b""))
             if taken > self._limit:
                 # Of all that can be raised here FastAPI lets only its own error through.
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(self._limit))
             return message
 
         return counting

@@ -149,6 +149,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.BAD_REQUEST:
         return problem(own.MalformedBody(problem="it is no JSON in UTF-8"), request.scope)
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return problem(own.BodyTooLarge(limit=error.detail), request.scope)
     said = {
         HTTPStatus.NOT_FOUND: "There is no such page; /openapi.json lists those there are.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not among what can be done with this page.",
