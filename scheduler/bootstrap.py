@@ -19,6 +19,7 @@ from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
@@ -39,6 +40,7 @@ class Store:
     agents: AgentRepository
     groups: GroupRepository
     scopes: ScopeRepository
+    offices: OfficeRepository
     events: EventRepository
     leadership: LeadershipRepository
     logs: LogRepository
@@ -59,6 +61,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
         scopes=ScopeRepository(client, keys),
+        offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),

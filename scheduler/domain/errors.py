@@ -26,6 +26,7 @@ SchedulerError
 |   |-- GroupExists
 |   |-- GroupInUse
 |   |-- OfficeExists
+|   |-- OfficeInUse
 |   |-- OfficeRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
@@ -156,6 +157,10 @@ class GroupExists(Refused):
 
 class OfficeExists(Refused):
     """Office {office!r} exists already; `scheduler office set {office}` changes it."""
+
+
+class OfficeInUse(Refused):
+    """Office {office!r} cannot be deleted: {waiting} of its jobs wait and {placed} are placed; cancel them first."""
 
 
 class OfficeRevisionConflict(Refused):

@@ -138,6 +138,18 @@ class ScopeEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfficeEvent(Event):
+    """Of an office."""
+
+    office: str
+    revision: int | None  #: of its configuration, where it changed
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "office") | {"revision": _number(data, "revision") or None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochEvent(Event):
     """Of the stream itself."""
 
@@ -326,6 +338,16 @@ class GroupResumedEvent(GroupEvent):
 class GroupDeletedEvent(GroupEvent):
     name = "group.deleted"
     says = "a scaling group is gone"
+
+
+class OfficeChangedEvent(OfficeEvent):
+    name = "office.changed"
+    says = "an office has another configuration now"
+
+
+class OfficeDeletedEvent(OfficeEvent):
+    name = "office.deleted"
+    says = "an office is gone"
 
 
 class EpochBeganEvent(EpochEvent):

@@ -16,6 +16,7 @@ from scheduler.domain.constraints import (
     read_constraints,
 )
 from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.office import office_and_role
 from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
@@ -70,6 +71,11 @@ class Request:
             for name in self.kernels[0]
             if all(name in kernel for kernel in self.kernels)
         }
+
+    @property
+    def of_office(self) -> tuple[str, str]:
+        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
+        return office_and_role(self.scopes)
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""

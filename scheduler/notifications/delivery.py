@@ -171,8 +171,6 @@ class Delivery:
         """Give the lock back, so that another replica goes on at once."""
         lock = self._lock
         self._let_go()
-        self._budgeted.close()
-        self._budgeted = Budgeted(f"subscriber {self._name}")
         if lock is not None:
             try:
                 with speaking_to(self._parts.client):

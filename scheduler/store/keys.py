@@ -162,6 +162,14 @@ class Keys:
         """stream, output of one kernel; the agent, capped in bytes, TTL of the retention"""
         return f"{self.root}:agent:{agent}:log:{order}"
 
+    def offices(self) -> str:
+        """set, names of offices; operators, for ever"""
+        return f"{self.root}:offices"
+
+    def office(self, office: str) -> str:
+        """hash, configuration as JSON, revision, a field per role; operators, its revision for ever"""
+        return f"{self.root}:office:{office}"
+
     def scopes(self) -> str:
         """set, "kind name" of every scope with limits; operators, for ever"""
         return f"{self.root}:scopes"

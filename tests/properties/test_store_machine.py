@@ -80,6 +80,10 @@ class StoreMachine(RuleBasedStateMachine):
             self._admit(agent)
         for scope, each in zip(SCOPES[:3], limits, strict=True):
             self._limit(scope, each)
+        self.world.office("acme", max_concurrent_jobs=2, max_concurrent_by_role={"builder": 1})
+        self.model.limits["office acme"] = ScopeLimits(max_sessions=2)
+        self.model.limits["role acme/builder"] = ScopeLimits(max_sessions=1)
+        self.world.office("globex", max_concurrent_jobs=1000, roles=["builder"])
 
     def _admit(self, agent: str) -> None:
         assert "done" == self.world.admit(agent, capacity={"cpu": CPU, "mem": 2**20})
@@ -123,6 +127,7 @@ class StoreMachine(RuleBasedStateMachine):
         private = private and keypair == "k1"
         scopes = {f"keypair {keypair}"} if keypair else set()
         scopes |= {"global global"} | ({"user u1"} if of_user else set())
+        scopes |= {" ".join(scope) for scope in named_job(job).items()}
         asked = {"cpu": str(cpu)} | ({"mem": f"{mem}MiB"} if mem else {})
         session = Session(
             request="",

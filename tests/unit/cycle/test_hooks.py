@@ -293,7 +293,7 @@ def test_what_hooks_refused_is_recalled_without_asking() -> None:
 
 
 def test_a_thread_that_is_not_needed_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.cycle.hooks._IDLE_S", 0.01)
+    monkeypatch.setattr("scheduler.service.budget._IDLE_S", 0.01)
 
     class Idle(Hook):
         name: ClassVar[str] = "idle"

@@ -19,6 +19,7 @@ from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_offices import OFFICES
 
 Case = Callable[[World], object]
 
@@ -424,6 +425,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **OFFICES,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -450,6 +452,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",
+    ("office/delete", "deleted"): "unknown_office",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",

@@ -13,9 +13,11 @@
 -- @arg requests json
 -- @arg sessions json
 -- @reply submitted | unknown_group | conflict | no_parent | unsatisfiable | full | over_pending
+-- @reply unknown_office | unknown_role
 -- @include lib/write_session
 -- @include lib/may_wait
 -- @include lib/reachable
+-- @include lib/office_known
 
 local own = {}
 for index, asked in ipairs(sessions) do own[index] = keys.session(asked.id) end
@@ -40,6 +42,8 @@ for index, asked in ipairs(sessions) do
     else
         if options.full and options.full ~= '' then return { 'full', options.full } end
         local kind = asked.group .. ' ' .. asked.request
+        local stranger = unknown_office(requests[asked.request].scopes)
+        if stranger then return stranger end
         if fitting[kind] == nil then fitting[kind] = reachable(options, requests[asked.request].need) end
         if not fitting[kind] then return { 'unsatisfiable', asked.request, asked.group } end
         for _, parent in ipairs(asked.parents or {}) do
