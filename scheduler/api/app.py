@@ -15,7 +15,7 @@ from scheduler.api.health import LOOK_S, check_server, health_of
 from scheduler.api.metrics import RequestMetrics
 from scheduler.api.middleware import BodyLimit, Observed
 from scheduler.api.openapi import TITLE, document
-from scheduler.api.routes import events, jobs, offices, status
+from scheduler.api.routes import events, jobs, offices, status, steering
 from scheduler.api.streams import Streams
 from scheduler.auth.keys import ApiKeys
 from scheduler.bootstrap import Store, open_store
@@ -61,7 +61,7 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
     numbers = exposition(lambda: measure(store, audit, ()), registry)
     health = health_of(looks or store, lambda: streams.open)
     app.include_router(status.status_router(pages(health, numbers)))
-    for part in (offices, jobs, events):
+    for part in (offices, steering, jobs, events):
         app.include_router(part.router)
     problems.install(app)
     # The last one added is the first that a request comes to.

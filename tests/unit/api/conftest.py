@@ -52,7 +52,7 @@ class Api:
 
     def submit(self, office: str = "acme", **asked: Any) -> str:
         """The id of a new job."""
-        body = {"command": ["true"], **asked}
+        body = {"command": ["true"], **asked} if "callable" not in asked else asked
         answer = self.ask("POST", f"/api/offices/{office}/jobs", json=body)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
