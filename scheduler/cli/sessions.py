@@ -306,3 +306,17 @@ def retry(app: App, session: str, *, with_dependents: bool, output: str) -> None
         print_json([{"id": each} for each in again])
     else:
         print_lines(again)
+
+
+@session.command()
+@_id
+@click.argument("priority", type=int)
+@pass_app
+def priority(app: App, session: str, priority: int) -> None:
+    """Give a session another PRIORITY, 0 to 100, the highest first.
+
+    What waits gets its new place at once; what is placed goes on, and takes it along should it wait
+    again.
+    """
+    app.store.sessions.set_priority(checked_session(session), priority)
+    click.echo(f"session {session}: priority {priority}")

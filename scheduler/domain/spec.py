@@ -202,10 +202,7 @@ class SessionSpec:
             raise InvalidSpec(problem="kwargs must have names as its keys")
 
     def _check_numbers(self) -> None:
-        if not _is_int(self.priority) or not 0 <= self.priority <= HIGHEST_PRIORITY:
-            raise InvalidSpec(
-                problem=f"priority must be between 0 and 100, got {shown(self.priority)}"
-            )
+        check_priority(self.priority)
         if not _is_int(self.retries) or not 0 <= self.retries <= MAX_RETRIES:
             raise InvalidSpec(
                 problem=f"retries must be between 0 and {MAX_RETRIES}, got {shown(self.retries)}"
@@ -332,6 +329,12 @@ def constraints_of(spec: SessionSpec) -> Constraints:
         agents_strict=spec.agents_strict,
         endpoint=spec.endpoint,
     )
+
+
+def check_priority(priority: object) -> None:
+    """Refuse what is none. Raises InvalidSpec."""
+    if not _is_int(priority) or not 0 <= priority <= HIGHEST_PRIORITY:  # type: ignore[operator]
+        raise InvalidSpec(problem=f"priority must be between 0 and 100, got {shown(priority)}")
 
 
 def _is_int(value: object) -> bool:

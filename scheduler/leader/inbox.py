@@ -50,6 +50,10 @@ class Inbox:
             match entry.fields["kind"]:
                 case "ready":
                     ready += what.split()
+                case "anew":
+                    # Of another priority or another request: it is another one to the queue.
+                    self._state.waiting.discard(what)
+                    ready.append(what)
                 case "cancel":
                     self.cancel(what)
                 case "resolve":

@@ -68,7 +68,7 @@ def pack(root: str, batch: Sequence[Checked], clock: Clock) -> Packed:
     now_ms = clock.now_ms()
     return _SUBMIT.pack(
         root,
-        requests={each.request.id: _kind(each.request.text) for each in batch},
+        requests={each.request.id: kind_of(each.request.text) for each in batch},
         sessions=[_session(each, now_ms) for each in batch],
     )
 
@@ -92,7 +92,8 @@ def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]
 
 
 @lru_cache(maxsize=4096)
-def _kind(text: str) -> Mapping[str, Any]:
+def kind_of(text: str) -> Mapping[str, Any]:
+    """A request as scripts that let sessions wait take it."""
     request = parse_request_text(text)
     kind = {
         "text": text,

@@ -21,6 +21,7 @@ from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
 from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
 
 Case = Callable[[World], object]
@@ -442,6 +443,7 @@ CASES: Mapping[tuple[str, str], Case] = {
     **OTHERS,
     **KEYS,
     **OFFICES,
+    **JOBS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -456,6 +458,8 @@ def reach(world: World, case: Case) -> None:
 REPEATS: Mapping[tuple[str, str], str] = {
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
+    ("session/priority", "changed"): "already",
+    ("session/handoff", "handed"): "already",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
