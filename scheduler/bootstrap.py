@@ -12,9 +12,11 @@ from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
@@ -45,6 +47,8 @@ class Store:
     logs: LogRepository
     subscribers: SubscriberRepository
     use: UseRepository
+    jobs: JobRepository
+    api_keys: ApiKeyRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -65,6 +69,8 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
         use=UseRepository(client, keys),
+        jobs=JobRepository(client, keys),
+        api_keys=ApiKeyRepository(client, keys),
     )
 
 

@@ -173,6 +173,19 @@ class SubscriberEvent(Event):
         return _texts(data, "subscriber", "reason")
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeyEvent(Event):
+    """Of an API key."""
+
+    key: str  #: its id
+    role: str
+    office: str  #: the only one it may speak of; "" is all
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "key", "role", "office")
+
+
 def _texts(data: EventData, *names: str) -> dict[str, Any]:
     return {name: data.fields.get(name, "") for name in names}
 
@@ -363,6 +376,16 @@ class SubscriberParkedEvent(SubscriberEvent):
 class SubscriberResumedEvent(SubscriberEvent):
     name = "subscriber.resumed"
     says = "gets events again"
+
+
+class KeyCreatedEvent(KeyEvent):
+    name = "key.created"
+    says = "was made"
+
+
+class KeyRevokedEvent(KeyEvent):
+    name = "key.revoked"
+    says = "was taken back"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

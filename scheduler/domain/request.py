@@ -61,6 +61,8 @@ class Request:
     backoff: RetryPolicy | None = None  #: before its retries; None: as the replica was set
     #: Of a job: which of timeout, retries and backoff its office says, since its spec did not.
     inherits: frozenset[str] = frozenset()
+    office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
+    role: str = ""
 
     @property
     def known(self) -> bool:
@@ -89,15 +91,10 @@ class Request:
         timeout, retries, backoff = (name in self.inherits for name in INHERITED)
         return replace(
             self,
-            timeout_ms=config.timeout_of(self.of_office[1]) if timeout else self.timeout_ms,
+            timeout_ms=config.timeout_of(self.role) if timeout else self.timeout_ms,
             retries=config.max_retries if retries else self.retries,
             backoff=config.backoff if backoff else self.backoff,
         )
-
-    @property
-    def of_office(self) -> tuple[str, str]:
-        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
-        return office_and_role(self.scopes)
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""
@@ -247,6 +244,7 @@ def parse_request_text(text: str) -> Request:
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)
     keypair = found.get("keypair") or named.get("keypair", "")
+    office, role = office_and_role(scopes)
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
@@ -265,4 +263,6 @@ def parse_request_text(text: str) -> Request:
         architectures=tuple(found.get("architectures", ())),
         backoff=policy_from(found["backoff"], RetryPolicy()) if "backoff" in found else None,
         inherits=frozenset(found.get("inherits", ())),
+        office=office,
+        role=role,
     )

@@ -175,7 +175,7 @@ def _is_of(scope: Scope, offices: set[str]) -> bool:
 
 
 def _inherits(request: Request, offices: set[str]) -> bool:
-    return bool(request.inherits) and request.of_office[0] in offices
+    return bool(request.inherits) and request.office in offices
 
 
 def load_ready_page(state: LeaderState, repositories: Repositories) -> None:

@@ -222,7 +222,7 @@ class SessionRepository:
         return self._under_offices({key: request for key, request in found.items() if request})
 
     def _under_offices(self, requests: dict[str, Request]) -> dict[str, Request]:
-        jobs = {key: r.of_office[0] for key, r in requests.items() if r.inherits}
+        jobs = {key: r.office for key, r in requests.items() if r.inherits}
         offices = self._offices.many(jobs.values())
         completed = {
             key: requests[key].under(offices[office].config)
