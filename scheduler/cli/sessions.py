@@ -162,6 +162,8 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
         "timeout": duration(request.timeout_ms),
+        "done pattern": request.done_pattern,
+        "silence timeout": duration(request.silence_ms) if request.silence_ms else "",
         "retries": request.retries,
         "on lost": request.on_lost,
         "waits for": f"{data.unmet} dependencies" if data.unmet else "",

@@ -25,6 +25,7 @@ from scheduler.domain.spec import (
     SessionType,
     constraints_of,
     duration_ms,
+    silence_ms,
 )
 
 #: Beside its slots a kernel may name the architecture it needs.
@@ -50,6 +51,8 @@ class Request:
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
+    done_pattern: str = ""  #: a line of output that ends a kernel well
+    silence_ms: int = 0  #: without output for so long a kernel is stopped; 0 is never
 
     @property
     def known(self) -> bool:
@@ -103,6 +106,7 @@ def request_of(spec: SessionSpec) -> Request:
         _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
         spec.retries,
         spec.on_lost,
+        (spec.done_pattern or "", silence_ms(spec)),
     )
 
 
@@ -123,6 +127,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     timeout_ms: int,
     retries: int,
     on_lost: str,
+    monitor: tuple[str, int],
 ) -> Request:
     architectures = [dict(kernel).get(ARCHITECTURE, constraints.architecture) for kernel in slots]
     if len(set(architectures)) == 1:
@@ -138,6 +143,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     kernels = [[pair for pair in kernel if pair[0] != ARCHITECTURE] for kernel in slots]
     asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in kernels]
     keypair, named = owners
+    done_pattern, silence = monitor
     text = json.dumps(
         {
             "kernels": asked * size,
@@ -153,6 +159,8 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
             **({"architectures": architectures} if architectures else {}),
             # Its scopes do not tell it.
             **({"keypair": keypair} if private and keypair else {}),
+            **({"done_pattern": done_pattern} if done_pattern else {}),
+            **({"silence_ms": silence} if silence else {}),
         },
         separators=(",", ":"),
         ensure_ascii=False,
@@ -214,4 +222,6 @@ def parse_request_text(text: str) -> Request:
         owner=named.get("user") or keypair,
         keypair=keypair,
         architectures=tuple(found.get("architectures", ())),
+        done_pattern=found.get("done_pattern", ""),
+        silence_ms=found.get("silence_ms", 0),
     )
