@@ -16,6 +16,7 @@ from scheduler.domain.constraints import (
     read_constraints,
 )
 from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.office import office_and_role
 from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
@@ -53,6 +54,8 @@ class Request:
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
     done_pattern: str = ""  #: a line of output that ends a kernel well
     silence_ms: int = 0  #: without output for so long a kernel is stopped; 0 is never
+    office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
+    role: str = ""
 
     @property
     def known(self) -> bool:
@@ -73,6 +76,11 @@ class Request:
             for name in self.kernels[0]
             if all(name in kernel for kernel in self.kernels)
         }
+
+    @property
+    def of_office(self) -> tuple[str, str]:
+        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
+        return office_and_role(self.scopes)
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""
@@ -206,6 +214,7 @@ def parse_request_text(text: str) -> Request:
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)
     keypair = found.get("keypair") or named.get("keypair", "")
+    office, role = office_and_role(scopes)
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
@@ -224,4 +233,6 @@ def parse_request_text(text: str) -> Request:
         architectures=tuple(found.get("architectures", ())),
         done_pattern=found.get("done_pattern", ""),
         silence_ms=found.get("silence_ms", 0),
+        office=office,
+        role=role,
     )
