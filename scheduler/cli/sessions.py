@@ -170,6 +170,8 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
         **_tries(data),
+        "done pattern": request.done_pattern,
+        "silence timeout": duration(request.silence_ms) if request.silence_ms else "",
         "on lost": request.on_lost,
         "waits for": f"{data.unmet} dependencies" if data.unmet else "",
         "not before": moment(data.not_before),

@@ -75,6 +75,8 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
             "cluster_mode": str(request.cluster_mode),
             "session_type": str(request.session_type),
             "timeout_ms": request.timeout_ms,
+            "done_pattern": request.done_pattern,
+            "silence_ms": request.silence_ms,
             "retries": request.retries,
             "backoff": request.backoff.as_json() if request.backoff else None,
             "inherits": sorted(request.inherits),
