@@ -11,6 +11,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from scheduler.cli.agents import agent
+from scheduler.cli.callbacks import callback
 from scheduler.cli.context import App
 from scheduler.cli.dev import dev
 from scheduler.cli.doctor import doctor
@@ -154,6 +155,7 @@ def completion(shell: str) -> None:
 
 for command in (
     agent,
+    callback,
     dev,
     doctor,
     events,

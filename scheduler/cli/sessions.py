@@ -30,6 +30,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.errors import SessionNotFound, WaitTimeout
+from scheduler.domain.redaction import shown_url
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
@@ -173,7 +174,21 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "rescues": data.rescues or None,
         "cancel asked": data.cancel_requested,
         "key": data.idempotency_key,
+        "callback": _callback(data),
     }
+
+
+def _callback(data: SessionData) -> str:
+    """Where its outcome is posted, and how that goes."""
+    if not data.callback:
+        return ""
+    word, _, at = data.callback_told.partition(" ")
+    how = (
+        f"delivered {moment(int(at))}"
+        if word == "delivered" and at.isdigit()
+        else data.callback_told
+    )
+    return f"{shown_url(data.callback)} ({how or 'when it has ended'})"
 
 
 def _asks_for(request: Request) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from scheduler.domain.callback import check_callback
 from scheduler.domain.constraints import Constraints, make_constraints
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
@@ -53,6 +54,7 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "depends_on": ((list, tuple), "a list of sessions or their ids"),
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
+    "callback": (str, "an address such as https://ci.example.org/done"),
 }
 
 
@@ -113,7 +115,8 @@ class SessionSpec:
     ``labels``, ``architecture`` and ``agents`` say where it may run, ``preferred_labels`` and
     ``agents_strict=False`` where it would rather run (``docs/placement.md``). ``keypair`` and
     ``scopes`` (``{"user": "alice", "group": "vision"}``, one name per kind) say whose limits it
-    counts against (``docs/limits.md``).
+    counts against (``docs/limits.md``). ``callback`` is an http(s) address that its outcome is posted to
+    when it has ended (``docs/notifications.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -145,6 +148,7 @@ class SessionSpec:
     not_before: datetime | None = None
     idempotency_key: str | None = None
     on_lost: OnLost = OnLost.RERUN
+    callback: str = ""
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -155,6 +159,7 @@ class SessionSpec:
         self._check_words()
         self._check_names()
         self._check_dependencies()
+        check_callback(self.callback)
 
     def _check_types(self) -> None:
         for name, (kind, says) in _TYPES.items():
