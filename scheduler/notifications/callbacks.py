@@ -163,7 +163,7 @@ class Callbacks:
         return Undelivered(
             why=without_secrets(why, [taken.callback.url])[:_LONGEST_WHY],
             delay=rules.backoff.delay_ms(taken.callback.failures + 1, spread),
-            hold=0 if answered else rules.backoff.delay_ms(taken.lane_failures + 1, spread),
+            hold=0 if answered else max(1, rules.backoff.delay_ms(taken.lane_failures + 1, spread)),
             patience=0 if for_good else rules.patience_ms,
         )
 
