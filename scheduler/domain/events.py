@@ -186,6 +186,17 @@ class KeyEvent(Event):
         return _texts(data, "key", "role", "office")
 
 
+class CallbackEvent(Event):
+    """Of the callback of a session."""
+
+    session: str
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "session", "reason")
+
+
 def _texts(data: EventData, *names: str) -> dict[str, Any]:
     return {name: data.fields.get(name, "") for name in names}
 
@@ -424,6 +435,11 @@ class KeyCreatedEvent(KeyEvent):
 class KeyRevokedEvent(KeyEvent):
     name = "key.revoked"
     says = "was taken back"
+
+
+class CallbackParkedEvent(CallbackEvent):
+    name = "callback.parked"
+    says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:
