@@ -22,6 +22,7 @@ SHELLS = ("bash", "zsh", "fish")
 HOMES = {
     "agent": "scheduler.cli.agents:agent",
     "callback": "scheduler.cli.callbacks:callback",
+    "api": "scheduler.cli.api:api",
     "dev": "scheduler.cli.dev:dev",
     "doctor": "scheduler.cli.doctor:doctor",
     "events": "scheduler.cli.events:events",

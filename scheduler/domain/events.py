@@ -174,18 +174,6 @@ class SubscriberEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyEvent(Event):
-    """Of an API key."""
-
-    key: str  #: its id
-    role: str
-    office: str  #: the only one it may speak of; "" is all
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "key", "role", "office")
-
-
 class CallbackEvent(Event):
     """Of the callback of a session."""
 
@@ -425,16 +413,6 @@ class SubscriberParkedEvent(SubscriberEvent):
 class SubscriberResumedEvent(SubscriberEvent):
     name = "subscriber.resumed"
     says = "gets events again"
-
-
-class KeyCreatedEvent(KeyEvent):
-    name = "key.created"
-    says = "was made"
-
-
-class KeyRevokedEvent(KeyEvent):
-    name = "key.revoked"
-    says = "was taken back"
 
 
 class CallbackParkedEvent(CallbackEvent):
