@@ -173,6 +173,18 @@ class SubscriberEvent(Event):
         return _texts(data, "subscriber", "reason")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CallbackEvent(Event):
+    """Of the callback of a session."""
+
+    session: str
+    reason: str
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "session", "reason")
+
+
 def _texts(data: EventData, *names: str) -> dict[str, Any]:
     return {name: data.fields.get(name, "") for name in names}
 
@@ -401,6 +413,11 @@ class SubscriberParkedEvent(SubscriberEvent):
 class SubscriberResumedEvent(SubscriberEvent):
     name = "subscriber.resumed"
     says = "gets events again"
+
+
+class CallbackParkedEvent(CallbackEvent):
+    name = "callback.parked"
+    says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

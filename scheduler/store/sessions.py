@@ -51,6 +51,7 @@ class SessionRepository:
         self._client = client
         self._keys = keys
         self._clock = clock
+        self._offices = OfficeRepository(client, keys)
 
     def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
@@ -105,7 +106,7 @@ class SessionRepository:
         """Say that there is no such office, or that it has no such role."""
         if not role:
             raise OfficeNotFound(office=office)
-        check_role(OfficeRepository(self._client, self._keys).read(office), role)
+        check_role(self._offices.read(office), role)
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:
         for start in range(0, len(parents), PARENT_BATCH):
@@ -227,14 +228,27 @@ class SessionRepository:
         }
 
     def requests(self, ids: Iterable[str]) -> dict[str, Request]:
-        """Requests by id; those that are gone, or are no request any more, are left out."""
+        """Requests by id; those that are gone, or are no request any more, are left out.
+
+        What jobs inherit is as their offices say it now, which is one more round trip.
+        """
         wanted = list(ids)
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for request in wanted:
                 pipe.hget(self._keys.request(request), "text")
             texts = pipe.execute()
         found = {key: _request(text) for key, text in zip(wanted, texts, strict=True) if text}
-        return {key: request for key, request in found.items() if request}
+        return self._under_offices({key: request for key, request in found.items() if request})
+
+    def _under_offices(self, requests: dict[str, Request]) -> dict[str, Request]:
+        jobs = {key: r.office for key, r in requests.items() if r.inherits}
+        offices = self._offices.many(jobs.values())
+        completed = {
+            key: requests[key].under(offices[office].config)
+            for key, office in jobs.items()
+            if office in offices
+        }
+        return requests | completed
 
     def list_ids(
         self, group: str, state: SessionState, *, limit: int, newest_first: bool = True

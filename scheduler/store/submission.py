@@ -14,6 +14,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.domain.callback import callback_field
 from scheduler.domain.clock import Clock
 from scheduler.domain.ids import new_session_id
 from scheduler.domain.job import job_text
@@ -125,6 +126,8 @@ def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
     if not_before > 0:
         asked["not_before"] = not_before
         row += ["not_before", str(not_before)]
+    if spec.callback:
+        row += ["callback", callback_field(spec.callback)]
     if checked.parents:
         asked["parents"] = checked.parents[:PARENT_BATCH]
     if len(checked.parents) > PARENT_BATCH:
@@ -141,6 +144,8 @@ def spec_digest(checked: Checked) -> str:
     spec = checked.spec
     identity: list[Any] = [checked.request.id, _payload_digest(checked), spec.group, spec.name]
     identity += [spec.priority, _not_before(spec), list(checked.parents)]
+    if spec.callback:
+        identity.append(spec.callback)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
