@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
@@ -25,6 +26,7 @@ from scheduler.api.routing import (
     GuardedRoute,
     IfNoneMatch,
     JobId,
+    Nothing,
     OfficeId,
     StoreOf,
     needs,
@@ -45,9 +47,8 @@ LARGEST_PAGE = 500
 TEXT = "text/plain; charset=utf-8"
 
 IdempotencyKey = Annotated[
-    str | None,
+    Annotated[str, Field(pattern="^[!-~]{1,128}$")] | Nothing,
     Header(
-        pattern="^[\\x21-\\x7e]{1,128}$",
         description="A repeat with this key answers what the first made; of another body it is 409.",
         examples=["order-4711"],
     ),
@@ -82,10 +83,10 @@ def submit_jobs(
 def list_(  # noqa: PLR0913 - what a page may be asked by
     office_id: OfficeId,
     store: StoreOf,
-    state: SessionState | None = None,
-    role: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    state: SessionState | Nothing = None,
+    role: Annotated[Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query()] = None,
     cursor: Annotated[
-        str | None, Query(max_length=100, description="As the page before ended with.")
+        Annotated[str, Field(max_length=100)] | Nothing, Query(description="As the page before ended with.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
 ) -> Response:
@@ -136,7 +137,8 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     store: StoreOf,
     kernel: Annotated[int, Query(ge=0, le=1_000)] = 0,
     attempt: Annotated[
-        int | None, Query(ge=1, le=1_000_000, description="The last by default; not with follow.")
+        Annotated[int, Field(ge=1, le=1_000_000)] | Nothing,
+        Query(description="The last by default; not with follow."),
     ] = None,
     *,
     follow: Annotated[
