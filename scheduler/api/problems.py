@@ -77,7 +77,9 @@ RETRY_AFTER: Mapping[type[SchedulerError], int] = MappingProxyType(
 )
 #: Kinds of bodies. They stand in the places of findings, beside names of fields.
 COMMAND, CALLABLE, GRAPH = "a command", "a callable", "a graph"
-KINDS: Final = frozenset({COMMAND, CALLABLE, GRAPH})
+KINDS: Final = frozenset(
+    {COMMAND, CALLABLE, GRAPH, "constrained-str", "constrained-int", "TypedDict", "none"}
+)
 _LATER: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 #: Of what pydantic found wrong in one body, as much as a sentence takes.

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.routing import Match
 from starlette.types import Scope
@@ -84,9 +83,6 @@ Nothing = SkipJsonSchema[None]
 NAME_PATTERN: Final = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$"
 JOB_PATTERN: Final = "^[0-9a-hjkmnp-tv-z]{26}$"
 
-#: ``*``, or tags in quotes, after one another.
-TAGS_PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$'
-
 OfficeId = Annotated[
     str, Path(pattern=NAME_PATTERN, description="The office's name.", examples=["acme"])
 ]
@@ -95,14 +91,14 @@ JobId = Annotated[
     Path(pattern=JOB_PATTERN, description="The job's id.", examples=["01kaz3v9m2r4t6w8y0b1d3f5h7"]),
 ]
 IfMatch = Annotated[
-    Annotated[str, Field(pattern=TAGS_PATTERN, max_length=1_000)] | Nothing,
+    str | Nothing,
     Header(
         description="Do it only where the ETag is still this one; 412 otherwise.",
         examples=['"7"'],
     ),
 ]
 IfNoneMatch = Annotated[
-    Annotated[str, Field(pattern=TAGS_PATTERN, max_length=1_000)] | Nothing,
+    str | Nothing,
     Header(
         description="Answer 304 where the ETag is still this one.",
     ),

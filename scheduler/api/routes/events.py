@@ -61,14 +61,15 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
         ),
     ] = None,
     office: Annotated[
-        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query(description="Only what is of this office.")
+        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
+        Query(description="Only what is of this office."),
     ] = None,
     since: Annotated[
         Annotated[str, Field(pattern=EVENT_ID)] | Nothing,
         Query(description="The same as Last-Event-ID, for the first time."),
     ] = None,
     last_event_id: Annotated[
-        Annotated[str, Field(pattern=EVENT_ID)] | Nothing,
+        str | Nothing,
         Header(description="Go on after this event; from now on without it."),
     ] = None,
 ) -> EventStream:

@@ -47,7 +47,7 @@ LARGEST_PAGE = 500
 TEXT = "text/plain; charset=utf-8"
 
 IdempotencyKey = Annotated[
-    Annotated[str, Field(pattern="^[!-~]{1,128}$")] | Nothing,
+    Annotated[str, Field(min_length=1, max_length=128)] | Nothing,
     Header(
         description="A repeat with this key answers what the first made; of another body it is 409.",
         examples=["order-4711"],
@@ -86,7 +86,8 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     state: SessionState | Nothing = None,
     role: Annotated[Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query()] = None,
     cursor: Annotated[
-        Annotated[str, Field(max_length=100)] | Nothing, Query(description="As the page before ended with.")
+        Annotated[str, Field(max_length=100)] | Nothing,
+        Query(description="As the page before ended with."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
 ) -> Response:

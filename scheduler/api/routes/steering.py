@@ -52,7 +52,8 @@ def cancel_all_jobs(
     store: StoreOf,
     state: Annotated[SessionState | Nothing, Query(description="Only those in this state.")] = None,
     role: Annotated[
-        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query(description="Only those of this role.")
+        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
+        Query(description="Only those of this role."),
     ] = None,
 ) -> Response:
     """Cancel all jobs that have not ended; what is submitted meanwhile stays."""
@@ -73,7 +74,7 @@ def cancel(
     office_id: OfficeId,
     job_id: JobId,
     store: StoreOf,
-    body: Reason | Nothing = None,
+    body: Reason | None = None,
     if_match: IfMatch = None,
 ) -> Response:
     """Cancel a job; one that ended before stays as it is."""
@@ -94,7 +95,7 @@ def retry(
     office_id: OfficeId,
     job_id: JobId,
     store: StoreOf,
-    body: Again | Nothing = None,
+    body: Again | None = None,
     if_match: IfMatch = None,
 ) -> Response:
     """Run a job again that ended badly."""

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, Phase, settings
 from starlette.types import Receive, Scope, Send
 
 from scheduler.api.app import Access, create_app
+from scheduler.api.models.offices import LONGEST_MS
 from scheduler.api.routes.events import EVENT_ID
-from scheduler.api.routing import JOB_PATTERN, NAME_PATTERN, TAGS_PATTERN
+from scheduler.api.routing import JOB_PATTERN, NAME_PATTERN
 from scheduler.api.streams import Streams
 from scheduler.auth.keys import ApiKeys
 from scheduler.bootstrap import Store, open_store
@@ -103,8 +104,8 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
         "cursor": (".*", urlsafe_b64encode(b"before 3").decode().rstrip("=")),
         "events": (".*", "session.*"),
         "since": (EVENT_ID, "0-0"),
-        "last-event-id": (EVENT_ID, "0-0"),
-        "if-match": (TAGS_PATTERN, "*"),
+        "last-event-id": (".*", "0-0"),
+        "if-match": (".*", "*"),
     }
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
@@ -123,6 +124,8 @@ def _put(place: MutableMapping[str, Any], known: Mapping[str, tuple[str, Any]]) 
         pattern, value = known.get(name.lower(), ("", ""))
         if pattern and isinstance(place[name], str) and re.fullmatch(pattern, place[name]):
             place[name] = value
+        elif pattern and isinstance(place[name], list):
+            place[name] = [value for _ in place[name]]
 
 
 def _one_of(jobs: list[SessionId], named: Any) -> SessionId:
@@ -134,10 +137,12 @@ def _listed(found: Any) -> list[dict[str, Any]]:
 
 
 def _order(backoff: Any) -> None:
-    if isinstance(backoff, dict) and type(backoff.get("initial_ms")) is int:
-        backoff["maximum_ms"] = max(backoff.get("maximum_ms") or 0, backoff["initial_ms"])
-    elif isinstance(backoff, dict) and type(backoff.get("maximum_ms")) is int:
-        backoff["maximum_ms"] = max(backoff["maximum_ms"], 1_000)
+    """Only what is right for itself: of what is wrong it must stay wrong."""
+    if not isinstance(backoff, dict):
+        return
+    first, last = backoff.get("initial_ms", 1_000), backoff.get("maximum_ms", 60_000)
+    if all(isinstance(n, int | float) and 0 <= n <= LONGEST_MS for n in (first, last)):
+        backoff["maximum_ms"] = max(first, last)
 
 
 @document.parametrize()
