@@ -12,6 +12,7 @@ from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
@@ -47,6 +48,7 @@ class Store:
     subscribers: SubscriberRepository
     use: UseRepository
     jobs: JobRepository
+    api_keys: ApiKeyRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -68,6 +70,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         subscribers=SubscriberRepository(client, keys),
         use=UseRepository(client, keys),
         jobs=JobRepository(client, keys),
+        api_keys=ApiKeyRepository(client, keys),
     )
 
 

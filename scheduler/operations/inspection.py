@@ -12,7 +12,7 @@ from scheduler.domain.errors import StoreUnavailable
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
-from scheduler.observability.metrics import Sample
+from scheduler.observability.catalogue import Sample
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
 from scheduler.store.events import EventRepository

@@ -21,6 +21,7 @@ from scheduler.domain.states import KernelState, SessionState
 from scheduler.leader.rq_job import template
 from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.jobs import JobRepository
@@ -130,6 +131,7 @@ class World:
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
         self.subscribers = SubscriberRepository(client, keys)
+        self.api_keys = ApiKeyRepository(client, keys)
         self.rq_job = template(keys.root)
         self.boots: dict[str, str] = {}
         self.groups.configure(GROUP, {})

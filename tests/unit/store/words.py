@@ -12,12 +12,14 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
+from scheduler.domain.throttle import Window
 from scheduler.store import schema
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
+from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
@@ -46,6 +48,16 @@ def _no_subscriber(world: World) -> SubscriberData:
 
 def _advance(world: World, subscriber: SubscriberData) -> None:
     world.subscribers.advance(subscriber, "0-1", delivered=1, gaps=1)
+
+
+def _throttled(world: World) -> SubscriberData:
+    window = Window(since=1).after_holding("job_failed", "")
+    world.subscribers.advance(_subscriber(world), "0-1", window=window)
+    return world.subscribers.get("ci")
+
+
+def _digest(world: World, subscriber: SubscriberData) -> None:
+    world.subscribers.digested(subscriber, Window(since=2, sent=1))
 
 
 def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
@@ -233,6 +245,9 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("subscriber/advance", "done"): lambda w: _advance(w, _subscriber(w)),
     ("subscriber/advance", "moved"): lambda w: _advance(w, replace(_subscriber(w), cursor="0-9")),
     ("subscriber/advance", "gone"): lambda w: _advance(w, _no_subscriber(w)),
+    ("subscriber/digest", "done"): lambda w: _digest(w, _throttled(w)),
+    ("subscriber/digest", "moved"): lambda w: _digest(w, _subscriber(w)),
+    ("subscriber/digest", "gone"): lambda w: _digest(w, _no_subscriber(w)),
     ("subscriber/fail", "again"): lambda w: _fail(w, _subscriber(w), 2),
     ("subscriber/fail", "parked"): lambda w: _fail(w, _subscriber(w), 0),
     ("subscriber/fail", "moved"): lambda w: _fail(w, replace(_subscriber(w), cursor="0-9"), 2),
@@ -426,6 +441,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **KEYS,
     **OFFICES,
     **JOBS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
@@ -449,10 +465,12 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
     ("subscriber/advance", "done"): "moved",
+    ("subscriber/digest", "done"): "moved",
     ("subscriber/fail", "again"): "moved",
     ("subscriber/fail", "parked"): "moved",
     ("subscriber/resume", "resumed"): "running",
     ("subscriber/remove", "removed"): "gone",
+    **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",
