@@ -14,6 +14,7 @@ from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
+from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
@@ -37,6 +38,7 @@ class Store:
     sessions: SessionRepository
     agents: AgentRepository
     groups: GroupRepository
+    graphs: GraphRepository
     scopes: ScopeRepository
     events: EventRepository
     leadership: LeadershipRepository
@@ -56,6 +58,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         sessions=SessionRepository(client, keys, clock),
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
+        graphs=GraphRepository(client, keys, clock, patience_ms=settings.graph_patience),
         scopes=ScopeRepository(client, keys),
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),

@@ -16,6 +16,7 @@ from scheduler.cli.dev import dev
 from scheduler.cli.doctor import doctor
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
 from scheduler.cli.events import events
+from scheduler.cli.graphs import graph
 from scheduler.cli.groups import group
 from scheduler.cli.leader import leader
 from scheduler.cli.replay import replay_command
@@ -157,6 +158,7 @@ for command in (
     dev,
     doctor,
     events,
+    graph,
     group,
     leader,
     replay_command,

@@ -85,6 +85,21 @@ class SessionEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GraphEvent(Event):
+    """Of a graph of sessions."""
+
+    graph: str
+    group: str
+    title: str  #: what its submitter called it
+    jobs: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = _texts(data, "graph", "group", "title")
+        return told | {"jobs": _number(data, "jobs")}
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentEvent(Event):
     """Of an agent."""
 
@@ -228,6 +243,18 @@ class SessionCancelledEvent(SessionEvent):
 class SessionCancelRequestedEvent(SessionEvent):
     name = "session.cancel_requested"
     says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+class SessionHeldEvent(SessionEvent):
+    name = "session.held"
+    says = (
+        "stays PENDING since a dependency did not succeed, until that does or somebody releases it"
+    )
+
+
+class GraphSubmittedEvent(GraphEvent):
+    name = "graph.submitted"
+    says = "was loaded whole, and becomes visible"
 
 
 class AgentAdmittedEvent(AgentEvent):

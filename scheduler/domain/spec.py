@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from scheduler.domain.constraints import Constraints, make_constraints
+from scheduler.domain.dependency import edges_of
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
@@ -50,7 +51,10 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "name": (str, "a text"),
     "keypair": ((str, type(None)), "a text"),
     "scopes": (Mapping, 'a mapping of kind to name such as {"user": "alice"}'),
-    "depends_on": ((list, tuple), "a list of sessions or their ids"),
+    "depends_on": (
+        (list, tuple, Mapping),
+        "a list of sessions or their ids, or a mapping of ids to cancel, ignore or hold",
+    ),
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
 }
@@ -113,7 +117,8 @@ class SessionSpec:
     ``labels``, ``architecture`` and ``agents`` say where it may run, ``preferred_labels`` and
     ``agents_strict=False`` where it would rather run (``docs/placement.md``). ``keypair`` and
     ``scopes`` (``{"user": "alice", "group": "vision"}``, one name per kind) say whose limits it
-    counts against (``docs/limits.md``).
+    counts against (``docs/limits.md``). ``depends_on`` are sessions to wait for, or a mapping of their ids
+    to what it means when one does not succeed: cancel (so in a list), ignore or hold (``docs/graphs.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -139,7 +144,7 @@ class SessionSpec:
     priority: int = DEFAULT_PRIORITY
     keypair: str | None = None
     scopes: Mapping[str, str] = field(default_factory=dict)
-    depends_on: Sequence[str] = ()
+    depends_on: Sequence[str] | Mapping[str, str] = ()
     timeout: str | float | timedelta = DEFAULT_TIMEOUT
     retries: int = 0
     not_before: datetime | None = None
@@ -274,7 +279,7 @@ class SessionSpec:
             raise InvalidSpec(
                 problem=f"{len(self.depends_on)} dependencies are too many, the limit is {MAX_DEPENDENCIES}"
             )
-        for parent in self.depends_on:
+        for parent in edges_of(self.depends_on):
             if not is_session_id(str(parent)):
                 raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -15,8 +15,10 @@ from scheduler.domain.errors import (
     GroupNotFound,
     IdempotencyConflict,
     InvalidInput,
+    NotHeld,
     RecordSpoilt,
     RedisFull,
+    SchedulerError,
     ScriptError,
     SessionNotFound,
     Unsatisfiable,
@@ -38,6 +40,8 @@ from scheduler.store.submission import PARENT_BATCH, Checked
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
 _RETRY = Script.load("session/retry")
+_RELINK = Script.load("session/relink")
+_RELEASE = Script.load("session/release")
 
 
 class SessionRepository:
@@ -73,26 +77,11 @@ class SessionRepository:
 
     def _accepted(self, batch: Sequence[Checked], answer: Sequence[Any]) -> list[SessionId]:
         word, *rest = answer
-        match word:
-            case "unknown_group":
-                raise GroupNotFound(group=rest[0], known=", ".join(self.groups()) or "none")
-            case "conflict":
-                raise IdempotencyConflict(key=rest[0], session=rest[1])
-            case "no_parent":
-                raise DependencyNotFound(session=rest[0])
-            case "unsatisfiable":
-                asks = {each.request.id: each.request.asks for each in batch}
-                raise Unsatisfiable(need=asks[rest[0]], group=rest[1])
-            case "full":
-                raise RedisFull(used_percent=rest[0])
-            case "over_pending":
-                families = {each.request.id: each.request.families for each in batch}
-                raise over_pending(rest, families[rest[0]])
-            case _:  # submitted: the loader admits no other word
-                pass
+        if word != "submitted":
+            raise refused(answer, batch, self.groups)
         for session, checked in zip(rest, batch, strict=True):
             if len(checked.parents) > PARENT_BATCH:
-                self._load_parents(session, checked.parents[PARENT_BATCH:])
+                self._load_parents(session, checked.edges[PARENT_BATCH:])
         return rest
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:
@@ -127,7 +116,7 @@ class SessionRepository:
 
         Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
         """
-        token, taken = new_nonce(), [session]
+        token, taken = new_nonce(), dict.fromkeys([session])
         while True:
             with self._blaming_the_record(session), speaking_to(self._client):
                 word, *rest = _RETRY(
@@ -139,8 +128,11 @@ class SessionRepository:
                 )
             if word != "retried":
                 break
-            taken += rest[1:]
-            if int(rest[0]) == 0:
+            left, *again = rest
+            for session_id, _, cursor in (each.partition(" ") for each in again):
+                taken |= {session_id: None}
+                self._relink(session_id, cursor)
+            if int(left) == 0:
                 return [SessionId(each) for each in taken]
         if word == "gone":
             raise SessionNotFound(session=session)
@@ -151,6 +143,34 @@ class SessionRepository:
         raise WrongState(
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
+
+    def _relink(self, session: str, cursor: str) -> None:
+        """Wait again for the dependencies that did not fit; the leader's sweep would do it, too."""
+        while cursor not in ("", "0"):
+            with speaking_to(self._client):
+                answer = _RELINK(self._client, self._keys.root, session=session, cursor=cursor)
+            cursor = answer[1] if answer[0] == "linked" else ""
+
+    def release(self, session: str) -> int:
+        """Let a session go on without the dependencies that hold it; how many those were.
+
+        Raises SessionNotFound, WrongState, NotHeld.
+        """
+        parents = [p for p, edge in self.parents(session).items() if edge.startswith("held")]
+        count = 0
+        for some in [
+            parents[i : i + PARENT_BATCH] for i in range(0, len(parents), PARENT_BATCH)
+        ] or [[]]:
+            with self._blaming_the_record(session), speaking_to(self._client):
+                word, *rest = _RELEASE(self._client, self._keys.root, session=session, parents=some)
+            if word == "gone":
+                raise SessionNotFound(session=session)
+            if word == "wrong_state":
+                raise WrongState(session=session, state=rest[0], verb="release", allowed="PENDING")
+            count += int(rest[0])
+        if not count:
+            raise NotHeld(session=session)
+        return count
 
     @contextmanager
     def _blaming_the_record(self, session: str) -> Iterator[None]:
@@ -227,7 +247,7 @@ class SessionRepository:
         return None if rank is None else cast("int", rank) + 1
 
     def parents(self, session: str) -> dict[str, str]:
-        """Dependency -> unmet or met."""
+        """Dependency -> unmet, met or held, followed by its policy where that is not cancel."""
         with speaking_to(self._client):
             return cast("dict[str, str]", self._client.hgetall(self._keys.parents(session)))
 
@@ -275,6 +295,28 @@ class SessionRepository:
                 channel.get_message(timeout=min(left, 1.0))
                 data = self.get(session)
         return data
+
+
+def refused(
+    answer: Sequence[Any], batch: Sequence[Checked], groups: Callable[[], Sequence[str]]
+) -> SchedulerError:
+    """What a script says that wrote none of a batch of new sessions."""
+    word, *rest = answer
+    match word:
+        case "unknown_group":
+            return GroupNotFound(group=rest[0], known=", ".join(groups()) or "none")
+        case "conflict":
+            return IdempotencyConflict(key=rest[0], session=rest[1])
+        case "no_parent":
+            return DependencyNotFound(session=rest[0])
+        case "unsatisfiable":
+            asks = {each.request.id: each.request.asks for each in batch}
+            return Unsatisfiable(need=asks[rest[0]], group=rest[1])
+        case "full":
+            return RedisFull(used_percent=rest[0])
+        case _:  # over_pending: the loader of scripts admits no other word
+            families = {each.request.id: each.request.families for each in batch}
+            return over_pending(rest, families[rest[0]])
 
 
 def _json(text: str, session: str, what: str) -> Any:

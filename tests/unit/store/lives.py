@@ -12,7 +12,7 @@ import redis
 
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
-from scheduler.domain.ids import new_nonce
+from scheduler.domain.ids import is_graph_id, new_nonce
 from scheduler.domain.request import charge_text, lost_request
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
@@ -21,6 +21,7 @@ from scheduler.leader.rq_job import template
 from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
 from scheduler.store.events import EventRepository
+from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
@@ -121,6 +122,7 @@ class World:
         self.sessions = SessionRepository(client, keys, SystemClock())
         self.agents = AgentRepository(client, keys)
         self.groups = GroupRepository(client, keys)
+        self.graphs = GraphRepository(client, keys, SystemClock())
         self.scopes = ScopeRepository(client, keys)
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
@@ -305,11 +307,14 @@ class World:
         return self.apply(m.Resolve(session, GROUP, limit))[0]
 
     def resolve_all(self) -> int:
-        """Tell all dependents of all that ended; how many steps it took."""
+        """Tell all dependents of all that ended, and unroll all graphs; how many steps it took."""
         steps = 0
         while ended := self.leader.unresolved():
-            for session in ended:
-                self.resolve(session)
+            for each in ended:
+                if is_graph_id(each):
+                    self.apply(m.Unroll(each, GROUP, 200))
+                else:
+                    self.resolve(each)
                 steps += 1
         return steps
 

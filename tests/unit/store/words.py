@@ -18,13 +18,18 @@ from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
+from tests.unit.store.graph_words import (
+    GRAPH_GOES_ON,
+    GRAPH_MAY_GROW,
+    GRAPH_REPEATS,
+    GRAPHS,
+)
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 
 Case = Callable[[World], object]
 
 
 def run(world: World, name: str, **values: Any) -> list[Any]:
-    """A script as it is."""
     return Script.load(name)(world.client, world.keys.root, **values)
 
 
@@ -424,6 +429,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **GRAPHS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -436,6 +442,7 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
+    **GRAPH_REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
     ("agent/drain", "done"): "already",
@@ -475,6 +482,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
 
 #: What a repeat may change all the same, by the names of Keys' methods, and why that is harmless.
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **GRAPH_MAY_GROW,
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
@@ -488,6 +496,5 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("move/tell", "done"): ("events", "counters"),  # a moment, not a state
 }
 
-
 #: A repeat goes on where the first one ended, as its header says.
-GOES_ON = frozenset({("move/resolve", "more")})
+GOES_ON = frozenset({("move/resolve", "more"), *GRAPH_GOES_ON})
