@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from scheduler.domain.dependency import EdgePolicy
     from scheduler.domain.errors import SchedulerError
     from scheduler.domain.graph import GraphJob, GraphSpec
+    from scheduler.domain.job_events import SchedulerEvent
     from scheduler.domain.session import SessionData
     from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType
     from scheduler.domain.states import SessionState
@@ -21,6 +22,7 @@ __all__ = [
     "GraphSpec",
     "OnLost",
     "SchedulerError",
+    "SchedulerEvent",
     "Session",
     "SessionData",
     "SessionSpec",
@@ -36,6 +38,7 @@ _HOMES = {
     "GraphSpec": "scheduler.domain.graph",
     "EdgePolicy": "scheduler.domain.dependency",
     "SchedulerError": "scheduler.domain.errors",
+    "SchedulerEvent": "scheduler.domain.job_events",
     "SessionData": "scheduler.domain.session",
     "SessionState": "scheduler.domain.states",
 }

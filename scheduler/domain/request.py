@@ -16,6 +16,7 @@ from scheduler.domain.constraints import (
     read_constraints,
 )
 from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.office import office_and_role
 from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
@@ -50,6 +51,8 @@ class Request:
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
+    office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
+    role: str = ""
 
     @property
     def known(self) -> bool:
@@ -70,6 +73,11 @@ class Request:
             for name in self.kernels[0]
             if all(name in kernel for kernel in self.kernels)
         }
+
+    @property
+    def of_office(self) -> tuple[str, str]:
+        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
+        return office_and_role(self.scopes)
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""
@@ -198,6 +206,7 @@ def parse_request_text(text: str) -> Request:
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)
     keypair = found.get("keypair") or named.get("keypair", "")
+    office, role = office_and_role(scopes)
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
@@ -214,4 +223,6 @@ def parse_request_text(text: str) -> Request:
         owner=named.get("user") or keypair,
         keypair=keypair,
         architectures=tuple(found.get("architectures", ())),
+        office=office,
+        role=role,
     )

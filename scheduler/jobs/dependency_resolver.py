@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Protocol
+from heapq import nsmallest
 
 from scheduler.domain.graph import Node, detect_cycle, execution_order
-from scheduler.domain.office import office_and_role
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import SessionState
-from scheduler.store.groups import GroupRepository
-from scheduler.store.sessions import SessionRepository
+from scheduler.operations.jobs import LARGEST_PAGE, Store, list_jobs
 
-#: Jobs answered where nobody says how many, and sessions read in one round trip.
-LIMIT, _PAGE = 100, 500
-
-
-class Store(Protocol):
-    """What it reads."""
-
-    @property
-    def sessions(self) -> SessionRepository: ...
-    @property
-    def groups(self) -> GroupRepository: ...
+#: Jobs answered where nobody says how many.
+LIMIT = 100
 
 
 class DependencyResolver:
@@ -33,17 +21,22 @@ class DependencyResolver:
         self._store = store
 
     def get_ready_jobs(self, office: str, *, limit: int = LIMIT) -> list[SessionData]:
-        """Jobs of an office that wait for nothing but their turn, in its order by scaling group.
+        """Jobs of an office that wait for nothing but their turn, by priority, then age.
 
-        Raises StoreUnavailable.
+        Reads all that the office has READY, a page at a time, and keeps ``limit``. Raises StoreUnavailable.
         """
-        return list(islice(self._ready(office), limit))
+        return nsmallest(limit, self._ready(office), key=lambda job: (-job.priority, job.seq))
 
     def _ready(self, office: str) -> Iterator[SessionData]:
-        for group in self._store.groups.names():
-            for data in self._store.sessions.pages(group, SessionState.READY, _PAGE):
-                if office_and_role(data.request.scopes)[0] == office:
-                    yield data
+        cursor: str | None = None
+        while True:
+            page = list_jobs(
+                self._store, office, SessionState.READY, cursor=cursor, limit=LARGEST_PAGE
+            )
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
 
     @staticmethod
     def detect_cycle(jobs: Iterable[Node]) -> list[str]:

@@ -212,7 +212,7 @@ def _unmet(store: _Store, data: SessionData) -> Sequence[Dependency]:
     edges = store.sessions.parents(data.id)
     held = {parent for parent, edge in edges.items() if edge.startswith("held")}
     ids = [*sorted(held), *(parent for parent, edge in edges.items() if edge.startswith("unmet"))]
-    found = {d.id: d for d in store.sessions.many(ids[:NAMED])}
+    found = {str(d.id): d for d in store.sessions.many(ids[:NAMED])}
     named = [
         Dependency(parent, found[parent].name, str(found[parent].state), parent in held)
         if parent in found

@@ -26,7 +26,7 @@ from scheduler.store import precheck
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
-from scheduler.store.sessions import refused
+from scheduler.store.sessions import known_groups, refused
 from scheduler.store.submission import SUBMIT_BATCH, Checked, kind_of, session_of, spec_digest
 
 _OPEN = Script.load("graph/open")
@@ -76,7 +76,7 @@ class GraphRepository:
             if known := self._known(graph.idempotency_key, digest := _digest(graph, checked)):
                 return known
             if answer := precheck.refusal(self._client, self._keys, checked):
-                raise refused(answer, checked, self._groups)
+                raise refused(self._client, self._keys, checked, answer)
         graph_id = new_graph_id(self._clock.now_ms())
         if known := self._open(graph_id, graph, digest):
             return known
@@ -87,9 +87,6 @@ class GraphRepository:
         except SchedulerError:
             self._give_up(graph_id)
             raise
-
-    def _groups(self) -> list[str]:
-        return sorted(cast("set[str]", self._client.smembers(self._keys.groups())))
 
     def _known(self, key: str | None, digest: str) -> str:
         """The graph that has an idempotency key, or "". Raises IdempotencyConflict."""
@@ -113,7 +110,7 @@ class GraphRepository:
                 patience=self._patience_ms,
             )
             if word == "unknown_group":
-                raise GroupNotFound(group=graph.group, known=", ".join(self._groups()) or "none")
+                raise GroupNotFound(group=graph.group, known=known_groups(self._client, self._keys))
         return self._same(graph, word, rest)
 
     @staticmethod
@@ -138,7 +135,7 @@ class GraphRepository:
         if answer[0] == "gone":
             raise GraphGivenUp(graph=graph_id, why="nothing came for too long")
         if answer[0] not in ("loaded", "sealed"):
-            raise refused(answer, checked, self._groups)
+            raise refused(self._client, self._keys, checked, answer)
 
     def _seal(self, graph_id: str, graph: GraphSpec) -> str:
         with speaking_to(self._client):

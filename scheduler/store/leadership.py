@@ -17,7 +17,7 @@ from scheduler.store import streams
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
-from scheduler.store.script import Script
+from scheduler.store.script import Script, Sent
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
@@ -81,7 +81,7 @@ class LeaderStore:
             )
         return self._taken(word, words, len(moves))
 
-    def begin_place(
+    def pack_place(
         self,
         placements: Sequence[Place],
         keeps: Sequence[Keep],
@@ -89,7 +89,7 @@ class LeaderStore:
         *,
         inbox: str = "",
     ) -> Applying:
-        """Send a batch of placements without waiting for what becomes of it. Raises StoreUnavailable."""
+        """A batch of placements, made ready to be sent."""
         packed = _PLACE.pack(
             self._keys.root,
             **self._fence(inbox),
@@ -97,15 +97,17 @@ class LeaderStore:
             batch=batch_of(placements),
             keeps=[keep.wire() for keep in keeps],
         )
-        with speaking_to(self._client):
-            sent = _PLACE.send(self._client, packed)
 
-        def words() -> list[str]:
+        def send() -> Sent:
+            with speaking_to(self._client):
+                return _PLACE.send(self._client, packed)
+
+        def take(sent: Sent) -> list[str]:
             with speaking_to(self._client):
                 word, *rest = sent.answer()
             return self._taken(word, rest, len(placements))
 
-        return Applying(words, sent.give_up)
+        return Applying(send, take)
 
     def _fence(self, inbox: str) -> dict[str, str]:
         return {

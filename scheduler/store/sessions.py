@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from scheduler.domain.errors import (
     IdempotencyConflict,
     InvalidInput,
     NotHeld,
+    OfficeNotFound,
     RecordSpoilt,
     RedisFull,
     SchedulerError,
@@ -25,6 +26,7 @@ from scheduler.domain.errors import (
     WrongState,
 )
 from scheduler.domain.ids import SessionId, new_nonce
+from scheduler.domain.office import check_role
 from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
@@ -32,6 +34,7 @@ from scheduler.domain.states import SESSION_LIFE, SessionState
 from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
@@ -60,7 +63,7 @@ class SessionRepository:
         removed, memory runs short) is refused with its batch: those ahead of it are written then,
         none behind it is. A repeat with the same idempotency keys answers the sessions that have
         them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
-        DependencyNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
+        DependencyNotFound, OfficeNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
         """
         checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
@@ -78,7 +81,7 @@ class SessionRepository:
     def _accepted(self, batch: Sequence[Checked], answer: Sequence[Any]) -> list[SessionId]:
         word, *rest = answer
         if word != "submitted":
-            raise refused(answer, batch, self.groups)
+            raise refused(self._client, self._keys, batch, answer)
         for session, checked in zip(rest, batch, strict=True):
             if len(checked.parents) > PARENT_BATCH:
                 self._load_parents(session, checked.edges[PARENT_BATCH:])
@@ -112,9 +115,10 @@ class SessionRepository:
         return str(word)
 
     def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
-        """Run an ended session again. Raises SessionNotFound, WrongState, PendingLimitReached, RecordSpoilt.
+        """Run an ended session again.
 
         Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
+        Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt.
         """
         token, taken = new_nonce(), dict.fromkeys([session])
         while True:
@@ -136,6 +140,8 @@ class SessionRepository:
                 return [SessionId(each) for each in taken]
         if word == "gone":
             raise SessionNotFound(session=session)
+        if word == "unknown_office":
+            raise OfficeNotFound(office=rest[0])
         if word == "over_pending":
             request = self.requests({rest[0]}).get(rest[0]) or lost_request(rest[0])
             raise over_pending(rest, request.families)
@@ -298,25 +304,42 @@ class SessionRepository:
 
 
 def refused(
-    answer: Sequence[Any], batch: Sequence[Checked], groups: Callable[[], Sequence[str]]
+    client: redis.Redis, keys: Keys, batch: Sequence[Checked], answer: Sequence[Any]
 ) -> SchedulerError:
     """What a script says that wrote none of a batch of new sessions."""
     word, *rest = answer
     match word:
+        case "unknown_office" | "unknown_role":
+            error = _refused_office(client, keys, *rest)
         case "unknown_group":
-            return GroupNotFound(group=rest[0], known=", ".join(groups()) or "none")
+            error = GroupNotFound(group=rest[0], known=known_groups(client, keys))
         case "conflict":
-            return IdempotencyConflict(key=rest[0], session=rest[1])
+            error = IdempotencyConflict(key=rest[0], session=rest[1])
         case "no_parent":
-            return DependencyNotFound(session=rest[0])
+            error = DependencyNotFound(session=rest[0])
         case "unsatisfiable":
             asks = {each.request.id: each.request.asks for each in batch}
-            return Unsatisfiable(need=asks[rest[0]], group=rest[1])
+            error = Unsatisfiable(need=asks[rest[0]], group=rest[1])
         case "full":
-            return RedisFull(used_percent=rest[0])
+            error = RedisFull(used_percent=rest[0])
         case _:  # over_pending: the loader of scripts admits no other word
             families = {each.request.id: each.request.families for each in batch}
-            return over_pending(rest, families[rest[0]])
+            error = over_pending(rest, families[rest[0]])
+    return error
+
+
+def known_groups(client: redis.Redis, keys: Keys) -> str:
+    """The names of the scaling groups, for a sentence."""
+    return ", ".join(sorted(cast("set[str]", client.smembers(keys.groups())))) or "none"
+
+
+def _refused_office(client: redis.Redis, keys: Keys, office: str, role: str = "") -> SchedulerError:
+    """That there is no such office, or that it has no such role."""
+    try:
+        check_role(OfficeRepository(client, keys).read(office), role)
+    except SchedulerError as error:
+        return error
+    return OfficeNotFound(office=office)
 
 
 def _json(text: str, session: str, what: str) -> Any:

@@ -263,8 +263,8 @@ def test_the_sweep_tells_what_nobody_told(world: World, many: int) -> None:
     """J1: the parent ended, and its dependents never heard of it."""
     parents = [world.submit() for _ in range(2)]
     others = world.sessions.submit([SessionSpec(callable="jobs:noop")] * (many - 1))
-    for parent in others:
-        world.client.hset(world.keys.session(parent), "state", "SUCCEEDED")
+    for other in others:
+        world.client.hset(world.keys.session(other), "state", "SUCCEEDED")
     child = world.submit(depends_on=[*parents, *others])
     for parent in parents:
         world.place(parent)

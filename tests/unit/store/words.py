@@ -12,19 +12,17 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
+from scheduler.domain.throttle import Window
 from scheduler.store import schema
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
-from tests.unit.store.graph_words import (
-    GRAPH_GOES_ON,
-    GRAPH_MAY_GROW,
-    GRAPH_REPEATS,
-    GRAPHS,
-)
+from tests.unit.store import graph_words
+from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_offices import OFFICES
 
 Case = Callable[[World], object]
 
@@ -49,6 +47,16 @@ def _no_subscriber(world: World) -> SubscriberData:
 
 def _advance(world: World, subscriber: SubscriberData) -> None:
     world.subscribers.advance(subscriber, "0-1", delivered=1, gaps=1)
+
+
+def _throttled(world: World) -> SubscriberData:
+    window = Window(since=1).after_holding("job_failed", "")
+    world.subscribers.advance(_subscriber(world), "0-1", window=window)
+    return world.subscribers.get("ci")
+
+
+def _digest(world: World, subscriber: SubscriberData) -> None:
+    world.subscribers.digested(subscriber, Window(since=2, sent=1))
 
 
 def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
@@ -236,6 +244,9 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("subscriber/advance", "done"): lambda w: _advance(w, _subscriber(w)),
     ("subscriber/advance", "moved"): lambda w: _advance(w, replace(_subscriber(w), cursor="0-9")),
     ("subscriber/advance", "gone"): lambda w: _advance(w, _no_subscriber(w)),
+    ("subscriber/digest", "done"): lambda w: _digest(w, _throttled(w)),
+    ("subscriber/digest", "moved"): lambda w: _digest(w, _subscriber(w)),
+    ("subscriber/digest", "gone"): lambda w: _digest(w, _no_subscriber(w)),
     ("subscriber/fail", "again"): lambda w: _fail(w, _subscriber(w), 2),
     ("subscriber/fail", "parked"): lambda w: _fail(w, _subscriber(w), 0),
     ("subscriber/fail", "moved"): lambda w: _fail(w, replace(_subscriber(w), cursor="0-9"), 2),
@@ -429,7 +440,9 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
-    **GRAPHS,
+    **graph_words.GRAPHS,
+    **KEYS,
+    **OFFICES,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -442,7 +455,7 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
-    **GRAPH_REPEATS,
+    **graph_words.REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
     ("agent/drain", "done"): "already",
@@ -450,13 +463,16 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
     ("subscriber/advance", "done"): "moved",
+    ("subscriber/digest", "done"): "moved",
     ("subscriber/fail", "again"): "moved",
     ("subscriber/fail", "parked"): "moved",
     ("subscriber/resume", "resumed"): "running",
     ("subscriber/remove", "removed"): "gone",
+    **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",
+    ("office/delete", "deleted"): "unknown_office",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",
@@ -482,7 +498,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
 
 #: What a repeat may change all the same, by the names of Keys' methods, and why that is harmless.
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
-    **GRAPH_MAY_GROW,
+    **graph_words.MAY_GROW,
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
@@ -497,4 +513,4 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 
 #: A repeat goes on where the first one ended, as its header says.
-GOES_ON = frozenset({("move/resolve", "more"), *GRAPH_GOES_ON})
+GOES_ON = frozenset({("move/resolve", "more"), *graph_words.GOES_ON})

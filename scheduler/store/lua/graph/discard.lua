@@ -26,7 +26,7 @@ for _, job in ipairs(jobs) do
     wait(charge_of_request(redis.call('HGET', keys.session(id), 'request')), -1)
     redis.call('ZREM', keys.unseen(group), id)
     redis.call('UNLINK', keys.dependents(id))
-    forget_session(id, group)
+    forget_session(id, group, 'PENDING')
 end
 redis.call('LTRIM', keys.graph_jobs(graph), #jobs, -1)
 if jobs[1] then redis.call('HINCRBY', keys.counters(), 'discarded', #jobs) end

@@ -12,8 +12,10 @@
 -- @arg edges json
 -- @arg patience int
 -- @reply loaded | gone | sealed | unsatisfiable | no_parent | full | over_pending
+-- @reply unknown_office | unknown_role
 -- @include lib/add_parents
 -- @include lib/may_wait
+-- @include lib/office_known
 -- @include lib/reachable
 -- @include lib/store_session
 local key = keys.graph(graph)
@@ -27,6 +29,8 @@ options.grows, options.reachable, options.full =
 if options.full and options.full ~= '' then return { 'full', options.full } end
 for _, asked in ipairs(fresh) do
     local request = asked.request
+    local stranger = unknown_office(requests[request].scopes)
+    if stranger then return stranger end
     if fitting[request] == nil then fitting[request] = reachable(options, requests[request].need) end
     if not fitting[request] then return { 'unsatisfiable', request, group } end
     local unknown = missing_parent(asked.parents)
@@ -41,7 +45,7 @@ for index, asked in ipairs(fresh) do
     uses[asked.request] = (uses[asked.request] or 0) + 1
     local root = asked.needs == 0
     -- One more than a root has parents stands for the seal, which every other job waits for through its parents.
-    store_session(asked, seq + index, 'PENDING', root and 1 or asked.needs, root)
+    store_session(asked, seq + index, 'PENDING', root and 1 or asked.needs, root, requests[asked.request].job)
     put_into(keys.unseen(group), seq + index, asked.id)
     jobs[#jobs + 1] = asked.id .. ' ' .. asked.name
     if root then roots[#roots + 1] = asked.id end

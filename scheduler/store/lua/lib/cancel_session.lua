@@ -11,7 +11,7 @@ local function cancel_session(id, reason)
         return 'cancelled'
     end
     if not requested then
-        redis.call('HSET', key, 'cancel_requested', reason)
+        redis.call('HSET', key, 'cancel_requested', reason, 'cancelled_at', int(now))
         emit('session.cancel_requested', 'session', id, 'group', group, 'reason', reason)
     end
     announce(group, 'cancel', id)

@@ -1,5 +1,6 @@
 -- Delete a session's record with all that belongs to it, and with the last one of a graph the graph.
--- The caller takes it off the indexes.
+-- The caller takes it off the index of its state.
+-- @include lib/job_lists
 local function forget_graph(graph)
     local key = redis.call('HGET', keys.graph(graph), 'key')
     local own = key and redis.call('GET', keys.idempotency(key))
@@ -8,8 +9,10 @@ local function forget_graph(graph)
     redis.call('ZREM', keys.graphs(), graph)
 end
 
-local function forget_session(id, group)
-    local request, key, graph = unpack(redis.call('HMGET', keys.session(id), 'request', 'idempotency_key', 'graph'))
+local function forget_session(id, group, state)
+    local request, key, graph, job = unpack(redis.call('HMGET', keys.session(id),
+        'request', 'idempotency_key', 'graph', 'job'))
+    if job then relist_job(job, id, nil, state) end
     if request and redis.call('HINCRBY', keys.request(request), 'uses', -1) <= 0 then
         redis.call('DEL', keys.request(request))
         redis.call('HDEL', keys.verdicts(group), request)

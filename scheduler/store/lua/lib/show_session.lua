@@ -1,10 +1,13 @@
--- Make a new session seen: its index, its event, and the timer of one that waits.
+-- Make a new session seen: its index, the lists of whose job it is, its event, and the timer of one that
+-- waits. seq is its number.
 -- @include lib/emit
+-- @include lib/job_lists
 -- @include lib/store_session
-local function show_session(id, group, state, score, timer)
+local function show_session(id, group, state, score, timer, job, seq)
     put_into(keys.state(group, state), score, id)
     emit(state == 'READY' and 'session.ready' or 'session.pending', 'session', id, 'group', group, 'from', '',
         'verb', 'submit', 'attempt', '0', 'placement', '', 'agents', '', 'reason', '')
+    for _, list in ipairs(job and job_lists(job, state) or {}) do put_into(list, seq, id) end
     if timer then put_into(keys.timers(group), timer, id) end
 end
 

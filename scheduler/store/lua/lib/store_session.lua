@@ -14,13 +14,15 @@ local function put_into(key, score, id)
     entries[#entries + 1] = id
 end
 
-local function store_session(asked, seq, state, unmet, unsealed)
+-- job: whose it is, or nil.
+local function store_session(asked, seq, state, unmet, unsealed, job)
     local fields = asked.row
     local function put(name, value)
         fields[#fields + 1] = name
         fields[#fields + 1] = value
     end
     if unsealed then put('unsealed', 1) end
+    if job then put('job', job) end
     if unmet > 0 then put('unmet', unmet) end
     put('seq', int(seq))
     put('submitted_at', submitted_at)

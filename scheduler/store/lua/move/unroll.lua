@@ -10,7 +10,7 @@
 local function show(id, group, pending_timeout)
     local key = keys.session(id)
     redis.call('ZREM', keys.unseen(group), id)
-    local state, outer = unpack(redis.call('HMGET', key, 'state', 'outer'))
+    local state, outer, job, seq = unpack(redis.call('HMGET', key, 'state', 'outer', 'job', 'seq'))
     local edges = 0
     if outer then
         local well, parents = pcall(cjson.decode, outer)
@@ -19,7 +19,9 @@ local function show(id, group, pending_timeout)
         redis.call('HDEL', key, 'outer')
     end
     -- It may have been cancelled by who knew its id.
-    if state == 'PENDING' then show_session(id, group, state, now, timer_of(1, 0, pending_timeout)) end
+    if state == 'PENDING' then
+        show_session(id, group, state, now, timer_of(1, 0, pending_timeout), job, tonumber(seq) or 0)
+    end
     return edges
 end
 

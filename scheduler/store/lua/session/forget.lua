@@ -29,7 +29,7 @@ end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.state(group, state), '-inf', int(before), 'LIMIT', 0, limit)) do
     if redis.call('EXISTS', keys.dependents(id)) == 0 and not holds(id) then
-        forget_session(id, group)
+        forget_session(id, group, state)
         redis.call('ZREM', keys.state(group, state), id)
         reply[#reply + 1] = id
     end
