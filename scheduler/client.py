@@ -99,6 +99,13 @@ class Session:
         """Let it go on without the dependencies that hold it; how many. Raises WrongState, NotHeld."""
         return self._client.store.sessions.release(self.id)
 
+    def set_priority(self, priority: int) -> None:
+        """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
+
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        self._client.store.sessions.set_priority(self.id, priority)
+
     def explain(self, *, agents: int = 0) -> Explanation:
         """Why it does not run now, what would cure that, and its position in the queue.
 

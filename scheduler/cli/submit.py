@@ -85,6 +85,16 @@ _OPTIONS = (
         help="Stop it when it has run for this long, as 30s, 5m or 1.5h; a bare number is seconds.",
     ),
     click.option(
+        "--done-pattern",
+        metavar="REGEX",
+        help="A line of its output that says that its work is done, as 'Saved .*'; the whole line must match.",
+    ),
+    click.option(
+        "--silence-timeout",
+        metavar="DURATION",
+        help="Stop it when it has printed nothing for this long.",
+    ),
+    click.option(
         "--retries",
         type=int,
         default=0,

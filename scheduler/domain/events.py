@@ -282,6 +282,44 @@ class GraphSubmittedEvent(GraphEvent):
     says = "was loaded whole, and becomes visible"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SessionPriorityChangedEvent(Event):
+    name = "session.priority_changed"
+    says = "has another priority now"
+
+    session: str
+    group: str
+    priority: int
+    before: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        numbers = {name: _number(data, name) for name in ("priority", "before")}
+        return _texts(data, "session", "group") | numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionHandedOverEvent(Event):
+    name = "session.handed_over"
+    says = "is a job of another role of its office now"
+
+    session: str
+    group: str
+    office: str
+    role: str
+    previous: str  #: the role it had; "" is none
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        office, _, role = data.fields.get("job", "").partition("/")
+        previous = data.fields.get("before", "").partition("/")[2]
+        return _texts(data, "session", "group") | {
+            "office": office,
+            "role": role,
+            "previous": previous,
+        }
+
+
 class AgentAdmittedEvent(AgentEvent):
     name = "agent.admitted"
     says = "a boot of the agent may take orders"

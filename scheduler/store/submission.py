@@ -97,6 +97,7 @@ def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]
 
 @lru_cache(maxsize=4096)
 def kind_of(text: str) -> Mapping[str, Any]:
+    """A request as scripts that let sessions wait take it."""
     request = parse_request_text(text)
     kind = {
         "text": text,

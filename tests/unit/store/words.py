@@ -22,6 +22,7 @@ from scheduler.store.subscribers import Failed
 from tests.unit.store import graph_words
 from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
 
 Case = Callable[[World], object]
@@ -443,6 +444,7 @@ CASES: Mapping[tuple[str, str], Case] = {
     **graph_words.GRAPHS,
     **KEYS,
     **OFFICES,
+    **JOBS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -458,6 +460,8 @@ REPEATS: Mapping[tuple[str, str], str] = {
     **graph_words.REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
+    ("session/priority", "changed"): "already",
+    ("session/handoff", "handed"): "already",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
