@@ -80,6 +80,21 @@ class SessionEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GraphEvent(Event):
+    """Of a graph of sessions."""
+
+    graph: str
+    group: str
+    title: str  #: what its submitter called it
+    jobs: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = texts(data, "graph", "group", "title")
+        return told | {"jobs": number(data, "jobs")}
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentEvent(Event):
     """Of an agent."""
 

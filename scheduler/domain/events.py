@@ -17,6 +17,7 @@ from scheduler.domain.event_kinds import (
     EpochEvent,
     Event,
     EventData,
+    GraphEvent,
     GroupEvent,
     LeaderEvent,
     OfficeEvent,
@@ -34,6 +35,7 @@ __all__ = [
     "EpochEvent",
     "Event",
     "EventData",
+    "GraphEvent",
     "GroupEvent",
     "LeaderEvent",
     "OfficeEvent",
@@ -101,6 +103,18 @@ class SessionCancelledEvent(SessionEvent):
 class SessionCancelRequestedEvent(SessionEvent):
     name = "session.cancel_requested"
     says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+class SessionHeldEvent(SessionEvent):
+    name = "session.held"
+    says = (
+        "stays PENDING since a dependency did not succeed, until that does or somebody releases it"
+    )
+
+
+class GraphSubmittedEvent(GraphEvent):
+    name = "graph.submitted"
+    says = "was loaded whole, and becomes visible"
 
 
 @dataclass(frozen=True, kw_only=True)
