@@ -26,6 +26,7 @@ HOMES = {
     "dev": "scheduler.cli.dev:dev",
     "doctor": "scheduler.cli.doctor:doctor",
     "events": "scheduler.cli.events:events",
+    "graph": "scheduler.cli.graphs:graph",
     "group": "scheduler.cli.groups:group",
     "key": "scheduler.cli.keys:key",
     "leader": "scheduler.cli.leader:leader",
