@@ -17,7 +17,6 @@ NO_OTHERS: Final[dict[str, JsonValue]] = {"additionalProperties": False}
 DURATION_PATTERN: Final = "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}(h|d)$"
 
 
-
 def _whole(value: object) -> object:
     """JSON knows one kind of number: 98.0 is a whole one."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -25,6 +25,7 @@ from scheduler.api.models.common import (
     Label,
     Name,
     View,
+    Whole,
 )
 from scheduler.api.problems import CALLABLE, COMMAND, GRAPH
 from scheduler.api.routing import JOB_PATTERN

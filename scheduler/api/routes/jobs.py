@@ -33,10 +33,12 @@ from scheduler.api.routing import (
 )
 from scheduler.api.streams import Streams, TextStream
 from scheduler.domain.api_key import Role
+from scheduler.domain.graph import graph_from
 from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import LogFollower
+from scheduler.operations.graphs import submit_graph
 from scheduler.operations.jobs import executions, job_of, list_jobs
 from scheduler.operations.submission import submit_sessions
 from scheduler.store.logs import LogLine
@@ -68,15 +70,17 @@ def submit_jobs(
     """Submit one job, or a graph of jobs: all or none of them."""
     # Of another office the same key is another: nobody learns what keys others use.
     key = f"{office_id}/{idempotency_key}" if idempotency_key else None
+    if "jobs" in body:
+        graph = graph_from({**body, "office": office_id, "idempotency_key": key})
+        made = submit_graph(store, graph)
+        return answer({"id": None, "graph": made.id, "jobs": made.jobs}, HTTPStatus.CREATED)
     asked: dict[str, Any] = dict(body)
-    office = store.offices.read(office_id)
     role = asked.pop("role", "")
-    check_role(office, role)
+    check_role(store.offices.read(office_id), role)
     spec = SessionSpec(**asked, scopes=office_scopes(office_id, role), idempotency_key=key)
     (job,) = submit_sessions(store, [spec])
     where = f"/api/offices/{office_id}/jobs/{job}"
-    made = {"id": job, "graph": None, "jobs": 1}
-    return answer(made, HTTPStatus.CREATED, Location=where)
+    return answer({"id": job, "graph": None, "jobs": 1}, HTTPStatus.CREATED, Location=where)
 
 
 @router.get("", response_model=JobList, responses=problems(404), openapi_extra=needs(Role.VIEWER))
