@@ -22,7 +22,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+#: Behind the bounds of a number, or the document would not have them.
+WHOLE: Final = BeforeValidator(_whole)
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Duration = Annotated[
     str,

@@ -7,16 +7,16 @@ from typing import Annotated, Any, Final, Literal, Required
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scheduler.api.models.common import NO_OTHERS, STRICT, Name, View, Whole
+from scheduler.api.models.common import NO_OTHERS, STRICT, WHOLE, Name, View
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import MAX_RETRIES
 
 LONGEST_MS: Final = 100 * 365 * 86_400_000
 _MOST_ROLES: Final = 30
 
-Milliseconds = Annotated[Whole, Field(ge=1, le=LONGEST_MS)]
-Waits = Annotated[Whole, Field(ge=0, le=LONGEST_MS)]
-Limit = Annotated[Whole, Field(ge=0, le=LARGEST)]
+Milliseconds = Annotated[int, Field(ge=1, le=LONGEST_MS), WHOLE]
+Waits = Annotated[int, Field(ge=0, le=LONGEST_MS), WHOLE]
+Limit = Annotated[int, Field(ge=0, le=LARGEST), WHOLE]
 
 
 def _by_role(example: dict[str, int]) -> Any:
@@ -40,7 +40,7 @@ class ConfigChange(TypedDict, total=False):
 
     max_concurrent_jobs: Annotated[Limit, Field(examples=[3])]
     max_concurrent_by_role: Annotated[dict[Name, Limit], _by_role({"developer": 2})]
-    max_retries: Annotated[Whole, Field(ge=0, le=MAX_RETRIES)]
+    max_retries: Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE]
     backoff: Backoff
     timeout_ms: Milliseconds
     timeout_ms_by_role: Annotated[dict[Name, Milliseconds], _by_role({"developer": 600_000})]

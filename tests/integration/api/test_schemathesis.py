@@ -90,6 +90,9 @@ def shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+_LONG = 200
+
+
 def _aim(case: Any, jobs: list[SessionId]) -> None:
     """What is good as a form becomes what is there: nothing is learned from a hundred times 404.
 
@@ -111,9 +114,11 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
         if isinstance(place, MutableMapping):
             _put(place, known)
     if isinstance(case.body, dict):
-        for job in _listed(case.body.get("jobs")):
+        for number, job in enumerate(_listed(case.body.get("jobs"))):
             _put(job, known)
             job.pop("needs", None)
+            if isinstance(job.get("name"), str) and 0 < len(job["name"]) <= _LONG:
+                job["name"] += str(number)
         if isinstance(case.body.get("depends_on"), list):
             case.body["depends_on"] = [jobs[0] for _ in case.body["depends_on"]]
         _order(case.body.get("backoff"))
@@ -141,7 +146,7 @@ def _order(backoff: Any) -> None:
     if not isinstance(backoff, dict):
         return
     first, last = backoff.get("initial_ms", 1_000), backoff.get("maximum_ms", 60_000)
-    if all(isinstance(n, int | float) and 0 <= n <= LONGEST_MS for n in (first, last)):
+    if all(type(n) in (int, float) and 0 <= n <= LONGEST_MS for n in (first, last)):
         backoff["maximum_ms"] = max(first, last)
 
 
