@@ -64,6 +64,9 @@ class Inbox:
                     self.unresolved = True
                 case "scope":
                     load_scopes(self._state, self._repositories, [Scope(*what.split(" ", 1))])
+                case "execute":
+                    ready.append(what)
+                    self._state.waiting.wake_of(what)
                 case "office":
                     offices.add(what)
                 case "agent":

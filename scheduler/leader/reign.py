@@ -18,6 +18,7 @@ from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
 from scheduler.intake.decide import Rules
+from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.inbox import Inbox
@@ -44,6 +45,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
@@ -109,6 +111,7 @@ class Reign:
             SessionRepository(client, keys, clock),
             AgentRepository(client, keys),
             ScopeRepository(client, keys),
+            OfficeRepository(client, keys),
             UseRepository(client, keys),
         )
         self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
@@ -174,8 +177,11 @@ class Reign:
         self._rules = rules = Rules(
             barrier_ms=state.options.barrier_timeout_ms,
             max_rescues=state.options.max_rescues,
-            backoff=RetryPolicy(initial_ms=self._settings.retry_initial_ms),
-            spread=random.random,
+            queue=ExecutionQueue(
+                self._repositories,
+                RetryPolicy(initial_ms=self._settings.retry_initial_ms),
+                random.random,
+            ),
             stop_order=orders.stop,
         )
         writer = Writer(state, repositories, rules, template(self._settings.namespace))

@@ -41,6 +41,8 @@ from scheduler.store.submission import PARENT_BATCH, Checked
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
 _RETRY = Script.load("session/retry")
+_EXECUTE = Script.load("session/execute")
+_NOTIFY = Script.load("session/notify_failure")
 
 
 class SessionRepository:
@@ -166,6 +168,26 @@ class SessionRepository:
         raise WrongState(
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
+
+    def execute(self, session: str) -> str:
+        """Hand a session to its leader now; the state it was in. Raises SessionNotFound, WrongState."""
+        with speaking_to(self._client):
+            word, *rest = _EXECUTE(self._client, self._keys.root, session=session)
+        return self._stood(session, word, rest, ("execute", "READY, RETRYING"))
+
+    def notify_failure(self, session: str) -> str:
+        """Tell again that a session failed; the state it is in. Raises SessionNotFound, WrongState."""
+        with speaking_to(self._client):
+            word, *rest = _NOTIFY(self._client, self._keys.root, session=session)
+        return self._stood(session, word, rest, ("notify", "FAILED, TIMED_OUT"))
+
+    def _stood(self, session: str, word: str, rest: Sequence[str], asked: tuple[str, str]) -> str:
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        if word == "wrong_state":
+            verb, allowed = asked
+            raise WrongState(session=session, state=rest[0], verb=verb, allowed=allowed)
+        return rest[0]
 
     @contextmanager
     def _blaming_the_record(self, session: str) -> Iterator[None]:

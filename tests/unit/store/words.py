@@ -497,6 +497,8 @@ REPEATS: Mapping[tuple[str, str], str] = {
 #: What a repeat may change all the same, by the names of Keys' methods, and why that is harmless.
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
+    ("session/execute", "accepted"): ("inbox", "timers"),  # the later of two times is the nearer
+    ("session/notify_failure", "told"): ("events", "counters"),
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
     ("agent/log", "kept"): ("log",),  # a piece may be doubled; its cap holds
