@@ -54,7 +54,7 @@ def stats(app: App, office: str, output: str) -> None:
     if found.roles:
         click.echo()
         print_table(
-            ("ROLE", "RUNNING", "LIMIT", "WAITING"),
+            ("ROLE", "PLACED", "LIMIT", "WAITING"),
             [
                 (role, each.running, "-" if each.limit is None else each.limit, each.waiting)
                 for role, each in found.roles.items()

@@ -86,6 +86,16 @@ _OPTIONS = (
         f"  [default: {DEFAULT_TIMEOUT}; of a job what its office says]",
     ),
     click.option(
+        "--done-pattern",
+        metavar="REGEX",
+        help="A line of its output that says that its work is done, as 'Saved .*'; the whole line must match.",
+    ),
+    click.option(
+        "--silence-timeout",
+        metavar="DURATION",
+        help="Stop it when it has printed nothing for this long.",
+    ),
+    click.option(
         "--retries",
         type=int,
         help="Further attempts after a failure.  [default: 0; of a job what its office says]",
@@ -96,6 +106,12 @@ _OPTIONS = (
     ),
     click.option(
         "--idempotency-key", metavar="KEY", help="A repeat with this key answers the same session."
+    ),
+    click.option(
+        "--callback",
+        default="",
+        metavar="URL",
+        help="Post its outcome there, signed, when it has ended; `scheduler callback secret` verifies it.",
     ),
     click.option(
         "--on-lost",

@@ -29,6 +29,7 @@ from scheduler.domain.spec import (
     backoff_of,
     constraints_of,
     duration_ms,
+    silence_ms,
 )
 
 #: Beside its slots a kernel may name the architecture it needs.
@@ -61,6 +62,8 @@ class Request:
     backoff: RetryPolicy | None = None  #: before its retries; None: as the replica was set
     #: Of a job: which of timeout, retries and backoff its office says, since its spec did not.
     inherits: frozenset[str] = frozenset()
+    done_pattern: str = ""  #: a line of output that ends a kernel well
+    silence_ms: int = 0  #: without output for so long a kernel is stopped; 0 is never
     office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
     role: str = ""
 
@@ -126,6 +129,7 @@ def request_of(spec: SessionSpec) -> Request:
         (spec.keypair, tuple(spec.scopes.items())),
         _tries_of(spec),
         spec.on_lost,
+        (spec.done_pattern or "", silence_ms(spec)),
     )
 
 
@@ -167,6 +171,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     owners: tuple[str | None, tuple[tuple[str, str], ...]],
     tries: _Tries,
     on_lost: str,
+    monitor: tuple[str, int],
 ) -> Request:
     architectures = [dict(kernel).get(ARCHITECTURE, constraints.architecture) for kernel in slots]
     if len(set(architectures)) == 1:
@@ -182,6 +187,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     kernels = [[pair for pair in kernel if pair[0] != ARCHITECTURE] for kernel in slots]
     asked = [dict(sorted(slot_math.parse_request(dict(kernel)).items())) for kernel in kernels]
     keypair, named = owners
+    done_pattern, silence = monitor
     text = json.dumps(
         {
             "kernels": asked * size,
@@ -199,6 +205,8 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
             **({"inherits": tries.inherits} if tries.inherits else {}),
             # Its scopes do not tell it.
             **({"keypair": keypair} if private and keypair else {}),
+            **({"done_pattern": done_pattern} if done_pattern else {}),
+            **({"silence_ms": silence} if silence else {}),
         },
         separators=(",", ":"),
         ensure_ascii=False,
@@ -263,6 +271,8 @@ def parse_request_text(text: str) -> Request:
         architectures=tuple(found.get("architectures", ())),
         backoff=policy_from(found["backoff"], RetryPolicy()) if "backoff" in found else None,
         inherits=frozenset(found.get("inherits", ())),
+        done_pattern=found.get("done_pattern", ""),
+        silence_ms=found.get("silence_ms", 0),
         office=office,
         role=role,
     )

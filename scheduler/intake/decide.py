@@ -226,18 +226,18 @@ def _kernel_reason(kernel: PlacedKernel) -> str:
         return "unplaced"
     if kernel.state is not KernelState.ENDED or _well(kernel):
         return ""
-    if kernel.reason == EndReason.TIMED_OUT:
-        return "timed_out"
+    if kernel.reason in (EndReason.TIMED_OUT, EndReason.SILENT):
+        return kernel.reason
     # Stopped by us: the session knows why.
     return "" if kernel.reason == EndReason.STOPPED else "failed"
 
 
 def _well(kernel: PlacedKernel) -> bool:
-    return (
-        kernel.state is KernelState.ENDED
-        and kernel.exit_code == 0
-        and kernel.reason == EndReason.EXITED
-    )
+    if kernel.state is not KernelState.ENDED:
+        return False
+    # Its work was done when its output said so, however its process was ended then.
+    exited = kernel.exit_code == 0 and kernel.reason == EndReason.EXITED
+    return exited or kernel.reason == EndReason.DONE_PATTERN
 
 
 def _sentence(kernel: PlacedKernel) -> str:
@@ -254,7 +254,8 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
     ) >= STOP_STRENGTH.get(reason, 0):
         reason, says = session.reason, says or session.says
     if reason != "cancelled" and all(_well(kernel) for kernel in session.kernels):
-        return _finish(session, SessionState.SUCCEEDED, "", "")
+        noticed = {kernel.reason for kernel in session.kernels} - {str(EndReason.EXITED)}
+        return _finish(session, SessionState.SUCCEEDED, "".join(noticed), "")
     if reason == "cancelled":
         return _finish(session, SessionState.CANCELLED, session.says or "cancelled", "")
     if reason == "unplaced":

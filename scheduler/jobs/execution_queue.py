@@ -16,7 +16,7 @@ from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
 #: How a job ends that fails for good, by why its last attempt did.
-_FOR_GOOD: Final = {"timed_out": SessionState.TIMED_OUT}
+_FOR_GOOD: Final = {"timed_out": SessionState.TIMED_OUT, "silent": SessionState.TIMED_OUT}
 
 
 class Job(Protocol):

@@ -51,13 +51,16 @@ class Inbox:
     def handle(self, entries: Sequence[Entry]) -> None:  # noqa: C901, PLR0912 - one branch per kind of entry
         """Follow up what was heard. Raises ResignationAsked."""
         ready: list[str] = []
-        offices: set[str] = set()
         for entry in entries:
             self._state.inbox_cursor = entry.id
             what = entry.fields["what"]
             match entry.fields["kind"]:
                 case "ready":
                     ready += what.split()
+                case "anew":
+                    # Of another priority or another request: it is another one to the queue.
+                    self._state.waiting.discard(what)
+                    ready.append(what)
                 case "cancel":
                     self.cancel(what)
                 case "resolve":
@@ -67,8 +70,6 @@ class Inbox:
                 case "execute":
                     ready.append(what)
                     self._state.waiting.wake_of(what)
-                case "office":
-                    offices.add(what)
                 case "agent":
                     self._agent_changed(what)
                 case "lost":
@@ -79,8 +80,6 @@ class Inbox:
                     raise ResignationAsked
                 case _:
                     pass
-        if offices:
-            load_offices(self._state, self._repositories, offices)
         if ready:
             load_waiting(self._state, self._repositories, ready)
 

@@ -62,6 +62,8 @@ class OrderBook:
                 payload_sha256=session.digest,
                 on_lost=on_lost,
                 hosts=hosts,
+                done_pattern=session.request.done_pattern,
+                silence_ms=session.request.silence_ms,
             )
             text = wire.encode(order, self.key(binding.agent))
             kernels.append(

@@ -27,8 +27,8 @@ from scheduler.domain.ids import SessionId, new_nonce
 from scheduler.domain.office import check_role
 from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import SessionSpec
-from scheduler.domain.states import SESSION_LIFE, SessionState
+from scheduler.domain.spec import SessionSpec, check_priority
+from scheduler.domain.states import FINAL, SESSION_LIFE, SessionState
 from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
@@ -40,6 +40,7 @@ from scheduler.store.submission import PARENT_BATCH, Checked
 
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
+_PRIORITY = Script.load("session/priority")
 _RETRY = Script.load("session/retry")
 _EXECUTE = Script.load("session/execute")
 _NOTIFY = Script.load("session/notify_failure")
@@ -188,6 +189,24 @@ class SessionRepository:
             verb, allowed = asked
             raise WrongState(session=session, state=rest[0], verb=verb, allowed=allowed)
         return rest[0]
+
+    def set_priority(self, session: str, priority: int) -> None:
+        """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
+
+        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt.
+        """
+        check_priority(priority)
+        with self._blaming_the_record(session), speaking_to(self._client):
+            word, *rest = _PRIORITY(
+                self._client, self._keys.root, session=session, priority=priority
+            )
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        if word == "wrong_state":
+            allowed = ", ".join(sorted({*SessionState}.difference(FINAL)))
+            raise WrongState(
+                session=session, state=rest[0], verb="another priority", allowed=allowed
+            )
 
     @contextmanager
     def _blaming_the_record(self, session: str) -> Iterator[None]:

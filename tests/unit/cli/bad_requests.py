@@ -135,6 +135,8 @@ WORDS: list[tuple[list[str], int, str]] = [
     (["session", "submit", "--slots", "", "true"], 2, "Bad slots: a kernel must ask for at least one slot, such as cpu=1."),
     (["session", "submit", "--slots", "cpu=512", "true"], 4, NOT + "it asks for cpu=512, and no agent of group 'default' has that, even when idle."),
     (["session", "submit", "--timeout", "0", "true"], 2, NOT + "timeout must be more than zero, got '0'."),
+    (["session", "submit", "--silence-timeout", "0", "true"], 2, NOT + "silence_timeout must be more than zero, got '0'."),
+    (["session", "submit", "--done-pattern", "(", "true"], 2, NOT + "done_pattern '(' is no regular expression: missing ), unterminated subpattern at position 0."),
     (["session", "submit", "--group", "nosuch", "true"], 3, "Scaling group 'nosuch' does not exist; known groups: default."),
     (["session", "submit", "--depends-on", NOBODY, "true"], 3, NOT + "it depends on {nobody}, which is not known here."),
     (["session", "submit", "--name", "a\nb", "true"], 2, NOT + "a name has at most 256 characters and no control characters."),

@@ -43,6 +43,7 @@ function moves.place(op, payload)
     if not state or not SESSION_LIFE.place[state] or owner ~= group then return 'stale' end
     local held = batch.charges[op.held]
     local charge = charge_of(held)
+    if job and handed_over(key, charge) then return 'stale' end
     if not has_room(charge) then return 'limited' end
     local why = take_slots(op.kernels)
     if why then return why end

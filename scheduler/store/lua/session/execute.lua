@@ -8,6 +8,6 @@
 local state, group = unpack(redis.call('HMGET', keys.session(session), 'state', 'group'))
 if not state then return { 'gone' } end
 if state ~= 'READY' and state ~= 'RETRYING' then return { 'wrong_state', state } end
-if state == 'RETRYING' then redis.call('ZADD', keys.timers(group), 'XX', int(now), session) end
+if state == 'RETRYING' then redis.call('ZADD', keys.timers(group), 'XX', 'LT', int(now), session) end
 announce(group, 'execute', session)
 return { 'accepted', state }
