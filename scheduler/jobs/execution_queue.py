@@ -73,7 +73,7 @@ class ExecutionQueue:
         cycle, in its place. Raises SessionNotFound; WrongState where it waits for something else, runs
         or is over.
         """
-        return self.store.sessions.execute(job_id)
+        return self.store.offices.execute(job_id)
 
     def on_job_complete(self, job: Job | str, success: bool, error: str = "") -> Outcome:  # noqa: FBT001 - as the seed has it
         """What follows the end of a job's attempt; ``error`` is the reason, as ``failed`` or ``timed_out``.
@@ -104,4 +104,4 @@ class ExecutionQueue:
         The script that ended it has told it already, and every subscriber gets that; this is for those
         who came later. Raises SessionNotFound; WrongState where it did not fail.
         """
-        return self.store.sessions.notify_failure(job_id)
+        return self.store.offices.notify_failure(job_id)

@@ -15,7 +15,6 @@ from scheduler.leader.state import (
     LeaderState,
     Repositories,
     load_agents,
-    load_offices,
     load_scopes,
     load_waiting,
 )

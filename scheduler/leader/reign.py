@@ -21,13 +21,20 @@ from scheduler.intake.decide import Rules
 from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
+from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.shadowing import Shadowing
-from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.state import (
+    Repositories,
+    load,
+    load_offices,
+    load_ready_anew,
+    load_ready_page,
+)
 from scheduler.leader.tallying import Tallying
 from scheduler.leader.unusable import unusable
 from scheduler.leader.usage import UsageReader
@@ -188,7 +195,11 @@ class Reign:
         watch = Watch(self._settings.watch, self.term.number)
         self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
         self.inbox = Inbox(state, repositories, writer, rules, self.reports)
-        parts = Parts(state, repositories, writer, rules, orders, watch, self.reports, self.inbox)
+        keys = Keys(self._settings.namespace)
+        graphs = GraphChores(self._client, keys, self._clock, self.term.group)
+        parts = Parts(
+            state, repositories, writer, rules, orders, watch, self.reports, self.inbox, graphs
+        )
         self.chores = Chores(
             parts,
             self._clock,
@@ -268,6 +279,8 @@ class Reign:
         if "group" in kinds:
             # Before the reports: what was done after the options changed is judged by the new ones.
             self._reload_group()
+        if offices := {e.fields["what"] for e in heard.inbox if e.fields["kind"] == "office"}:
+            load_offices(state, self._repositories, offices)
         if heard.reports:
             self.reports.handle(heard.reports)
         if heard.inbox:
