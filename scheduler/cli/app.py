@@ -30,6 +30,7 @@ HOMES = {
     "group": "scheduler.cli.groups:group",
     "key": "scheduler.cli.keys:key",
     "leader": "scheduler.cli.leader:leader",
+    "office": "scheduler.cli.offices:office",
     "replay": "scheduler.cli.replay:replay_command",
     "replica": "scheduler.cli.replica:replica",
     "scope": "scheduler.cli.scopes:scope",
