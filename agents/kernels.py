@@ -46,8 +46,18 @@ class Kernel:
     stopping: EndReason | None = None  #: why it is being stopped
     says: str = ""  #: the same as a sentence
     timer: Timer | None = None  #: of its deadline
+    began_ns: int = 0  #: when it was given its process, on CLOCK_BOOTTIME
+    timeout_ms: int = 0  #: how long it may run: as ordered, or as it was told since
     waits_since_ns: int = 0
     over: bool = False
+
+    def __post_init__(self) -> None:
+        self.timeout_ms = self.timeout_ms or self.order.timeout_ms
+
+    @property
+    def deadline_ns(self) -> int:
+        """When it must be over; the leash has 64 bits."""
+        return min(2**62, self.began_ns + self.timeout_ms * 1_000_000)
 
     @property
     def memory(self) -> int:
@@ -171,4 +181,4 @@ _UNUSUAL = {
 
 def timeout_sentence(kernel: Kernel) -> str:
     """What people read of a kernel stopped at its deadline."""
-    return f"It ran longer than its timeout of {kernel.order.timeout_ms / 1000:g} s."
+    return f"It ran longer than its timeout of {kernel.timeout_ms / 1000:g} s."

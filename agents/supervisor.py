@@ -27,7 +27,7 @@ from scheduler.protocol.report import MAX_ERROR, MAX_RESULT, EndReason, KernelRe
 from scheduler.service.loop import Service
 
 _MS = 1_000_000
-_NEVER_NS = 2**62  # the leash has 64 bits
+_NEVER_NS = 2**62  # no deadline comes so late
 _LOOK_FOR_IDLE_NS = 1_000 * _MS
 # Short callables are over within this, and a child that is free then is cheaper than a fork at 3 ms.
 _PATIENCE_NS = 2 * _MS
@@ -133,6 +133,10 @@ class Supervisor:
         """Stop one kernel, if it runs: SIGTERM, grace, SIGKILL; saying it twice is harmless."""
         self._reactor.ask(lambda: self._stop_order(order, reason, says))
 
+    def let_run(self, order: str, timeout_ms: int) -> None:
+        """Let one kernel run for so long from its start; saying it twice is harmless."""
+        self._reactor.ask(lambda: self._let_run(order, timeout_ms))
+
     def stand_by(self) -> None:
         """The lease is ours: have a fresh warm child ready."""
         self._reactor.ask(self._admit)
@@ -197,7 +201,8 @@ class Supervisor:
         order = kernel.order
         kernel.host, host.kernel, host.outcome = host, kernel, None
         host.served += 1
-        deadline = min(_NEVER_NS, facts.boottime_ns() + order.timeout_ms * _MS)
+        kernel.began_ns = facts.boottime_ns()
+        deadline = kernel.deadline_ns
         watched = (
             self._rules.memory_limit in (MemoryLimit.WATCH, MemoryLimit.AUTO)
             and host.cgroup is None
@@ -243,6 +248,17 @@ class Supervisor:
             "address_space": self._address_space(kernel),
         }
         self._hosts.tell(host.shim, {"run": run})
+
+    def _let_run(self, order: str, timeout_ms: int) -> None:
+        kernel = self._kernels.get(order)
+        if kernel is None or kernel.timeout_ms == timeout_ms:
+            return  # each beat says it again
+        kernel.timeout_ms = timeout_ms
+        if kernel.host is None or kernel.timer is None or kernel.stopping is not None:
+            return  # it counts from when it begins
+        kernel.timer.cancel()
+        kernel.host.row.prolong(kernel.deadline_ns)
+        kernel.timer = self._reactor.at(kernel.deadline_ns, lambda: self._time_out(kernel))
 
     def _time_out(self, kernel: Kernel) -> None:
         self._stop(kernel, EndReason.TIMED_OUT, timeout_sentence(kernel), self._rules.grace_ms)

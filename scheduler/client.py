@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.submission import submit_sessions
+from scheduler.operations.timeouts import change_timeout
 from scheduler.settings import load
 from scheduler.store.schema import check_server
 
@@ -92,6 +94,14 @@ class Session:
     def retry(self, *, with_dependents: bool = False) -> None:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
+
+    def set_timeout(self, timeout: str | float | timedelta | None) -> None:
+        """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
+
+        Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        change_timeout(self._client.store, self.id, timeout)
 
     def explain(self, *, agents: int = 0) -> Explanation:
         """Why it does not run now, what would cure that, and its position in the queue.

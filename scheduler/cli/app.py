@@ -24,6 +24,7 @@ from scheduler.cli.scopes import scope
 from scheduler.cli.sessions import session
 from scheduler.cli.submit import submit
 from scheduler.cli.subscribers import subscriber
+from scheduler.cli.timeouts import timeout_
 from scheduler.cli.why import explain, why_not_
 from scheduler.domain.errors import InvalidSetting
 
@@ -166,7 +167,7 @@ for command in (
     subscriber,
 ):
     cli.add_command(command)
-for command in (submit, explain, why_not_):
+for command in (submit, explain, why_not_, timeout_):
     session.add_command(command)
 
 

@@ -161,7 +161,7 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cluster mode": request.cluster_mode if len(request.kernels) > 1 else "",
         "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
-        "timeout": duration(request.timeout_ms),
+        "timeout": duration(data.timeout_ms),
         "retries": request.retries,
         "on lost": request.on_lost,
         "waits for": f"{data.unmet} dependencies" if data.unmet else "",

@@ -40,6 +40,12 @@ class WaitingSession:
     rescues: int = 0
     failed_on: tuple[str, ...] = ()  #: agents of its last failed attempts
     waiting_since: int = 0  #: ms of Redis' clock
+    own_timeout_ms: int | None = None  #: set after it was submitted
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long it may run, ms."""
+        return self.own_timeout_ms or self.request.timeout_ms
 
 
 @dataclass(slots=True)

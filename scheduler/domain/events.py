@@ -230,6 +230,11 @@ class SessionCancelRequestedEvent(SessionEvent):
     says = "was asked to be cancelled while placed; the leader carries it out"
 
 
+class SessionTimeoutSetEvent(SessionEvent):
+    name = "session.timeout_set"
+    says = "may run for another time than it asked for; the reason is that time in ms, or empty"
+
+
 class AgentAdmittedEvent(AgentEvent):
     name = "agent.admitted"
     says = "a boot of the agent may take orders"

@@ -84,6 +84,12 @@ class SessionData:
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
     unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense
+    own_timeout_ms: int | None = None  #: set after it was submitted; else its request says
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long an attempt of it may run, ms."""
+        return self.own_timeout_ms or self.request.timeout_ms
 
     @property
     def spoilt(self) -> str:

@@ -11,9 +11,10 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.ids import SessionId
 from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import FINAL, PLACED, KernelState, SessionState
+from scheduler.domain.states import FINAL, KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
+from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
@@ -54,6 +55,7 @@ class Parts:
     watch: Watch
     reports: ReportsIntake
     inbox: Inbox
+    timeouts: TimeoutManager
 
 
 class Chores:
@@ -77,9 +79,9 @@ class Chores:
         self._settling: Settling | None = None
         self._identity = ""
         self.now_ms = 0
-        self.next_timer_ms: int | None = None
         term = parts.repositories.leader.term
         self._group = term.group
+        self.timeouts = parts.timeouts
         self._log = get_logger(group=term.group, term=term.number)
 
     @property
@@ -94,7 +96,8 @@ class Chores:
         kernel came up, while no leader lived is still to be heard; or, where reports were lost, to
         be learned from beats.
         """
-        self.now_ms, due, self.next_timer_ms = self._p.repositories.leader.due()
+        due = self.timeouts.due()
+        self.now_ms = self.timeouts.now_ms
         if not due:
             return False
         batch, waiting = Batch(), []
@@ -114,18 +117,13 @@ class Chores:
 
     def _due(self, batch: Batch, session: str, data: SessionData | None) -> None:
         """The time of a session has come that is on no agent, as far as is known."""
-        if data is not None and data.state in PLACED and data.group == self._group:
+        move = self.timeouts.handle_timeout(session, data)
+        if move is None:
             if session not in self._p.state.broken:
                 reload_placed(self._p.state, self._p.repositories, [session])
             return
-        edge, why = "expire", "it waited for longer than its group allows"
-        if data is not None and data.unreadable:
-            why = data.spoilt
-        elif data is not None:
-            edge = self._edge_when_due(data.state, unmet=data.unmet)
-        # Of one that is gone, or over, this takes the timer away: it would be due for ever.
-        batch.add([Settle(session, self._group, edge, why)], session)
-        if edge == "expire":
+        batch.add([move], session)
+        if move.edge == "expire":
             self._p.state.waiting.discard(session)
 
     def _avoid(self, agents: Iterable[str]) -> None:
@@ -139,13 +137,6 @@ class Chores:
             del self._avoided[agent]
             self._p.state.agents.avoid(agent, avoided=False)
             self._p.state.waiting.wake(AGENTS)
-
-    @staticmethod
-    def _edge_when_due(state: SessionState, *, unmet: int) -> str:
-        if state is SessionState.RETRYING:
-            return "requeue"
-        # A PENDING session without unmet dependencies waits for its start time, and only for that.
-        return "release" if state is SessionState.PENDING and not unmet else "expire"
 
     def resolve(self) -> bool:
         """Tell dependents of ended sessions, two hundred at a time; whether there are more."""

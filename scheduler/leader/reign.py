@@ -17,7 +17,8 @@ from scheduler.domain.group import ScalingGroupOpts, backfill_of
 from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
-from scheduler.intake.decide import Rules
+from scheduler.intake.decide import DEADLINE_SLACK_MS, Rules
+from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.inbox import Inbox
@@ -181,8 +182,14 @@ class Reign:
         writer = Writer(state, repositories, rules, template(self._settings.namespace))
         watch = Watch(self._settings.watch, self.term.number)
         self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
-        self.inbox = Inbox(state, repositories, writer, rules, self.reports)
-        parts = Parts(state, repositories, writer, rules, orders, watch, self.reports, self.inbox)
+        timeouts = TimeoutManager(self.term.group, repositories.leader, DEADLINE_SLACK_MS)
+        self.inbox = Inbox(
+            *(state, repositories, writer, rules, self.reports),
+            set_timer=lambda placed: timeouts.set_timer(placed, orders.deadline(placed)),
+        )
+        parts = Parts(
+            state, repositories, writer, rules, orders, watch, self.reports, self.inbox, timeouts
+        )
         self.chores = Chores(
             parts,
             self._clock,
@@ -210,6 +217,8 @@ class Reign:
         for session in state.board:
             if session.cancel_requested and session.reason != "cancelled":
                 self.inbox.cancel(session.id)
+            elif session.own_timeout_ms is not None:
+                self.inbox.change_timeout(session.id)
 
     def run_once(self) -> None:
         """One turn: hear, apply, look at the clock, place. Raises Deposed, StoreUnavailable, ResignationAsked."""
@@ -274,7 +283,7 @@ class Reign:
             return 0.0
         if not self._timers_known:
             return _TIMERS_EVERY_S
-        next_timer = self.chores.next_timer_ms
+        next_timer = self.chores.timeouts.next_ms
         if next_timer is None:
             return _BEATS_EVERY_S
         return min(_BEATS_EVERY_S, max(_TIMERS_EVERY_S, (next_timer - self.chores.now_ms) / 1000))

@@ -74,7 +74,7 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
             "scopes": [list(scope) for scope in request.scopes],
             "cluster_mode": str(request.cluster_mode),
             "session_type": str(request.session_type),
-            "timeout_ms": request.timeout_ms,
+            "timeout_ms": data.timeout_ms,
             "retries": request.retries,
             "on_lost": str(request.on_lost),
             "constraints": request.constraints.as_json(),

@@ -63,6 +63,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         cancel_requested=row.get("cancel_requested"),
         retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
+        own_timeout_ms=fields.optional("timeout_ms"),
         idempotency_key=row.get("idempotency_key"),
         kernels=tuple(_kernel(row, index, fields) for index in range(_kernels(row, fields))),
         history=_history(row, fields),
@@ -117,6 +118,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,
         "idempotency_key": data.idempotency_key,
+        "timeout_ms": data.own_timeout_ms,
     }
     row |= {name: str(value) for name, value in nullable.items() if value is not None}
     for kernel in data.kernels:

@@ -38,6 +38,7 @@ from scheduler.store.submission import PARENT_BATCH, Checked
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
 _RETRY = Script.load("session/retry")
+_SET_TIMEOUT = Script.load("session/set_timeout")
 
 
 class SessionRepository:
@@ -151,6 +152,23 @@ class SessionRepository:
         raise WrongState(
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
+
+    def set_timeout(self, session: str, timeout_ms: int | None) -> str:
+        """Let its attempts run for so long, or as it asked for (None); ``set`` or ``already``.
+
+        The leader moves the deadline of one that runs. Raises SessionNotFound, WrongState.
+        """
+        text = "" if timeout_ms is None else str(timeout_ms)
+        with speaking_to(self._client):
+            word, *rest = _SET_TIMEOUT(
+                self._client, self._keys.root, session=session, timeout=text
+            )
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        if word == "ended":
+            allowed = "what has not ended"
+            raise WrongState(session=session, state=rest[0], verb="timeout", allowed=allowed)
+        return str(word)
 
     @contextmanager
     def _blaming_the_record(self, session: str) -> Iterator[None]:

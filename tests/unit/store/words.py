@@ -197,6 +197,10 @@ def _rebuild(
 OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/claim", "claimed"): _claim,
     ("agent/claim", "superseded"): lambda w: _claim(w, as_boot=OTHER),
+    ("session/set_timeout", "set"): lambda w: w.sessions.set_timeout(w.into(S.RUNNING), 60_000),
+    ("session/set_timeout", "already"): lambda w: w.sessions.set_timeout(w.submit(), None),
+    ("session/set_timeout", "ended"): lambda w: w.sessions.set_timeout(w.into(S.FAILED), 60_000),
+    ("session/set_timeout", "gone"): lambda w: w.sessions.set_timeout(NOBODY, 60_000),
     ("agent/report", "told"): lambda w: w.mailbox().report([{"body": "{}", "mac": "0"}]),
     ("agent/beat", "ok"): lambda w: _beat(w, boot=w.boots["a1"]),
     ("agent/beat", "wait"): lambda w: _answered_beat(w, "waiting"),
@@ -349,7 +353,17 @@ def _kill(world: World, times: int) -> None:
         world.apply(m.Kill("a1", f"{NOBODY}-0-{OTHER}", "mac {}"))
 
 
+def _timer(world: World, session: str, placement: str | None = None) -> None:
+    placement = placement or world.get(session).placement
+    told = [{"index": 0, "agent": "a1", "text": "mac {}"}]
+    world.apply(m.Timer(session, placement, 60_000, 2_000, told))
+
+
 MOVES: Mapping[tuple[str, str], Case] = {
+    ("timer", "done"): lambda w: _timer(w, w.into(S.RUNNING)),
+    ("timer", "superseded"): lambda w: _timer(w, w.into(S.RUNNING), OTHER),
+    ("timer", "gone"): lambda w: _timer(w, NOBODY, OTHER),
+    ("timer", "stale"): lambda w: _timer(w, w.into(S.SUCCEEDED)),
     ("place", "placed"): lambda w: w.place(w.submit(keypair="k", cluster_size=2), ("a1", "a2")),
     ("place", "already"): _place_again,
     ("place", "stale"): lambda w: w.place(w.into(S.RUNNING)),
@@ -438,6 +452,7 @@ def reach(world: World, case: Case) -> None:
 REPEATS: Mapping[tuple[str, str], str] = {
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
+    ("session/set_timeout", "set"): "already",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",

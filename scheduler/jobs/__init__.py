@@ -1,0 +1,1 @@
+"""Jobs: what the seed's job scheduler names, standing on sessions, scopes and timers."""
