@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scheduler.client import Client, Session
     from scheduler.domain.errors import SchedulerError
+    from scheduler.domain.job_events import SchedulerEvent
     from scheduler.domain.session import SessionData
     from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType
     from scheduler.domain.states import SessionState
@@ -15,6 +16,7 @@ __all__ = [
     "ClusterMode",
     "OnLost",
     "SchedulerError",
+    "SchedulerEvent",
     "Session",
     "SessionData",
     "SessionSpec",
@@ -26,6 +28,7 @@ _HOMES = {
     "Client": "scheduler.client",
     "Session": "scheduler.client",
     "SchedulerError": "scheduler.domain.errors",
+    "SchedulerEvent": "scheduler.domain.job_events",
     "SessionData": "scheduler.domain.session",
     "SessionState": "scheduler.domain.states",
 }

@@ -12,12 +12,16 @@ from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.connection import connect
+from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
@@ -38,11 +42,15 @@ class Store:
     agents: AgentRepository
     groups: GroupRepository
     scopes: ScopeRepository
+    offices: OfficeRepository
     events: EventRepository
     leadership: LeadershipRepository
     logs: LogRepository
     subscribers: SubscriberRepository
     use: UseRepository
+    jobs: JobRepository
+    durations: DurationRepository
+    api_keys: ApiKeyRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -57,11 +65,15 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
         scopes=ScopeRepository(client, keys),
+        offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
         use=UseRepository(client, keys),
+        jobs=JobRepository(client, keys),
+        durations=DurationRepository(client, keys),
+        api_keys=ApiKeyRepository(client, keys),
     )
 
 

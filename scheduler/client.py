@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.domain.errors import SessionFailed, WaitTimeout
-from scheduler.domain.events import Event, typed
+from scheduler.domain.events import Event
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
@@ -19,6 +18,7 @@ from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.submission import submit_sessions
+from scheduler.operations.telling import told
 from scheduler.operations.timeouts import change_timeout
 from scheduler.settings import load
 from scheduler.store.schema import check_server
@@ -173,17 +173,17 @@ class Client:
     def events(self, *names: str, since: str | None = None) -> Iterator[Event]:
         """What happens, in order, as typed events; waits for more, for ever.
 
-        ``names`` are names or patterns such as ``session.*``; none is all. ``since`` is the id of an
-        event to go on after, as of the last one that was seen; None is from now on. Raises EventGap
-        where events after it are no longer kept, InvalidSetting for what names no event.
+        ``names`` are names or patterns such as ``session.*``; none is all. What is asked for as
+        ``job_failed`` or ``job_*`` comes as a `SchedulerEvent`, with the job's office and role.
+        ``since`` is the id of an event to go on after, as of the last one that was seen; None is from
+        now on. Raises EventGap where events after it are no longer kept, InvalidSetting for what
+        names no event.
         """
         wanted = names or ALL_EVENTS
         check_patterns(wanted)
         reader = EventReader(self.store.events, since or self.store.events.last_id(), _raise)
         while True:
-            for data in reader.wait():
-                if any(fnmatchcase(data.name, pattern) for pattern in wanted):
-                    yield typed(data)
+            yield from told(self.store.sessions, reader.wait(), wanted)
 
     def session(self, session_id: str) -> Session:
         """A handle on a session that was enqueued before; nothing is asked yet."""

@@ -18,9 +18,12 @@ from scheduler.cli.output import (
     print_json,
     print_table,
 )
-from scheduler.domain.subscriber import ALL_EVENTS, SubscriberData
+from scheduler.domain.redaction import shown_options
+from scheduler.domain.subscriber import SubscriberData
+from scheduler.domain.throttle import Throttle
 from scheduler.operations.subscribing import add_subscriber, resume_subscriber
 from scheduler.protocol.signing import subscriber_key
+from scheduler.store.subscribers import Wanted
 
 _name = click.argument("name")
 
@@ -32,8 +35,13 @@ def subscriber() -> None:
 
 @subscriber.command()
 @_name
-@click.option("--url", metavar="URL", help="Post each event there, signed; kind webhook.")
-@click.option("--kind", metavar="NAME", help="Another kind of subscriber, of a plugin.")
+@click.option("--url", metavar="URL", help="Where to: its option url.")
+@click.option(
+    "--kind",
+    metavar="NAME",
+    help="webhook posts each event, signed; apprise writes to people by mail, Slack and others; or a"
+    " plugin's.  [default: webhook, with --url]",
+)
 @click.option(
     "--opt",
     "opts",
@@ -45,9 +53,14 @@ def subscriber() -> None:
 @click.option(
     "--events",
     multiple=True,
-    default=ALL_EVENTS,
     metavar="PATTERN",
-    help="Names, or patterns as session.*; may be repeated.  [default: all]",
+    help="Names, or patterns as session.* or job_failed,job_timeout; may be repeated.  [default: all; of"
+    " apprise job_failed,job_timeout]",
+)
+@click.option(
+    "--throttle",
+    metavar="N/TIME",
+    help="At most so many messages per time, as 10/5m; the rest is told in one digest at its end.",
 )
 @click.option(
     "--from-oldest", is_flag=True, help="Begin with the oldest event that is kept, not from now on."
@@ -58,14 +71,22 @@ def add(app: App, /, name: str, **asked: Any) -> None:
 
     \b
     scheduler subscriber add ci --url https://ci.example.org/hooks --events 'session.*'
+    scheduler subscriber add ops --kind apprise --opt url_file=/etc/scheduler/ops.url --throttle 10/5m
     """  # noqa: D301 - click needs the character itself
     url, kind, opts = asked["url"], asked["kind"], dict(asked["opts"])
-    if bool(url) == bool(kind):
-        raise click.UsageError("Give either --url or --kind.")
+    if not url and not kind:
+        raise click.UsageError("Give --url, or --kind with its options.")
     if url:
-        kind, opts = "webhook", {**opts, "url": url}
-    from_oldest = asked["from_oldest"]
-    add_subscriber(app.store, name, (kind, opts), asked["events"], from_oldest=from_oldest)
+        opts["url"] = url
+    events = [each for text in asked["events"] for each in text.split(",")]
+    throttle = Throttle.parse(asked["throttle"]) if asked["throttle"] else None
+    add_subscriber(
+        app.store,
+        name,
+        (kind or "webhook", opts),
+        Wanted(events, throttle),
+        from_oldest=asked["from_oldest"],
+    )
     click.echo(f"subscriber {name} added")
 
 
@@ -107,7 +128,7 @@ def show(app: App, name: str, output: str) -> None:
     if output == JSON:
         print_json(facts)
         return
-    facts["opts"] = " ".join(f"{key}={value}" for key, value in found.opts.items())
+    facts["opts"] = " ".join(f"{key}={value}" for key, value in facts["opts"].items())
     facts["events"] = " ".join(found.events)
     facts["parked_at"] = moment(found.parked_at) if found.parked_at else "no"
     print_facts({key.replace("_", " "): value for key, value in facts.items()})
@@ -168,8 +189,10 @@ def _as_dict(one: SubscriberData, last: str) -> dict[str, Any]:
     return {
         "name": one.name,
         "kind": one.kind,
-        "opts": dict(one.opts),
+        "opts": shown_options(one.opts),
         "events": list(one.events),
+        "throttle": str(one.throttle or ""),
+        "held_back": sum(one.window.held.values()),
         "cursor": one.cursor,
         "behind": _behind(one, last),
         "delivered": one.delivered,

@@ -24,4 +24,6 @@ def timeout_(app: App, session: str, timeout: str) -> None:
     """
     checked = checked_session(session)
     change_timeout(app.store, checked, None if timeout == _AS_ASKED else timeout)
-    click.echo(f"{checked} may run for {timeout if timeout != _AS_ASKED else 'as long as it asked'}")
+    click.echo(
+        f"{checked} may run for {timeout if timeout != _AS_ASKED else 'as long as it asked'}"
+    )

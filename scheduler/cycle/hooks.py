@@ -6,21 +6,19 @@ does, and refuses by its name meanwhile.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
-from queue import Empty, SimpleQueue
+from contextlib import suppress
 from typing import Protocol
 
 from scheduler.domain.clock import Clock, SystemClock
 from scheduler.domain.verdict import Cure, Failure
 from scheduler.plugins.hooks import AbstractHook, HookOutcome, HookResult
 from scheduler.plugins.interfaces import ValidatorContext
+from scheduler.service.budget import Budgeted, OverBudget
 
 #: Late answers in a row after which a hook is asked only now and then, and how often that is.
 LATE_IN_A_ROW = 3
 REST_S = 5.0
-#: A thread without questions ends after this; the next question starts another.
-_IDLE_S = 10.0
 #: Refusals that are remembered, by request.
 _REMEMBERED = 10_000
 _LONGEST_REASON = 1_000
@@ -56,58 +54,6 @@ class Hooks(Protocol):
         ...
 
 
-class _Thread:
-    """Where one hook is asked; at most one question is open."""
-
-    def __init__(self, hook: AbstractHook) -> None:
-        self._hook = hook
-        self._questions: SimpleQueue[ValidatorContext] = SimpleQueue()
-        self._answers: SimpleQueue[HookResult] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._runs = False
-        self._open = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is still to come; one that came late is dropped."""
-        if self._open:
-            try:
-                self._answers.get_nowait()
-            except Empty:
-                return True
-            self._open = False
-        return False
-
-    def ask(self, context: ValidatorContext, within: float) -> HookResult | None:
-        """The answer, or None where it did not come in time (s). Only while not busy."""
-        self._open = True
-        with self._lock:
-            self._questions.put(context)
-            if not self._runs:
-                self._runs = True
-                threading.Thread(
-                    target=self._answer, name=f"hook-{self._hook.name}", daemon=True
-                ).start()
-        try:
-            result = self._answers.get(timeout=within)
-        except Empty:
-            return None
-        self._open = False
-        return result
-
-    def _answer(self) -> None:
-        while True:
-            try:
-                context = self._questions.get(timeout=_IDLE_S)
-            except Empty:
-                with self._lock:
-                    if not self._questions.empty():
-                        continue
-                    self._runs = False
-                    return
-            self._answers.put(_told(self._hook, context))
-
-
 def _told(hook: AbstractHook, context: ValidatorContext) -> HookResult:
     """What a hook answers, put in order."""
     try:
@@ -126,7 +72,7 @@ class _Desk:
         self.name = hook.name
         self._hook = hook
         self._clock = clock
-        self._thread = _Thread(hook)
+        self._calls = Budgeted(f"hook-{hook.name}")
         self._budget = hook.budget_ms / 1000
         self._used = 0.0
         self._late = 0
@@ -154,17 +100,22 @@ class _Desk:
         began = self._clock.monotonic()
         if self._late >= LATE_IN_A_ROW and began < self._rests_until:
             return self._failed(_RESTS)
-        if self._thread.busy:
+        if self._calls.hangs:
             return self._failed(_BUSY)
-        result = self._thread.ask(context, max(0.0, self._budget - self._used))
+        answers: list[HookResult] = []
+        with suppress(OverBudget):
+            self._calls.call(
+                lambda: answers.append(_told(self._hook, context)),
+                max(0.0, self._budget - self._used),
+            )
         now = self._clock.monotonic()
         self._used += now - began
-        if result is None:
+        if not answers:
             self._late += 1
             self._rests_until = now + REST_S
             return self._failed(_LATE.format(budget=self._hook.budget_ms))
         self._late = 0
-        return self._read(result)
+        return self._read(answers[0])
 
     def _read(self, result: HookResult) -> tuple[Failure, ...]:
         if result.outcome is HookOutcome.PASSED:

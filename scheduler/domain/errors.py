@@ -16,6 +16,7 @@ SchedulerError
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
 |   |-- OfficeNotFound
+|   |-- KeyNotFound           ...of an API key
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
@@ -26,10 +27,13 @@ SchedulerError
 |   |-- GroupExists
 |   |-- GroupInUse
 |   |-- OfficeExists
+|   |-- OfficeInUse
 |   |-- OfficeRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
 |   |-- SubscriberExists
+|   |-- KeyRefused            no API key, or one that is not known or was revoked
+|   |-- NotAllowed            the key may not do this
 |   |-- RedisFull
 |   |-- RedisUnsuitable
 |   |-- SchemaTooNew
@@ -118,6 +122,10 @@ class OfficeNotFound(NotFound):
     """Office {office!r} does not exist; `scheduler office create {office}` makes it."""
 
 
+class KeyNotFound(NotFound):
+    """API key {key} does not exist; `scheduler key list` shows those that do."""
+
+
 class DesignatedAgentNotFound(NotFound):
     """The session was not submitted: group {group!r} has no agent {agent}, where it is to run; known are: {known}."""
 
@@ -158,12 +166,24 @@ class OfficeExists(Refused):
     """Office {office!r} exists already; `scheduler office set {office}` changes it."""
 
 
+class OfficeInUse(Refused):
+    """Office {office!r} cannot be deleted: {waiting} of its jobs wait and {placed} are placed; cancel them first."""
+
+
 class OfficeRevisionConflict(Refused):
     """Office {office!r} is at revision {found}, not {expected}: somebody changed it meanwhile; nothing was written."""
 
 
 class SubscriberExists(Refused):
     """Subscriber {name!r} exists with another kind, options or events; remove it first."""
+
+
+class KeyRefused(Refused):
+    """The request was refused: {why}."""
+
+
+class NotAllowed(Refused):
+    """Not allowed: {why}."""
 
 
 class GroupInUse(Refused):

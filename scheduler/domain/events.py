@@ -138,6 +138,18 @@ class ScopeEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfficeEvent(Event):
+    """Of an office."""
+
+    office: str
+    revision: int | None  #: of its configuration, where it changed
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "office") | {"revision": _number(data, "revision") or None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochEvent(Event):
     """Of the stream itself."""
 
@@ -159,6 +171,19 @@ class SubscriberEvent(Event):
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
         return _texts(data, "subscriber", "reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyEvent(Event):
+    """Of an API key."""
+
+    key: str  #: its id
+    role: str
+    office: str  #: the only one it may speak of; "" is all
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        return _texts(data, "key", "role", "office")
 
 
 def _texts(data: EventData, *names: str) -> dict[str, Any]:
@@ -333,6 +358,16 @@ class GroupDeletedEvent(GroupEvent):
     says = "a scaling group is gone"
 
 
+class OfficeChangedEvent(OfficeEvent):
+    name = "office.changed"
+    says = "an office has another configuration now"
+
+
+class OfficeDeletedEvent(OfficeEvent):
+    name = "office.deleted"
+    says = "an office is gone"
+
+
 class EpochBeganEvent(EpochEvent):
     name = "epoch.began"
     says = "the stream's numbering began anew after Redis lost writes or was replaced"
@@ -346,6 +381,16 @@ class SubscriberParkedEvent(SubscriberEvent):
 class SubscriberResumedEvent(SubscriberEvent):
     name = "subscriber.resumed"
     says = "gets events again"
+
+
+class KeyCreatedEvent(KeyEvent):
+    name = "key.created"
+    says = "was made"
+
+
+class KeyRevokedEvent(KeyEvent):
+    name = "key.revoked"
+    says = "was taken back"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

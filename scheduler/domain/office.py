@@ -19,6 +19,8 @@ from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import MAX_RETRIES
 from scheduler.domain.spelling import meant
 
+#: A change of an office is one step, which sets the limits of all its roles.
+MAX_ROLES: Final = 100
 _NAME: Final = "letters, digits, _ and - only, at most 63"
 #: A hundred years, as for any duration.
 _LONGEST_MS: Final = 100 * 365 * 86_400_000
@@ -103,7 +105,7 @@ def config_from(
             values[name] = {**values[name], **value}
         else:
             values[name] = value
-    return JobSchedulerConfig(
+    config = JobSchedulerConfig(
         max_concurrent_jobs=_whole(
             "max_concurrent_jobs", values["max_concurrent_jobs"], 0, LARGEST
         ),
@@ -114,6 +116,11 @@ def config_from(
         timeout_ms_by_role=_by_role("timeout_ms_by_role", values, 1, _LONGEST_MS),
         roles=_roles(values["roles"]),
     )
+    if len(config.known_roles) > MAX_ROLES:
+        raise _wrong(
+            "roles", f"an office has at most {MAX_ROLES}, these are {len(config.known_roles)}"
+        )
+    return config
 
 
 def as_json(config: JobSchedulerConfig) -> dict[str, Any]:

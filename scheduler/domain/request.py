@@ -51,8 +51,7 @@ class Request:
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
-    office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
-    role: str = ""
+    office: str = ""  #: whose job it is, "" where nobody's
 
     @property
     def known(self) -> bool:
@@ -73,6 +72,11 @@ class Request:
             for name in self.kernels[0]
             if all(name in kernel for kernel in self.kernels)
         }
+
+    @property
+    def of_office(self) -> tuple[str, str]:
+        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
+        return office_and_role(self.scopes)
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""
@@ -201,7 +205,6 @@ def parse_request_text(text: str) -> Request:
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)
     keypair = found.get("keypair") or named.get("keypair", "")
-    office, role = office_and_role(scopes)
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
@@ -218,6 +221,5 @@ def parse_request_text(text: str) -> Request:
         owner=named.get("user") or keypair,
         keypair=keypair,
         architectures=tuple(found.get("architectures", ())),
-        office=office,
-        role=role,
+        office=office_and_role(scopes)[0],
     )

@@ -265,9 +265,24 @@ class SessionSpec:
             raise InvalidSpec(problem=f"a keypair has {_WORD}")
         for kind, name in self.scopes.items():
             _check_scope(kind, name)
+        self._check_office()
         key = self.idempotency_key
         if key is not None and not _is_word(key):
             raise InvalidSpec(problem=f"an idempotency key has {_WORD}")
+
+    def _check_office(self) -> None:
+        office, role = self.scopes.get("office"), self.scopes.get("role")
+        if office is not None and not is_name(office):
+            raise InvalidSpec(
+                problem=f"office {shown(office)} is no name: letters, digits, _ and - only, at most 63"
+            )
+        if role is not None and (office is None or not _is_role_of(office, role)):
+            raise InvalidSpec(
+                problem="scope role is OFFICE/ROLE beside the scope office, such as"
+                f" office=web role=web/reviewer, got {shown(role)}"
+            )
+        if office is not None and self.private:
+            raise InvalidSpec(problem="a private session counts against no office")
 
     def _check_dependencies(self) -> None:
         if len(self.depends_on) > MAX_DEPENDENCIES:
@@ -277,6 +292,11 @@ class SessionSpec:
         for parent in self.depends_on:
             if not is_session_id(str(parent)):
                 raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
+
+
+def _is_role_of(office: str, role: str) -> bool:
+    name, slash, of_it = role.partition("/")
+    return (name, slash) == (office, "/") and is_name(of_it)
 
 
 def _is_word(text: str) -> bool:

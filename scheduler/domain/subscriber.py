@@ -10,6 +10,8 @@ from typing import Any
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import is_name, shown
+from scheduler.domain.job_events import JobEvent, selects
+from scheduler.domain.throttle import NOTHING_YET, Throttle, Window
 
 #: Failures in a row after which a subscriber is parked: with back-offs up to a minute about six minutes.
 MAX_FAILURES = 10
@@ -34,6 +36,8 @@ class SubscriberData:
     next_at: int = 0  #: when it is tried again
     parked_at: int | None = None
     gaps: int = 0  #: how often events were gone before they were delivered
+    throttle: Throttle | None = None
+    window: Window = NOTHING_YET  #: what its throttle let through and held back
 
     @property
     def parked(self) -> bool:
@@ -41,8 +45,8 @@ class SubscriberData:
         return self.parked_at is not None
 
     def wants(self, event: str) -> bool:
-        """Whether it asked for events of this name."""
-        return any(fnmatchcase(event, pattern) for pattern in self.events)
+        """Whether it asked for events of this name, or of the job's name for it."""
+        return selects(self.events, event)
 
 
 def check_subscriber(name: str, events: Sequence[str]) -> None:
@@ -56,11 +60,11 @@ def check_subscriber(name: str, events: Sequence[str]) -> None:
 def check_patterns(events: Sequence[str]) -> None:
     """Refuse names and patterns that no event has. Raises InvalidSetting."""
     for pattern in events:
-        if not any(fnmatchcase(event, pattern) for event in CATALOGUE):
+        if not any(fnmatchcase(event, pattern) for event in (*CATALOGUE, *JobEvent)):
             raise InvalidSetting(
                 name="events",
-                problem=f"{shown(pattern)} names no event; there are session.*, agent.*, group.* and"
-                " those of docs/architecture.md",
+                problem=f"{shown(pattern)} names no event; there are session.*, job_*, agent.*, group.*"
+                " and those of docs/architecture.md",
             )
     if not events:
         raise InvalidSetting(name="events", problem="name at least one, or * for all")

@@ -34,11 +34,27 @@ _NOTE_AGAIN_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A plan whose placements are being committed, and the sessions as they will be."""
+    """A plan whose placements are to be committed, and the sessions as they will be."""
 
     plan: Plan
     placed: list[PlacedSession]
     applying: Applying | None
+    words: list[str] = field(default_factory=list)  #: what became of each placement
+
+    def send(self) -> None:
+        """Let Redis commit it."""
+        if self.applying is not None:
+            self.applying.send()
+
+    def hear(self) -> None:
+        """Wait for the words. Raises Deposed, StoreUnavailable."""
+        if self.applying is not None:
+            self.words.extend(self.applying.words())
+
+    def give_up(self) -> None:
+        """Wait until nothing is under way any more, and look at nothing."""
+        if self.applying is not None:
+            self.applying.give_up()
 
 
 @dataclass(slots=True)
@@ -85,8 +101,9 @@ class SchedulerDispatcher:
     def run_once(self) -> bool:
         """A few cycles; whether there is more to do at once.
 
-        The next batch is decided and signed while Redis commits the last one: the snapshot holds its
-        reservations already, and what a commit refuses is put right once none is under way.
+        The next batch is decided, signed and packed while Redis commits the last one: the snapshot holds
+        its reservations already, and what a commit refuses is put right once none is under way. It is
+        sent when the last was answered, so that all are placed in the order in which they were chosen.
         """
         self._state.snapshot.now_ms = self._now_ms()
         stale: list[tuple[Placement, str]] = []
@@ -103,19 +120,23 @@ class SchedulerDispatcher:
                     break
                 self.counts.cycles += 1
                 self._tell_broken(plan.broken)
-                last, under_way = under_way, self._send(plan)
+                last, commit = under_way, self._pack(plan)
+                if last is not None:
+                    last.hear()
+                under_way = commit
+                commit.send()
                 if last is not None:
                     stale += self._settle(last)
                 more = plan.more or bool(plan.impossible)
                 if not plan.more:
                     break
             if under_way is not None:
-                last, under_way = under_way, None
-                stale += self._settle(last)
+                under_way.hear()
+                stale += self._settle(under_way)
         finally:
             # Whatever went wrong: nobody may read the picture anew while a commit is under way.
-            if under_way is not None and under_way.applying is not None:
-                under_way.applying.give_up()
+            if under_way is not None:
+                under_way.give_up()
         if stale:
             self._put_right(stale)
         self._tell_shadow()
@@ -131,21 +152,22 @@ class SchedulerDispatcher:
             self._log.error("policy.broken", says=why, then="it is asked again each sweep")
         self._broken = why
 
-    def _send(self, plan: Plan) -> Commit:
+    def _pack(self, plan: Plan) -> Commit:
         timeout, now = self._state.options.claim_timeout_ms, self._state.snapshot.now_ms
         written = [self._orders.place(placement, timeout, now) for placement in plan.placements]
         applying: Applying | None = None
         if written:
             keeps = self._keeper.due(self.policy.selector, self._now_ms())
-            applying = self._writer.begin_place([move for move, _ in written], keeps)
+            applying = self._writer.pack_place([move for move, _ in written], keeps)
         return Commit(plan, [placed for _, placed in written], applying)
 
     def _settle(self, commit: Commit) -> list[tuple[Placement, str]]:
         """Take in what a commit answered; the placements that it refused."""
         stale: list[tuple[Placement, str]] = []
         plan = commit.plan
-        words = commit.applying.words() if commit.applying else []
-        for placement, placed, word in zip(plan.placements, commit.placed, words, strict=True):
+        for placement, placed, word in zip(
+            plan.placements, commit.placed, commit.words, strict=True
+        ):
             if word in ("placed", "already"):
                 self._state.board.put(placed)
                 self._log.debug("session.placed", session=placed.id, agents=placed.agents)

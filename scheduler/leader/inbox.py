@@ -41,6 +41,7 @@ class Inbox:
         self._reports = reports
         self._set_timer = set_timer
         self.unresolved = True
+        self.offices: list[str] = []  #: that somebody asked to process
         self.profiles: list[str] = []  #: that were asked for, and not begun yet
         self.full = ""  #: percent of memory used when submits must be refused, else ""
         self.server = repositories.leader.server_identity()  #: the Redis that was seen last
@@ -66,6 +67,8 @@ class Inbox:
                     self._agent_changed(what)
                 case "lost":
                     self._declared_lost(*what.partition(" ")[::2])
+                case "process":
+                    self.offices.append(what)
                 case "profile":
                     self.profiles.append(what)
                 case "resign" if what == str(self._repositories.leader.term.number):

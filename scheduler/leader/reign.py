@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import redis
@@ -27,7 +27,13 @@ from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.shadowing import Shadowing
-from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.state import (
+    Repositories,
+    load,
+    load_ready_anew,
+    load_ready_page,
+    load_scopes,
+)
 from scheduler.leader.tallying import Tallying
 from scheduler.leader.unusable import unusable
 from scheduler.leader.usage import UsageReader
@@ -127,6 +133,7 @@ class Reign:
         self._caught_up = False
         self._timers_known = False  #: whether nothing was written since timers were read
         self._forgetting = False
+        self._looked_again = False
 
     def load(self) -> None:
         """Read what the term begins with, or goes on with after Redis did not answer.
@@ -233,10 +240,31 @@ class Reign:
                 self._read_usage()
             busy |= self._place()
         self._busy = busy
+        if self._looked_again:
+            # Whoever asked waits for this.
+            self._repositories.leader.apply((), inbox=self._state.inbox_cursor)
+            self._looked_again = False
         asked, self.inbox.profiles = self.inbox.profiles, []
         self._profiling.turn(asked)
         if told := self._tallying.due(self._clock.monotonic()):
             self._repositories.leader.apply(told)
+
+    def take_asked(self) -> Sequence[str]:
+        """Offices that somebody asked to process since this was asked last."""
+        asked, self.inbox.offices = self.inbox.offices, []
+        return asked
+
+    def look_again(self, office: str) -> None:
+        """Decide the jobs of an office anew in the next turn, which comes at once."""
+        state = self._state
+        load_scopes(state, self._repositories, state.waiting.wake_office(office))
+        self._tallying.woken("process")
+        self._busy = self._looked_again = True
+
+    def offices(self) -> set[str]:
+        """Offices of which jobs wait or are placed."""
+        waiting = {line.request.office for line in self._state.waiting.lines()}
+        return waiting.union(s.request.office for s in self._state.board) - {""}
 
     def _place(self) -> bool:
         counts, began = self.dispatcher.counts, self._clock.monotonic()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import redis
@@ -14,6 +14,7 @@ import redis
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, SchedulerError, StoreUnavailable
 from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.jobs.scheduler_loop import SchedulerLoop, Surroundings
 from scheduler.leader.elector import Elector, ElectorSettings, Tenure
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
@@ -32,8 +33,6 @@ from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
-_READ_ANEW_S = 0.1
-_UNBLOCK_EVERY_S = 0.02
 #: A follower looks again in a tenth of a second anyway.
 _ONCE_MORE = RepeatPolicy(times=1)
 
@@ -68,7 +67,7 @@ class Candidacy:
             replica.clock,
         )
         self._log = get_logger(group=group, replica=replica.elector.holder)
-        self._reign_thread: threading.Thread | None = None
+        self._turns: SchedulerLoop | None = None
         self._abstain_until = 0.0
         self._listener = 0
         self._loop = Service(f"stand-{group}", self._run_once)
@@ -97,25 +96,34 @@ class Candidacy:
     def _follow_or_renew(self) -> float:
         if self.stopping.is_set():
             return 0.05
-        if self._reign_thread is not None:
-            if self._reign_thread.is_alive():
+        if self._turns is not None:
+            if self._turns.alive:
                 self._elector.renew()
                 return self._parts.renew_s
-            self._reign_thread = None
+            self._turns = None
         clock = self._parts.clock
         if (
             clock.monotonic() >= self._abstain_until
             and (tenure := self._elector.stand()) is not None
         ):
-            self._reign_thread = threading.Thread(
-                target=self._lead, args=(tenure,), name=f"lead-{self._group}", daemon=True
+            self._turns = SchedulerLoop(
+                f"lead-{self._group}",
+                clock,
+                Surroundings(
+                    goes_on=lambda: not (self.stopping.is_set() or tenure.over),
+                    trusted=tenure.trusted,
+                    look_anew=self._look_anew,
+                    before_load=self._note_listener,
+                    unblock=self._unblock,
+                ),
+                partial(self._lead, tenure),
             )
-            self._reign_thread.start()
+            self._turns.start()
             return self._parts.renew_s
         # Jitter so that followers who all saw the same leader go do not bid at once.
         return self._parts.poll_s * random.uniform(0.8, 1.2)  # noqa: S311
 
-    def _lead(self, tenure: Tenure) -> None:
+    def _lead(self, tenure: Tenure, turns: SchedulerLoop) -> None:
         why = "stopped"
         try:
             self._look_anew()
@@ -127,7 +135,7 @@ class Candidacy:
                 self._parts.clock,
                 tenure.trusted,
             )
-            self._reign(reign, tenure)
+            turns.run(reign)
         except ResignationAsked:
             why, self._abstain_until = "asked to", self._parts.clock.monotonic() + _ABSTAIN_S
         except Deposed as error:
@@ -157,26 +165,13 @@ class Candidacy:
             self._log.error("redis.wiped", then="the group begins anew, with default options")
             prepare(self._client, self._parts, [self._group])
 
-    def _reign(self, reign: Reign, tenure: Tenure) -> None:
-        """Lead until the term is over; where Redis did not answer for a moment, go on from what it holds."""
-        loaded = False
-        while not self.stopping.is_set() and not tenure.over:
-            try:
-                if not loaded:
-                    with speaking_to(self._blocking):
-                        self._listener = self._blocking.client_id()
-                    reign.load()
-                    loaded = True
-                reign.run_once()
-            except StoreUnavailable as error:
-                if not tenure.trusted():
-                    raise
-                # The picture may be ahead of what was written. Still ours is the lock: read it anew,
-                # and over new connections: one client may have met the new primary, the other not.
-                self._log.warning("leader.unheard", term=tenure.term.number, says=str(error))
-                loaded = False
-                self._look_anew()
-                self.stopping.wait(_READ_ANEW_S)
+    def _note_listener(self) -> None:
+        with speaking_to(self._blocking):
+            self._listener = self._blocking.client_id()
+
+    def _unblock(self) -> None:
+        with speaking_to(self._client):
+            self._client.client_unblock(self._listener)
 
     def _look_anew(self) -> None:
         for client in (self._client, self._blocking):
@@ -187,18 +182,11 @@ class Candidacy:
         self.stopping.set()
         # The loop first: it may be about to begin a term, whose thread would be left alone.
         self._loop.stop()
-        self._end_reign()
+        if self._turns is not None:
+            self._turns.stop(_HAND_OVER_S)
         self._elector.resign("stopped")
         self._client.close()
         self._blocking.close()
-
-    def _end_reign(self) -> None:
-        """Wait for the thread that leads; it may be listening to a quiet Redis for a second."""
-        thread, deadline = self._reign_thread, self._parts.clock.monotonic() + _HAND_OVER_S
-        while thread is not None and thread.is_alive() and self._parts.clock.monotonic() < deadline:
-            with suppress(StoreUnavailable), speaking_to(self._client):
-                self._client.client_unblock(self._listener)
-            thread.join(_UNBLOCK_EVERY_S)
 
 
 def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:

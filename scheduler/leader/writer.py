@@ -122,9 +122,9 @@ class Writer:
                 self.accept(batch, session, Decision((conclude(session, self._rules),), None))
         self.write(batch)
 
-    def begin_place(self, placements: Sequence[Place], keeps: Sequence[Keep]) -> Applying:
-        """Commit placements, and what the selector keeps, without waiting for what becomes of them."""
-        return self._repositories.leader.begin_place(
+    def pack_place(self, placements: Sequence[Place], keeps: Sequence[Keep]) -> Applying:
+        """Placements, and what the selector keeps, made ready to be committed."""
+        return self._repositories.leader.pack_place(
             placements, keeps, self._rq_job, inbox=self._state.inbox_cursor
         )
 

@@ -14,6 +14,9 @@ from standardwebhooks import Webhook
 
 from scheduler.domain.clock import Clock, SystemClock
 from scheduler.domain.events import Event
+from scheduler.domain.job_events import SchedulerEvent
+from scheduler.domain.redaction import shown_url
+from scheduler.domain.throttle import DigestEvent
 from scheduler.plugins.options import PluginOptions, read_options
 from scheduler.plugins.subscribers import (
     AbstractSubscriber,
@@ -48,17 +51,15 @@ class WebhookSubscriber(AbstractSubscriber):
         self, opts: Mapping[str, Any], context: SubscriberContext, clock: Clock | None = None
     ) -> None:
         self._url = read_options(WebhookOptions, opts, self.name, "subscriber").url
+        self._shown = shown_url(self._url)
         self._signer = Webhook(bytes.fromhex(context.key))
         self._clock = clock or SystemClock()
         self._client = httpx.Client(timeout=_PATIENCE_S, follow_redirects=False)
 
     def deliver(self, event: Event) -> None:
+        name, told = _told(event)
         body = json.dumps(
-            {
-                "type": event.data.name,
-                "timestamp": _iso(event.at_ms),
-                "data": {"id": event.id, **event.data.fields},
-            }
+            {"type": name, "timestamp": _iso(event.at_ms), "data": {"id": event.id, **told}}
         )
         sent_at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         answer = self._client.post(
@@ -72,12 +73,23 @@ class WebhookSubscriber(AbstractSubscriber):
             },
         )
         if answer.status_code == httpx.codes.GONE:
-            raise UndeliverableError(f"{self._url} answered 410: it wants no events any more")
+            raise UndeliverableError(f"{self._shown} answered 410: it wants no events any more")
         if not answer.is_success:
-            raise RuntimeError(f"{self._url} answered {answer.status_code}")
+            raise RuntimeError(f"{self._shown} answered {answer.status_code}")
 
     def close(self) -> None:
         self._client.close()
+
+
+def _told(event: Event) -> tuple[str, dict[str, Any]]:
+    """The name and the fields of an event."""
+    match event:
+        case SchedulerEvent():
+            return event.event, event.as_fields()
+        case DigestEvent():
+            return "digest", {"held": dict(event.held), "first": list(event.first)}
+        case _:
+            return event.data.name, dict(event.data.fields)
 
 
 def _iso(ms: int) -> str:

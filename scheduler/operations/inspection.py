@@ -12,7 +12,7 @@ from scheduler.domain.errors import StoreUnavailable
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
-from scheduler.observability.metrics import Sample
+from scheduler.observability.catalogue import Sample
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
 from scheduler.store.events import EventRepository
@@ -86,6 +86,10 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "not_before": data.not_before,
         "running_at": data.running_at,
         "cancel_requested": data.cancel_requested,
+        "cancelled_at": data.cancelled_at,
+        "office": data.office,
+        "role": data.role,
+        "retry_count": data.retry_count,
         "idempotency_key": data.idempotency_key,
         "kernels": [asdict(kernel) for kernel in data.kernels],
         "attempts": [asdict(attempt) for attempt in data.history],

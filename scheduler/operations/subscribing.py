@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from scheduler.domain.errors import NotFound
@@ -12,7 +13,7 @@ from scheduler.plugins.loading import load_subscriber
 from scheduler.plugins.subscribers import SubscriberContext
 from scheduler.store.events import BEGINNING, EventRepository
 from scheduler.store.keys import Keys
-from scheduler.store.subscribers import SubscriberRepository
+from scheduler.store.subscribers import SubscriberRepository, Wanted
 
 
 class Store(Protocol):
@@ -34,21 +35,23 @@ def add_subscriber(
     store: Store,
     name: str,
     kind: tuple[str, Mapping[str, Any]],
-    events: Sequence[str],
+    wanted: Wanted,
     *,
     from_oldest: bool,
 ) -> None:
     """Add a subscriber; its kind reads its options before anything is written.
 
-    It gets what happens from now on, or from the oldest event that is kept. Raises InvalidSetting,
-    UnknownPlugin, SubscriberExists.
+    It gets what happens from now on, or from the oldest event that is kept; where no events are
+    named, what its kind is for. Raises InvalidSetting, UnknownPlugin, SubscriberExists.
     """
     plugin, opts = kind
     # The key of a subscriber signs; that of this trial signs nothing.
-    context = SubscriberContext(name, store.keys.root, new_nonce())
-    load_subscriber(plugin, opts, context).close()
+    context = SubscriberContext(name, store.keys.root, new_nonce(), trial=True)
+    tried = load_subscriber(plugin, opts, context)
+    tried.close()
+    wanted = replace(wanted, events=wanted.events or tried.events)
     cursor = BEGINNING if from_oldest else store.events.last_id()
-    store.subscribers.add(name, plugin, opts, events, cursor)
+    store.subscribers.add(name, plugin, opts, wanted, cursor)
 
 
 def resume_subscriber(store: Store, name: str, *, skip: bool) -> str:
@@ -59,6 +62,8 @@ def resume_subscriber(store: Store, name: str, *, skip: bool) -> str:
     found = store.subscribers.get(name)
     if not skip:
         return store.subscribers.resume(name)
+    if found.throttle and found.window.due(found.throttle, store.subscribers.now_ms()):
+        return store.subscribers.resume(name, dropping=found.window)
     failing = _next(store, found.cursor, found.wants)
     if failing is None:
         raise NothingToSkip(name=name)

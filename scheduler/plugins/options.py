@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
+from scheduler.domain.redaction import shown_options
 from scheduler.domain.spec import duration_ms
 
 #: Which of a group's options hold those of a scheduler, and those of a selector.
@@ -50,6 +51,8 @@ def read_options(
             says = first["msg"].removeprefix("Value error, ")
             says = says[:1].lower() + says[1:]
             # A check of ours may have told what it got already.
-            got = "" if ", got " in says else f", got {first['input']!r:.80}"
-            problem = f"option {name!r} of {plugin}: {says}{got}"
+            given = shown_options({name: first["input"]})[name]
+            got = "" if ", got " in says or not name else f", got {given!r:.80}"
+            option = f"option {name!r} of {plugin}" if name else f"options of {plugin}"
+            problem = f"{option}: {says}{got}"
         raise InvalidSetting(name=setting, problem=problem) from error

@@ -21,6 +21,8 @@ class SubscriberContext:
     name: str
     namespace: str
     key: str = field(repr=False)  #: its own, hex, derived from the cluster's secret: to sign with
+    #: Only its options are looked at, perhaps on another machine than it will run on.
+    trial: bool = False
 
 
 class AbstractSubscriber(ABC):
@@ -31,6 +33,8 @@ class AbstractSubscriber(ABC):
     """
 
     name: ClassVar[str]
+    #: What it gets where nobody says: names or patterns.
+    events: ClassVar[tuple[str, ...]] = ("*",)
 
     def __init__(self, opts: Mapping[str, Any], context: SubscriberContext) -> None:  # noqa: B027 - one without options needs none
         """Take its options. Raises InvalidSetting for one it does not know."""
@@ -38,6 +42,9 @@ class AbstractSubscriber(ABC):
     @abstractmethod
     def deliver(self, event: Event) -> None:
         """Return when the event was taken; raise whatever says why it was not, or UndeliverableError.
+
+        It is an event of the catalogue, a `SchedulerEvent` where it was asked for by its job's name, or a
+        `DigestEvent` of what the subscriber's throttle held back.
 
         Called in a thread of its own, never by two at a time, and given up after ten seconds: then it
         counts as failed, and nothing more is delivered until it has returned.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+
+#: A thread without calls ends after this; the next call starts another.
+_IDLE_S = 10.0
 
 
 class OverBudget(Exception):
@@ -20,18 +23,21 @@ class Budgeted:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._runs = False
         self._free = threading.Event()
         self._free.set()
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a call has not come back yet."""
+        return not self._free.is_set()
+
     def call(self, what: Callable[[], None], seconds: float) -> None:
         """Run it and wait for it. Raises what it raises, and OverBudget."""
-        if not self._free.is_set():
+        if self.hangs:
             raise OverBudget(f"{self._name} still hangs in the call before this one")
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
         raised: list[BaseException] = []
 
         def run() -> None:
@@ -41,18 +47,25 @@ class Budgeted:
                 raised.append(error)
 
         self._free.clear()
-        self._calls.put(run)
+        with self._lock:
+            self._calls.put(run)
+            if not self._runs:
+                self._runs = True
+                threading.Thread(target=self._run, name=self._name, daemon=True).start()
         if not self._free.wait(seconds):
             raise OverBudget(f"{self._name} took longer than {seconds:g} s")
         if raised:
             raise raised[0]
 
-    def close(self) -> None:
-        """Let the thread end once it is free."""
-        if self._thread is not None:
-            self._calls.put(None)
-
     def _run(self) -> None:
-        while (call := self._calls.get()) is not None:
+        while True:
+            try:
+                call = self._calls.get(timeout=_IDLE_S)
+            except Empty:
+                with self._lock:
+                    if not self._calls.empty():
+                        continue
+                    self._runs = False
+                    return
             call()
             self._free.set()

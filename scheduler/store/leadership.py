@@ -17,7 +17,7 @@ from scheduler.store import streams
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
-from scheduler.store.script import Script
+from scheduler.store.script import Script, Sent
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
@@ -30,6 +30,7 @@ _CONNECTION = Script.load("leader/connection")
 _RESIGN = Script.load("leader/resign")
 _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
+_ASK_PROCESS = Script.load("leader/ask_process")
 _FORGET = Script.load("session/forget")
 
 #: Sessions per `leader/waiting`: 1 ms of Redis.
@@ -81,7 +82,7 @@ class LeaderStore:
             )
         return self._taken(word, words, len(moves))
 
-    def begin_place(
+    def pack_place(
         self,
         placements: Sequence[Place],
         keeps: Sequence[Keep],
@@ -89,7 +90,7 @@ class LeaderStore:
         *,
         inbox: str = "",
     ) -> Applying:
-        """Send a batch of placements without waiting for what becomes of it. Raises StoreUnavailable."""
+        """A batch of placements, made ready to be sent."""
         packed = _PLACE.pack(
             self._keys.root,
             **self._fence(inbox),
@@ -97,15 +98,17 @@ class LeaderStore:
             batch=batch_of(placements),
             keeps=[keep.wire() for keep in keeps],
         )
-        with speaking_to(self._client):
-            sent = _PLACE.send(self._client, packed)
 
-        def words() -> list[str]:
+        def send() -> Sent:
+            with speaking_to(self._client):
+                return _PLACE.send(self._client, packed)
+
+        def take(sent: Sent) -> list[str]:
             with speaking_to(self._client):
                 word, *rest = sent.answer()
             return self._taken(word, rest, len(placements))
 
-        return Applying(words, sent.give_up)
+        return Applying(send, take)
 
     def _fence(self, inbox: str) -> dict[str, str]:
         return {
@@ -361,3 +364,22 @@ class LeadershipRepository:
         if word == "no_leader":
             raise NoLeader(group=group)
         return rest[0], rest[1]
+
+    def ask_process(self, group: str, office: str) -> str:
+        """Ask the leader to decide an office's jobs anew ("*" is every office); a mark for `has_acted`.
+
+        Raises GroupNotFound, NoLeader.
+        """
+        with speaking_to(self._client):
+            word, *rest = _ASK_PROCESS(self._client, self._keys.root, group=group, office=office)
+        if word == "unknown_group":
+            raise GroupNotFound(group=group, known="see `scheduler group list`")
+        if word == "no_leader":
+            raise NoLeader(group=group)
+        return str(rest[0])
+
+    def has_acted(self, group: str, mark: str) -> bool:
+        """Whether the leader has done what it was asked."""
+        with speaking_to(self._client):
+            found = self._client.hget(self._keys.leadership(group), "inbox")
+        return streams.number(cast("str", found or "0-0")) >= streams.number(mark)

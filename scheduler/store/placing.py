@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
 from scheduler.domain.moves import Place
+from scheduler.store.script import Sent
 
 
-@dataclass(frozen=True, slots=True)
 class Applying:
-    """A batch of placements that Redis commits now."""
+    """A batch of placements on its way into Redis: packed, then sent, then answered.
 
-    words: Callable[[], list[str]]  #: waits; the word of each. Raises Deposed, StoreUnavailable
-    give_up: Callable[[], None]  #: waits, and looks at nothing
+    Two that are under way at once would go over two connections, and Redis may run the later one first:
+    whoever sends one has heard the answer of the last.
+    """
+
+    def __init__(self, send: Callable[[], Sent], take: Callable[[Sent], list[str]]) -> None:
+        self._send = send
+        self._take = take
+        self._sent: Sent | None = None
+
+    def send(self) -> Self:
+        """Let Redis commit it, and go on with other work. Raises StoreUnavailable."""
+        self._sent = self._send()
+        return self
+
+    def words(self) -> list[str]:
+        """Wait; the word of each placement. Raises Deposed, StoreUnavailable."""
+        sent, self._sent = self._sent, None
+        return self._take(sent) if sent is not None else []
+
+    def give_up(self) -> None:
+        """Wait until it has run, if it runs, and look at nothing."""
+        if self._sent is not None:
+            self._sent.give_up()
 
 
 def batch_of(placements: Sequence[Place]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Any
 import redis
 
 from scheduler.domain.quota import pending_count_refusal, pending_slots_refusal
-from scheduler.domain.request import Request
 from scheduler.domain.slots import Slots, covers
 from scheduler.store.keys import Keys
 from scheduler.store.scopes import ScopeRepository, pending_answer
@@ -49,6 +48,7 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
     """
     groups = _groups(client, keys, {each.spec.group for each in checked})
     claimed = _claimed(client, keys, checked)
+    strangers = _strangers(client, keys, {each.request.of_office for each in checked})
     fresh: list[Checked] = []
     fitting: set[tuple[str, str]] = set()
     for number, each in enumerate(checked, start=1):
@@ -65,8 +65,10 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
         if group.full:
             return ["full", group.full]
         kind = (each.spec.group, each.request.id)
-        if kind not in fitting and not _fits(group, each.request):
-            return ["unsatisfiable", each.request.id, each.spec.group]
+        if kind not in fitting and (
+            refused := strangers.get(each.request.of_office) or _unfit(group, each)
+        ):
+            return refused
         fitting.add(kind)
         fresh.append(each)
     if over := _over_pending(client, keys, fresh):
@@ -75,8 +77,29 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
     return ["no_parent", unknown] if unknown else None
 
 
-def _fits(group: _Group, request: Request) -> bool:
-    return not group.shapes or any(covers(shape, request.need) for shape in group.shapes)
+def _strangers(
+    client: redis.Redis, keys: Keys, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], list[str]]:
+    """Of offices with roles those that do not exist, as lib/office_known answers."""
+    asked = sorted(pair for pair in wanted if pair[0])
+    with client.pipeline(transaction=False) as pipe:
+        for office, role in asked:
+            pipe.hmget(keys.office(office), "config", f"role:{role}")
+        answers = pipe.execute()
+    found: dict[tuple[str, str], list[str]] = {}
+    for (office, role), (config, has) in zip(asked, answers, strict=True):
+        if not config:
+            found[office, role] = ["unknown_office", office]
+        elif role and not has:
+            found[office, role] = ["unknown_role", office, role]
+    return found
+
+
+def _unfit(group: _Group, each: Checked) -> list[str] | None:
+    request = each.request
+    if not group.shapes or any(covers(shape, request.need) for shape in group.shapes):
+        return None
+    return ["unsatisfiable", request.id, each.spec.group]
 
 
 def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> list[str] | None:

@@ -15,6 +15,7 @@ from scheduler.domain.errors import (
     GroupNotFound,
     IdempotencyConflict,
     InvalidInput,
+    OfficeNotFound,
     RecordSpoilt,
     RedisFull,
     ScriptError,
@@ -23,6 +24,7 @@ from scheduler.domain.errors import (
     WrongState,
 )
 from scheduler.domain.ids import SessionId, new_nonce
+from scheduler.domain.office import check_role
 from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
@@ -30,6 +32,7 @@ from scheduler.domain.states import SESSION_LIFE, SessionState
 from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
@@ -57,7 +60,7 @@ class SessionRepository:
         removed, memory runs short) is refused with its batch: those ahead of it are written then,
         none behind it is. A repeat with the same idempotency keys answers the sessions that have
         them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
-        DependencyNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
+        DependencyNotFound, OfficeNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
         """
         checked = [Checked.of(spec) for spec in specs]
         found: list[SessionId] = []
@@ -89,12 +92,20 @@ class SessionRepository:
             case "over_pending":
                 families = {each.request.id: each.request.families for each in batch}
                 raise over_pending(rest, families[rest[0]])
+            case "unknown_office" | "unknown_role":
+                self._refuse_office(*rest)
             case _:  # submitted: the loader admits no other word
                 pass
         for session, checked in zip(rest, batch, strict=True):
             if len(checked.parents) > PARENT_BATCH:
                 self._load_parents(session, checked.parents[PARENT_BATCH:])
         return rest
+
+    def _refuse_office(self, office: str, role: str = "") -> None:
+        """Say that there is no such office, or that it has no such role."""
+        if not role:
+            raise OfficeNotFound(office=office)
+        check_role(OfficeRepository(self._client, self._keys).read(office), role)
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:
         for start in range(0, len(parents), PARENT_BATCH):
@@ -124,9 +135,10 @@ class SessionRepository:
         return str(word)
 
     def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
-        """Run an ended session again. Raises SessionNotFound, WrongState, PendingLimitReached, RecordSpoilt.
+        """Run an ended session again.
 
         Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
+        Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt.
         """
         token, taken = new_nonce(), [session]
         while True:
@@ -145,6 +157,8 @@ class SessionRepository:
                 return [SessionId(each) for each in taken]
         if word == "gone":
             raise SessionNotFound(session=session)
+        if word == "unknown_office":
+            raise OfficeNotFound(office=rest[0])
         if word == "over_pending":
             request = self.requests({rest[0]}).get(rest[0]) or lost_request(rest[0])
             raise over_pending(rest, request.families)
@@ -160,9 +174,7 @@ class SessionRepository:
         """
         text = "" if timeout_ms is None else str(timeout_ms)
         with speaking_to(self._client):
-            word, *rest = _SET_TIMEOUT(
-                self._client, self._keys.root, session=session, timeout=text
-            )
+            word, *rest = _SET_TIMEOUT(self._client, self._keys.root, session=session, timeout=text)
         if word == "gone":
             raise SessionNotFound(session=session)
         if word == "ended":

@@ -11,12 +11,14 @@ import redis
 
 from scheduler.domain.errors import SubscriberExists, SubscriberNotFound
 from scheduler.domain.subscriber import SubscriberData, check_subscriber
+from scheduler.domain.throttle import Throttle, Window
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
 _ADD = Script.load("subscriber/add")
 _ADVANCE = Script.load("subscriber/advance")
+_DIGEST = Script.load("subscriber/digest")
 _FAIL = Script.load("subscriber/fail")
 _RESUME = Script.load("subscriber/resume")
 _REMOVE = Script.load("subscriber/remove")
@@ -31,6 +33,14 @@ class Failed:
     limit: int  #: failures in a row that park the subscriber
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a subscriber is to get: events by name or pattern, and how many at most."""
+
+    events: Sequence[str]
+    throttle: Throttle | None = None
+
+
 class SubscriberRepository:
     """Subscribers of one namespace. All methods raise StoreUnavailable."""
 
@@ -39,15 +49,22 @@ class SubscriberRepository:
         self._keys = keys
 
     def add(
-        self, name: str, kind: str, opts: Mapping[str, Any], events: Sequence[str], cursor: str
+        self,
+        name: str,
+        kind: str,
+        opts: Mapping[str, Any],
+        wanted: Wanted | Sequence[str],
+        cursor: str,
     ) -> None:
         """Add a subscriber that gets what comes after an event. Raises InvalidSetting, SubscriberExists."""
-        check_subscriber(name, events)
+        asked = wanted if isinstance(wanted, Wanted) else Wanted(wanted)
+        check_subscriber(name, asked.events)
         fields = {
             "kind": kind,
             "opts": json.dumps(dict(opts), sort_keys=True),
-            "events": " ".join(events),
+            "events": " ".join(asked.events),
             "cursor": cursor,
+            "throttle": str(asked.throttle or ""),
         }
         if self._run(_ADD, name, **fields) == "exists":
             raise SubscriberExists(name=name)
@@ -77,16 +94,35 @@ class SubscriberRepository:
         """Seconds until its back-off is over, by Redis' clock; 0 where there is none."""
         if not subscriber.next_at:
             return 0.0
+        return max(0.0, (subscriber.next_at - self.now_ms()) / 1000)
+
+    def now_ms(self) -> int:
+        """Redis' clock, by which throttles and back-offs are counted."""
         with speaking_to(self._client):
             seconds, micros = self._client.time()
-        return max(0.0, subscriber.next_at / 1000 - seconds - micros / 1_000_000)
+        return seconds * 1000 + micros // 1000
 
     def advance(
-        self, subscriber: SubscriberData, to: str, *, delivered: int = 0, gaps: int = 0
+        self,
+        subscriber: SubscriberData,
+        to: str,
+        *,
+        delivered: int = 0,
+        gaps: int = 0,
+        window: Window | None = None,
     ) -> bool:
-        """Move its cursor behind an event; False where another replica did, or it was removed."""
+        """Move its cursor behind an event; False where another replica did, or it was removed.
+
+        ``window`` is its throttle's after that event; None leaves it as it is.
+        """
         steps = {"from": subscriber.cursor, "to": to, "delivered": delivered, "gaps": gaps}
-        return self._run(_ADVANCE, subscriber.name, **steps) == "done"
+        text = window.text() if window is not None else ""
+        return self._run(_ADVANCE, subscriber.name, **steps, window=text) == "done"
+
+    def digested(self, subscriber: SubscriberData, after: Window) -> bool:
+        """Note that the digest of its window was taken; False where another replica did."""
+        steps = {"from": subscriber.window.text(), "to": after.text()}
+        return self._run(_DIGEST, subscriber.name, **steps) == "done"
 
     def fail(self, subscriber: SubscriberData, failed: Failed) -> str:
         """Note a failed delivery, once; ``again``, ``parked``, ``moved`` or ``gone``."""
@@ -102,9 +138,13 @@ class SubscriberRepository:
             },
         )
 
-    def resume(self, name: str, passing_over: str = "") -> str:
-        """Give it events again, without the one named; ``resumed`` or ``running``. Raises SubscriberNotFound."""
-        return self._known(name, self._run(_RESUME, name, to=passing_over))
+    def resume(self, name: str, passing_over: str = "", *, dropping: Window | None = None) -> str:
+        """Give it events again, without the one named, or without the digest of a window.
+
+        ``resumed`` or ``running``. Raises SubscriberNotFound.
+        """
+        window = dropping.text() if dropping is not None else ""
+        return self._known(name, self._run(_RESUME, name, to=passing_over, window=window))
 
     def remove(self, name: str) -> None:
         """Forget it. Raises SubscriberNotFound."""
@@ -126,7 +166,7 @@ def _read(name: str, row: Mapping[str, str]) -> SubscriberData:
         field: int(row.get(field, 0))
         for field in ("delivered", "failed", "failures", "next_at", "gaps")
     }
-    parked = row.get("parked_at")
+    parked, throttle = row.get("parked_at"), row.get("throttle")
     return SubscriberData(
         name=name,
         kind=row["kind"],
@@ -135,5 +175,7 @@ def _read(name: str, row: Mapping[str, str]) -> SubscriberData:
         cursor=row["cursor"],
         error=row.get("error", ""),
         parked_at=int(parked) if parked else None,
+        throttle=Throttle.parse(throttle) if throttle else None,
+        window=Window.read(row.get("window", "")),
         **numbers,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 
 from scheduler.domain.clock import SystemClock
@@ -229,3 +231,26 @@ def test_a_paused_group_places_nothing_and_looks_after_what_runs(cluster: Cluste
 
     cluster.store.groups.resume(GROUP)
     turn_until(second, lambda: cluster.store.sessions.counts(GROUP)[S.READY] == 0)
+
+
+def test_all_are_placed_in_the_order_in_which_they_were_chosen(cluster: Cluster) -> None:
+    """K2: a turn commits batch after batch; a busy Redis must not take a later one first."""
+    first = reign(cluster)
+    agent = cluster.boot().register(cpu=64_000)
+    turn_until(first, lambda: agent.beat().word == "ok")
+    sessions = cluster.submit(200)
+    made = reign(cluster)
+    busy = (
+        "local function ms() local t = redis.call('TIME'); return t[1] * 1000 + t[2] / 1000 end;"
+        "local till = ms() + 200; while ms() < till do end"
+    )
+    other = connect(cluster.url)
+    slow = Thread(target=other.eval, args=(busy, 0))
+    slow.start()
+    made.dispatcher.run_once()
+    slow.join()
+
+    other.close()
+
+    events = cluster.store.events.since("0-0", limit=5_000)
+    assert sessions == [e.fields["session"] for e in events if e.name == "session.scheduled"]

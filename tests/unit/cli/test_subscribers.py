@@ -24,7 +24,11 @@ def test_a_subscriber_is_added_listed_and_removed(world: World, run: Run) -> Non
         "subscriber", "list"
     ).rows[1]
     shown = run("subscriber", "show", "ci", "-o", "json").json
-    assert (1, {"url": URL}, None) == (shown["behind"], shown["opts"], shown["parked_at"])
+    assert (1, {"url": "https://ci.example.org/***"}, None) == (
+        shown["behind"],
+        shown["opts"],
+        shown["parked_at"],
+    )
     assert "subscriber ci removed\n" == run("subscriber", "remove", "ci").out
     assert 3 == run("subscriber", "show", "ci").code
 
@@ -53,8 +57,10 @@ def test_one_that_failed_is_resumed_without_the_event_it_could_not_take(
         (["--url", URL, "--events", "session.begun"], "names no event"),
         (["--url", URL, "--opt", "color=red"], "webhook has no option 'color'"),
         (["--kind", "pigeon"], "no kind of subscriber named 'pigeon'"),
-        ([], "Give either --url or --kind"),
-        (["--url", URL, "--kind", "webhook"], "Give either --url or --kind"),
+        ([], "Give --url, or --kind with its options"),
+        (["--url", URL, "--throttle", "10"], "so many messages per time"),
+        (["--url", URL, "--throttle", "0/5m"], "so many messages per time"),
+        (["--url", URL, "--throttle", "3/9d"], "so many messages per time"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

@@ -13,6 +13,7 @@ import redis
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
 from scheduler.domain.ids import new_nonce
+from scheduler.domain.office import Office
 from scheduler.domain.request import charge_text, lost_request
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
@@ -20,11 +21,15 @@ from scheduler.domain.states import KernelState, SessionState
 from scheduler.leader.rq_job import template
 from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
+from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.script import Packed, Script, Sent
 from scheduler.store.sessions import SessionRepository
@@ -119,12 +124,16 @@ class World:
         self.client = client
         self.keys = keys
         self.sessions = SessionRepository(client, keys, SystemClock())
+        self.jobs = JobRepository(client, keys)
         self.agents = AgentRepository(client, keys)
         self.groups = GroupRepository(client, keys)
         self.scopes = ScopeRepository(client, keys)
+        self.offices = OfficeRepository(client, keys)
+        self.durations = DurationRepository(client, keys)
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
         self.subscribers = SubscriberRepository(client, keys)
+        self.api_keys = ApiKeyRepository(client, keys)
         self.rq_job = template(keys.root)
         self.boots: dict[str, str] = {}
         self.groups.configure(GROUP, {})
@@ -145,7 +154,7 @@ class World:
 
     def commit(self, *placements: m.Place, keeps: Sequence[m.Keep] = ()) -> list[str]:
         """Commit placements as the leader."""
-        return self.leader.begin_place(placements, keeps, self.rq_job).words()
+        return self.leader.pack_place(placements, keeps, self.rq_job).send().words()
 
     # Agents
 
@@ -173,6 +182,12 @@ class World:
         except Superseded:  # a later boot was admitted
             return []
         return [claimed.order for claimed in taken]
+
+    # Offices
+
+    def office(self, name: str = "o", **changes: Any) -> Office:
+        """An office with a role."""
+        return self.offices.create(name, {"max_concurrent_by_role": {"a": 1}} | changes)
 
     # Sessions
 

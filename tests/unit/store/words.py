@@ -12,13 +12,16 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
+from scheduler.domain.throttle import Window
 from scheduler.store import schema
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
 from scheduler.store.subscribers import Failed
+from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_offices import OFFICES
 
 Case = Callable[[World], object]
 
@@ -44,6 +47,16 @@ def _no_subscriber(world: World) -> SubscriberData:
 
 def _advance(world: World, subscriber: SubscriberData) -> None:
     world.subscribers.advance(subscriber, "0-1", delivered=1, gaps=1)
+
+
+def _throttled(world: World) -> SubscriberData:
+    window = Window(since=1).after_holding("job_failed", "")
+    world.subscribers.advance(_subscriber(world), "0-1", window=window)
+    return world.subscribers.get("ci")
+
+
+def _digest(world: World, subscriber: SubscriberData) -> None:
+    world.subscribers.digested(subscriber, Window(since=2, sent=1))
 
 
 def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
@@ -235,6 +248,9 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("subscriber/advance", "done"): lambda w: _advance(w, _subscriber(w)),
     ("subscriber/advance", "moved"): lambda w: _advance(w, replace(_subscriber(w), cursor="0-9")),
     ("subscriber/advance", "gone"): lambda w: _advance(w, _no_subscriber(w)),
+    ("subscriber/digest", "done"): lambda w: _digest(w, _throttled(w)),
+    ("subscriber/digest", "moved"): lambda w: _digest(w, _subscriber(w)),
+    ("subscriber/digest", "gone"): lambda w: _digest(w, _no_subscriber(w)),
     ("subscriber/fail", "again"): lambda w: _fail(w, _subscriber(w), 2),
     ("subscriber/fail", "parked"): lambda w: _fail(w, _subscriber(w), 0),
     ("subscriber/fail", "moved"): lambda w: _fail(w, replace(_subscriber(w), cursor="0-9"), 2),
@@ -277,6 +293,12 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         w.leadership.ask_resign("g2"),
     ),
     ("leader/ask_resign", "unknown_group"): lambda w: w.leadership.ask_resign("g2"),
+    ("leader/ask_process", "asked"): lambda w: w.leadership.ask_process(GROUP, "acme"),
+    ("leader/ask_process", "no_leader"): lambda w: (
+        w.client.delete(w.keys.lock(GROUP)),
+        w.leadership.ask_process(GROUP, "acme"),
+    ),
+    ("leader/ask_process", "unknown_group"): lambda w: w.leadership.ask_process("g2", "acme"),
     ("leader/ask_profile", "asked"): lambda w: _profile(w, "replica"),
     ("leader/ask_profile", "elsewhere"): lambda w: _profile(w, "another"),
     ("leader/ask_profile", "no_leader"): lambda w: (
@@ -438,6 +460,8 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **KEYS,
+    **OFFICES,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -453,18 +477,22 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
     ("session/set_timeout", "set"): "already",
+    ("office/fold_durations", "folded"): "small",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
     ("subscriber/advance", "done"): "moved",
+    ("subscriber/digest", "done"): "moved",
     ("subscriber/fail", "again"): "moved",
     ("subscriber/fail", "parked"): "moved",
     ("subscriber/resume", "resumed"): "running",
     ("subscriber/remove", "removed"): "gone",
+    **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",
+    ("office/delete", "deleted"): "unknown_office",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
     ("schema/stamp", "stamped"): "known",
@@ -497,6 +525,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
     ("leader/ask_profile", "asked"): ("inbox",),
+    ("leader/ask_process", "asked"): ("inbox",),  # the office is looked at once more
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
     ("leader/place", "deposed"): ("leadership",),

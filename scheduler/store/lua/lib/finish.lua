@@ -13,6 +13,8 @@ end
 local function finish(id, verb, target, reason, ...)
     local state, group = move(id, verb, target, reason, 'ended_at', int(now), ...)
     if not state then return nil, group end
+    -- Where it was asked for before, that moment stays.
+    if target == 'CANCELLED' then redis.call('HSETNX', keys.session(id), 'cancelled_at', int(now)) end
     tell_end(id, group, target)
     return state, group
 end

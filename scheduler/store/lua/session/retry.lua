@@ -8,20 +8,23 @@
 -- @arg session str
 -- @arg token str
 -- @arg with_dependents int
--- @reply retried | wrong_state | gone | over_pending
+-- @reply retried | wrong_state | gone | over_pending | unknown_office
 -- @include lib/move
 -- @include lib/may_wait
 -- @include lib/recount_parents
 -- @include lib/release_if_due
+-- @include lib/office_known
 local function again(id)
     local key = keys.session(id)
     local state, group, unsealed, request =
         unpack(redis.call('HMGET', key, 'state', 'group', 'unsealed', 'request'))
     if not state then return nil, 'gone' end
     if not SESSION_LIFE.retry[state] then return nil, state end
-    local over = forbidden_to_wait(charge_of_request(request), request)
-    if over then return nil, over end
-    redis.call('HDEL', key, 'cancel_requested', 'ended_at', 'rescues', 'error')
+    local charge = charge_of_request(request)
+    local over = unknown_office(charge.scopes) or forbidden_to_wait(charge, request)
+    -- A role that the office gave up since keeps no old job of it from running again.
+    if over and over[1] ~= 'unknown_role' then return nil, over end
+    redis.call('HDEL', key, 'cancel_requested', 'cancelled_at', 'ended_at', 'rescues', 'error')
     redis.call('DEL', keys.result(id))
     -- What was never sealed waits for its seal again: some dependencies are not known here yet.
     local unmet = recount_parents(id) + (unsealed == '1' and 1 or 0)

@@ -1,0 +1,120 @@
+"""The repository of offices: their configurations, and with them the limits of their scopes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import redis
+
+from scheduler.domain.errors import (
+    OfficeExists,
+    OfficeInUse,
+    OfficeNotFound,
+    OfficeRevisionConflict,
+)
+from scheduler.domain.ids import new_nonce
+from scheduler.domain.office import (
+    JobSchedulerConfig,
+    Office,
+    check_office_name,
+    config_from,
+    config_text,
+)
+from scheduler.store.connection import speaking_to
+from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+
+_SET = Script.load("office/set")
+_DELETE = Script.load("office/delete")
+
+
+class OfficeRepository:
+    """Offices of one namespace. All methods raise StoreUnavailable."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def names(self) -> list[str]:
+        """All offices."""
+        with speaking_to(self._client):
+            return sorted(cast("set[str]", self._client.smembers(self._keys.offices())))
+
+    def read(self, name: str) -> Office:
+        """An office as it stands. Raises OfficeNotFound, InvalidSetting for a name that is none."""
+        found = self.many([check_office_name(name)])
+        if name not in found:
+            raise OfficeNotFound(office=name)
+        return found[name]
+
+    def many(self, names: Iterable[str]) -> dict[str, Office]:
+        """Those of the named that exist, in one round trip."""
+        wanted = list(dict.fromkeys(names))
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for name in wanted:
+                pipe.hmget(self._keys.office(name), "config", "revision")
+            found = pipe.execute()
+        return {
+            name: Office(name, config_from(json.loads(config)), int(revision))
+            for name, (config, revision) in zip(wanted, found, strict=True)
+            if config
+        }
+
+    def create(self, name: str, changes: Mapping[str, Any]) -> Office:
+        """Make an office; what is not named is as by default. Raises OfficeExists, InvalidSetting."""
+        return self._set(check_office_name(name), config_from(changes), "")
+
+    def change(self, name: str, changes: Mapping[str, Any], expected: int | None = None) -> Office:
+        """Change what is named; the office as it is then, at a new revision if anything is different.
+
+        ``expected`` is the revision that was looked at. Raises OfficeNotFound,
+        OfficeRevisionConflict, InvalidSetting.
+        """
+        while True:
+            office = self.read(name)
+            if expected is not None and expected != office.revision:
+                raise OfficeRevisionConflict(office=name, found=office.revision, expected=expected)
+            config = config_from(changes, office.config)
+            try:
+                return self._set(name, config, str(office.revision))
+            except OfficeRevisionConflict:
+                # Of a caller who looked at no revision both changes are to hold: once more, on top.
+                if expected is not None:
+                    raise
+
+    def _set(self, name: str, config: JobSchedulerConfig, revision: str) -> Office:
+        with speaking_to(self._client):
+            word, number = [
+                *_SET(
+                    self._client,
+                    self._keys.root,
+                    office=name,
+                    config=config_text(config),
+                    roles=config.known_roles,
+                    most=config.max_concurrent_jobs,
+                    limits=config.max_concurrent_by_role,
+                    revision=revision,
+                    by=new_nonce(),
+                ),
+                "0",
+            ][:2]
+        match word:
+            case "exists":
+                raise OfficeExists(office=name)
+            case "unknown_office":
+                raise OfficeNotFound(office=name)
+            case "conflict":
+                raise OfficeRevisionConflict(office=name, found=number, expected=revision)
+            case _:
+                return Office(name, config, int(number))
+
+    def delete(self, name: str) -> None:
+        """Forget an office none of whose jobs is still to end. Raises OfficeNotFound, OfficeInUse."""
+        with speaking_to(self._client):
+            answer = _DELETE(self._client, self._keys.root, office=check_office_name(name))
+        if answer[0] == "unknown_office":
+            raise OfficeNotFound(office=name)
+        if answer[0] == "in_use":
+            raise OfficeInUse(office=name, waiting=answer[1], placed=answer[2])

@@ -1,0 +1,63 @@
+"""What makes the scripts of offices answer each of their words; see words.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from scheduler.domain.errors import SchedulerError
+from scheduler.domain.office import JobSchedulerConfig, office_scopes
+from tests.unit.store.lives import S, World
+
+
+def _retry_without_office(world: World) -> None:
+    world.office()
+    ended = world.into(S.FAILED, scopes={"office": "o"})
+    world.offices.delete("o")
+    world.sessions.retry(ended)
+
+
+def _delete(world: World) -> None:
+    world.office()
+    world.offices.delete("o")
+
+
+def _change_beside(world: World) -> None:
+    """Somebody changes the office between another's look and write."""
+    before = world.office()
+    world.offices.change("o", {"max_retries": 1})
+    with suppress(SchedulerError):
+        world.offices._set("o", before.config, "1")
+
+
+def _delete_in_use(world: World) -> None:
+    world.office()
+    world.submit(scopes={"office": "o"})
+    world.offices.delete("o")
+
+
+def _digest(world: World, runs: int) -> None:
+    world.client.hset(world.keys.durations("o"), mapping={"8": runs})
+    world.durations.fold("o", 4)
+
+
+OFFICES: Mapping[tuple[str, str], Callable[[World], object]] = {
+    ("office/fold_durations", "folded"): lambda w: _digest(w, 6),
+    ("office/fold_durations", "small"): lambda w: _digest(w, 4),
+    ("office/fold_durations", "gone"): lambda w: w.durations.fold("o", 4),
+    ("session/submit", "unknown_office"): lambda w: w.submit(scopes={"office": "o"}),
+    ("session/submit", "unknown_role"): lambda w: (
+        w.office(),
+        w.submit(scopes=office_scopes("o", "b")),
+    ),
+    ("session/retry", "unknown_office"): _retry_without_office,
+    ("office/set", "created"): lambda w: w.office(),
+    ("office/set", "changed"): lambda w: (w.office(), w.offices.change("o", {"roles": ["b"]})),
+    ("office/set", "unchanged"): lambda w: (w.office(), w.offices.change("o", {})),
+    ("office/set", "exists"): lambda w: (w.office(), w.office()),
+    ("office/set", "unknown_office"): lambda w: w.offices._set("o", JobSchedulerConfig(), "1"),
+    ("office/set", "conflict"): _change_beside,
+    ("office/delete", "deleted"): _delete,
+    ("office/delete", "in_use"): _delete_in_use,
+    ("office/delete", "unknown_office"): lambda w: w.offices.delete("o"),
+}
