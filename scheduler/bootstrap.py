@@ -13,6 +13,7 @@ from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
 from scheduler.store.api_keys import ApiKeyRepository
+from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect
 from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
@@ -50,6 +51,7 @@ class Store:
     use: UseRepository
     jobs: JobRepository
     durations: DurationRepository
+    chores: ChoreRepository
     api_keys: ApiKeyRepository
 
 
@@ -73,6 +75,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         use=UseRepository(client, keys),
         jobs=JobRepository(client, keys),
         durations=DurationRepository(client, keys),
+        chores=ChoreRepository(client, keys),
         api_keys=ApiKeyRepository(client, keys),
     )
 
@@ -105,6 +108,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
         poll_s=settings.follower_poll / 1000,
         events_cap=settings.events_cap,
         repeats=settings.repeat_policy,
+        retention_ms=settings.retention,
         elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
         reign=ReignSettings(
             secret=settings.cluster_secret(),
@@ -112,7 +116,6 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
             watch=WatchRules(
                 settings.not_ready_after, settings.rescue_margin, settings.storm_pause
             ),
-            retention_ms=settings.retention,
             sweep_ms=settings.sweep,
             retry_initial_ms=settings.retry_initial,
         ),

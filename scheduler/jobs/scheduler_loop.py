@@ -51,6 +51,7 @@ class Surroundings:
     look_anew: Callable[[], None]  #: leave all connections: the next command opens new ones
     before_load: Callable[[], None]
     unblock: Callable[[], None]  #: end the wait of a turn that listens to a quiet Redis
+    after_turn: Callable[[], None]  #: what else a leader does, such as planning chores
 
 
 class SchedulerLoop:
@@ -109,6 +110,7 @@ class SchedulerLoop:
         for office in term.take_asked():
             for each in self.get_active_offices() if office == EVERY_OFFICE else [office]:
                 self.process_office(each)
+        self._around.after_turn()
 
     def process_office(self, office: str) -> None:
         """Look at an office in the next tick, which comes at once."""

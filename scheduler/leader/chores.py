@@ -1,4 +1,4 @@
-"""What a leader does by the clock: timers, beats, dependents, retention, a slow sweep."""
+"""What a leader does by the clock: timers, beats, dependents, a slow sweep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.ids import SessionId
 from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import FINAL, KernelState, SessionState
+from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
 from scheduler.jobs.timeout_manager import TimeoutManager
@@ -35,7 +35,6 @@ from scheduler.store.schema import ServerFacts
 
 #: Submits are refused from here on, so that what runs can still report (architecture 6).
 FULL_PERCENT = 80
-FORGOTTEN_PER_STEP = 100
 #: Ended sessions whose dependents are told in one script, and dependents of all of them together.
 _PARENTS, _DEPENDENTS = 10, 200
 #: Redis' clock and ours may differ by this much from one look to the next.
@@ -65,13 +64,10 @@ class Chores:
         self,
         parts: Parts,
         clock: Clock,
-        *,
-        retention_ms: int,
         facts: Callable[[], ServerFacts],
     ) -> None:
         self._p = parts
         self._clock = clock
-        self._retention_ms = retention_ms
         self._facts = facts
         self._full: str | None = None
         self._avoided: dict[str, int] = {}
@@ -277,18 +273,6 @@ class Chores:
         self._p.writer.write(self._p.inbox.reach())
         self._log.info("redis.settled")
         return True
-
-    def forget(self) -> bool:
-        """Forget sessions that ended longer ago than the retention, with their logs; whether there are more."""
-        leader, more = self._p.repositories.leader, False
-        for state in FINAL:
-            before = self.now_ms - self._retention_ms
-            old = leader.ended_before(state, before, FORGOTTEN_PER_STEP)
-            if old:
-                leader.delete_logs(self._p.repositories.sessions.many(old))
-                forgotten = leader.forget(state, before, FORGOTTEN_PER_STEP)
-                more |= len(forgotten) >= FORGOTTEN_PER_STEP
-        return more
 
     def refuse_unplaceable(self) -> None:
         """End the READY sessions that nobody can place any more: they would wait for ever."""

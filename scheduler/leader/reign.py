@@ -59,7 +59,7 @@ from scheduler.store.use import UseRepository
 
 #: Entries heard at once. An agent's may hold 50 reports: of 5,000 the last is applied within a second.
 _REPORTS_PER_BATCH = 100
-_TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S, _FORGET_EVERY_S = 0.1, 1.0, 1.0, 30.0
+_TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S = 0.1, 1.0, 1.0
 _USAGE_EVERY_S = 30.0
 
 
@@ -70,7 +70,6 @@ class ReignSettings:
     secret: str
     namespace: str
     watch: WatchRules
-    retention_ms: int
     sweep_ms: int
     retry_initial_ms: int
 
@@ -124,7 +123,6 @@ class Reign:
         self._timers = Every(_TIMERS_EVERY_S, clock)
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
-        self._forget = Every(_FORGET_EVERY_S, clock)
         self._usage_again = Every(_USAGE_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
         self._redis = ""  #: the one that was loaded from
@@ -132,7 +130,6 @@ class Reign:
         self._paused = ""  #: why nothing new is placed
         self._caught_up = False
         self._timers_known = False  #: whether nothing was written since timers were read
-        self._forgetting = False
         self._looked_again = False
 
     def load(self) -> None:
@@ -200,8 +197,7 @@ class Reign:
         self.chores = Chores(
             parts,
             self._clock,
-            retention_ms=self._settings.retention_ms,
-            facts=self._facts,
+            self._facts,
         )
         self.dispatcher = SchedulerDispatcher(
             state,
@@ -338,9 +334,7 @@ class Reign:
             more = True
         if self._state.unplaceable:
             self.chores.refuse_unplaceable()
-        if self._forgetting or self._forget.due():
-            self._forgetting = self.chores.forget()
-        return more or self._forgetting
+        return more
 
     def _reload_group(self) -> None:
         group = self._groups.read(self.term.group)

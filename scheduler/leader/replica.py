@@ -15,7 +15,10 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, SchedulerError, StoreUnavailable
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.jobs.scheduler_loop import SchedulerLoop, Surroundings
+from scheduler.leader.chore_worker import ChoreWorker
 from scheduler.leader.elector import Elector, ElectorSettings, Tenure
+from scheduler.leader.housekeeping import Housekeeping
+from scheduler.leader.housework import Tools
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
 from scheduler.notifications.deliveries import Deliveries
@@ -24,11 +27,15 @@ from scheduler.observability.logs import get_logger
 from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
-from scheduler.store.connection import connect, speaking_to
+from scheduler.store.chores import ChoreRepository
+from scheduler.store.connection import connect, connect_for_rq, speaking_to
+from scheduler.store.durations import DurationRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.retention import RetentionRepository
 from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
+from scheduler.store.sessions import SessionRepository
 
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
@@ -49,6 +56,7 @@ class ReplicaParts:
     events_cap: int
     elector: ElectorSettings
     reign: ReignSettings
+    retention_ms: int
     repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
 
 
@@ -60,6 +68,7 @@ class Candidacy:
         self._group = group
         self._client = connect(replica.redis_url, policy=replica.repeats)
         self._blocking = connect(replica.redis_url, policy=NEVER)
+        self._raw = connect_for_rq(replica.redis_url)
         self._elector = Elector(
             group,
             replica.elector,
@@ -106,6 +115,7 @@ class Candidacy:
             clock.monotonic() >= self._abstain_until
             and (tenure := self._elector.stand()) is not None
         ):
+            housekeeping = Housekeeping(self._raw, self._parts.keys, self._group, clock)
             self._turns = SchedulerLoop(
                 f"lead-{self._group}",
                 clock,
@@ -115,6 +125,7 @@ class Candidacy:
                     look_anew=self._look_anew,
                     before_load=self._note_listener,
                     unblock=self._unblock,
+                    after_turn=housekeeping.run_due,
                 ),
                 partial(self._lead, tenure),
             )
@@ -174,7 +185,7 @@ class Candidacy:
             self._client.client_unblock(self._listener)
 
     def _look_anew(self) -> None:
-        for client in (self._client, self._blocking):
+        for client in (self._client, self._blocking, self._raw):
             client.connection_pool.disconnect()
 
     def stop(self) -> None:
@@ -187,6 +198,7 @@ class Candidacy:
         self._elector.resign("stopped")
         self._client.close()
         self._blocking.close()
+        self._raw.close()
 
 
 def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:
@@ -208,6 +220,7 @@ class Replica:
         self._groups = tuple(dict.fromkeys(groups)) or (DEFAULT_GROUP,)
         self._candidacies: list[Candidacy] = []
         self._deliveries: Deliveries | None = None
+        self._chores: ChoreWorker | None = None
 
     def start(self) -> None:
         """Check the plugins that are installed, and Redis; create the groups, begin to stand.
@@ -224,6 +237,20 @@ class Replica:
         client, secret = connect(self._parts.redis_url), self._parts.reign.secret
         self._deliveries = Deliveries(DeliveryParts(client, self._parts.keys, secret))
         self._deliveries.start()
+        self._chores = self._chore_worker(client)
+        self._chores.start()
+
+    def _chore_worker(self, client: redis.Redis) -> ChoreWorker:
+        parts, keys, clock = self._parts, self._parts.keys, self._parts.clock
+        tools = Tools(
+            SessionRepository(client, keys, clock),
+            RetentionRepository(client, keys),
+            DurationRepository(client, keys),
+            ChoreRepository(client, keys),
+            clock,
+            parts.retention_ms,
+        )
+        return ChoreWorker(connect_for_rq(parts.redis_url), keys, tools, parts.elector.holder)
 
     def stop(self) -> None:
         """Hand over where it leads, and end; a few seconds at most."""
@@ -233,6 +260,8 @@ class Replica:
             candidacy.stop()
         if self._deliveries is not None:
             self._deliveries.stop()
+        if self._chores is not None:
+            self._chores.stop()
 
     def health(self) -> dict[str, Any]:
         """``alive``, ``ready`` (Redis answers), ``leads`` (groups), ``redis``."""

@@ -8,6 +8,7 @@ hold it to that.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from dataclasses import dataclass
 from functools import cache
@@ -226,6 +227,28 @@ class Keys:
     def durations(self, job: str) -> str:
         """hash, bucket of a time -> how many runs of an "office" or "office/role"; leader, 90 days after the last"""
         return f"{self.root}:durations:{job}"
+
+    def chores_name(self) -> str:
+        """not a key: the name of the queue of chores, as RQ and `rq info` have it"""
+        return f"{self.root}:chores"
+
+    def chores(self) -> str:
+        """list, RQ job ids of chores; the leader pushes, every replica pops"""
+        return f"rq:queue:{self.chores_name()}"
+
+    def chore_id(self, group: str, chore: str) -> str:
+        """not a key: the id of a chore's RQ job, which names its hash (`rq_job`)"""
+        # RQ's ids have no separator that names lack: the end tells a-b and c from a and b-c.
+        end = hashlib.sha256(f"{self.root} {group} {chore}".encode()).hexdigest()[:8]
+        return f"{self.root}-{group}-{chore}-{end}"
+
+    def chores_due(self, group: str) -> str:
+        """zset, a group's chores by when each is due (s of Redis' clock); rq-scheduler, for ever"""
+        return f"{self.root}:group:{group}:chores"
+
+    def chores_ran(self, group: str) -> str:
+        """hash, chore -> its last run as JSON; replicas, for ever"""
+        return f"{self.root}:group:{group}:chores:ran"
 
     def rq_queue(self, agent: str) -> str:
         """list, RQ job ids for one agent; leader pushes, agent pops"""

@@ -30,6 +30,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
 from scheduler.store.offices import OfficeRepository
+from scheduler.store.retention import RetentionRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.script import Packed, Script, Sent
 from scheduler.store.sessions import SessionRepository
@@ -182,6 +183,10 @@ class World:
         except Superseded:  # a later boot was admitted
             return []
         return [claimed.order for claimed in taken]
+
+    def forget(self, state: S, before_ms: int) -> list[str]:
+        """What ended before a moment is forgotten."""
+        return RetentionRepository(self.client, self.keys).forget(GROUP, state, before_ms)
 
     # Offices
 

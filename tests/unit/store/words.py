@@ -14,6 +14,7 @@ from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
 from scheduler.domain.throttle import Window
 from scheduler.store import schema
+from scheduler.store.chores import ChoreRepository, ChoreRun
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
@@ -61,6 +62,14 @@ def _digest(world: World, subscriber: SubscriberData) -> None:
 
 def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
     return world.subscribers.fail(subscriber, Failed("it said no", 1_000, limit))
+
+
+# Chores
+
+
+def _chore(world: World, at_ms: int, group: str = GROUP) -> str:
+    run = ChoreRun("retention", at_ms, 3, "r1", "2 sessions forgotten", well=True)
+    return ChoreRepository(world.client, world.keys).note(group, run)
 
 
 # Sessions
@@ -124,7 +133,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
     ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
-    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
+    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.forget(S.FAILED, 2**45)),
 }
 
 
@@ -293,6 +302,9 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         w.leadership.ask_resign("g2"),
     ),
     ("leader/ask_resign", "unknown_group"): lambda w: w.leadership.ask_resign("g2"),
+    ("chore/note", "noted"): lambda w: _chore(w, 5),
+    ("chore/note", "older"): lambda w: (_chore(w, 5), _chore(w, 4)),
+    ("chore/note", "unknown_group"): lambda w: _chore(w, 5, "g2"),
     ("leader/ask_process", "asked"): lambda w: w.leadership.ask_process(GROUP, "acme"),
     ("leader/ask_process", "no_leader"): lambda w: (
         w.client.delete(w.keys.lock(GROUP)),
