@@ -11,7 +11,7 @@ from rq.job import Job, JobStatus
 from rq.queue import Queue
 
 from scheduler.domain.errors import SchedulerError
-from scheduler.leader.housekeeping import ChoreJob
+from scheduler.leader.housekeeping import ChoreJob, chore_id
 from scheduler.leader.housework import CHORES, Chore, Tools
 from scheduler.observability.logs import get_logger
 from scheduler.service.loop import Service
@@ -73,7 +73,7 @@ class ChoreWorker:
             self._log.warning("chore.unreadable", job=job_id[:64], why=str(error))
             return None
         known = name in self._chores and len(args) == 1 and isinstance(args[0], str)
-        if not known or job_id != self._keys.chore_id(args[0], name):
+        if not known or job_id != chore_id(self._keys, args[0], name):
             self._log.warning("chore.unknown", job=job_id[:64])
             return None
         return job, name, args[0]

@@ -7,6 +7,7 @@ would begin an hour late.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -23,6 +24,13 @@ from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 
 _LOOK_EVERY_S: Final = 1.0
+
+
+def chore_id(keys: Keys, group: str, chore: str) -> str:
+    """The id of a chore's RQ job, the same each time it is planned."""
+    # RQ's ids have no separator that names lack: the end tells a-b and c from a and b-c.
+    end = hashlib.sha256(f"{keys.root} {group} {chore}".encode()).hexdigest()[:8]
+    return f"{keys.root}-{group}-{chore}-{end}"
 
 
 class ChoreJob(Job):
@@ -97,7 +105,7 @@ class Housekeeping:
         """Note every chore, due now; what was noted before goes on as it was."""
         now = datetime.fromtimestamp(self._scheduler.now_s(), UTC)
         for name, chore in self._chores.items():
-            job = self._keys.chore_id(self._group, name)
+            job = chore_id(self._keys, self._group, name)
             if job not in self._scheduler:
                 self._scheduler.schedule(
                     now,

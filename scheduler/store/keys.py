@@ -8,7 +8,6 @@ hold it to that.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from dataclasses import dataclass
 from functools import cache
@@ -235,12 +234,6 @@ class Keys:
     def chores(self) -> str:
         """list, RQ job ids of chores; the leader pushes, every replica pops"""
         return f"rq:queue:{self.chores_name()}"
-
-    def chore_id(self, group: str, chore: str) -> str:
-        """not a key: the id of a chore's RQ job, which names its hash (`rq_job`)"""
-        # RQ's ids have no separator that names lack: the end tells a-b and c from a and b-c.
-        end = hashlib.sha256(f"{self.root} {group} {chore}".encode()).hexdigest()[:8]
-        return f"{self.root}-{group}-{chore}-{end}"
 
     def chores_due(self, group: str) -> str:
         """zset, a group's chores by when each is due (s of Redis' clock); rq-scheduler, for ever"""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
-import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -14,7 +13,7 @@ from scheduler.domain.clock import SystemClock
 from scheduler.domain.errors import Refused
 from scheduler.domain.states import SessionState
 from scheduler.leader.chore_worker import ChoreWorker
-from scheduler.leader.housekeeping import Housekeeping
+from scheduler.leader.housekeeping import Housekeeping, chore_id
 from scheduler.leader.housework import CHORES, Chore, Tools
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect_for_rq
@@ -90,7 +89,7 @@ def test_a_stock_view_of_rq_shows_the_chores(house: House) -> None:
 
     queue = Queue(house.keys.chores_name(), connection=house.raw, serializer=JSONSerializer)
     assert queue in Queue.all(house.raw)
-    assert sorted(CHORES) == sorted(job.func_name for job in queue.jobs)
+    assert sorted(CHORES) == sorted(str(job.func_name) for job in queue.jobs)
     assert {"queued"} == {str(job.get_status().value) for job in queue.jobs}
     jobs = queue.jobs
     house.work(house.worker(retention_ms=10**9))
@@ -172,7 +171,7 @@ def test_while_nobody_works_each_chore_lies_on_the_queue_once(house: House) -> N
     house.leader = house.housekeeping()
     house.come_again()
 
-    assert sorted(house.keys.chore_id(GROUP, name) for name in CHORES) == sorted(house.queued)
+    assert sorted(chore_id(house.keys, GROUP, name) for name in CHORES) == sorted(house.queued)
 
 
 def test_only_what_the_table_names_is_run(house: House) -> None:
@@ -198,7 +197,7 @@ def test_how_a_chore_failed_is_noted_and_it_comes_again(cluster: Cluster) -> Non
     assert (False, "r1") == (ran(house)["sweeping"].well, ran(house)["sweeping"].by)
     assert "there is no broom" in ran(house)["sweeping"].says
     house.come_again()
-    assert [house.keys.chore_id(GROUP, "sweeping")] == house.queued
+    assert [chore_id(house.keys, GROUP, "sweeping")] == house.queued
 
 
 def test_chores_are_due_by_redis_clock(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +206,11 @@ def test_chores_are_due_by_redis_clock(house: House, monkeypatch: pytest.MonkeyP
     house.plan()
     house.work(house.worker(retention_ms=10**9))
 
-    due = dict(house.raw.zrange(house.keys.chores_due(GROUP), 0, -1, withscores=True))
+    found: Any = house.raw.zrange(house.keys.chores_due(GROUP), 0, -1, withscores=True)
+    due = dict(found)
 
-    seconds = cast("tuple[int, int]", house.raw.time())[0]
-    again = due[house.keys.chore_id(GROUP, "retention").encode()]
+    seconds = house.raw.time()[0]
+    again = due[chore_id(house.keys, GROUP, "retention").encode()]
     assert seconds + 25 <= again <= seconds + 31
 
 
@@ -222,10 +222,9 @@ def test_a_follower_does_chores(cluster: Cluster) -> None:
     cluster.store.client.delete(cluster.store.keys.chores_ran(GROUP))
     second = cluster.replica("r2")
     assert second._chores is not None
-    raw = redis.Redis.from_url(cluster.url)
-    for job in raw.zrange(cluster.store.keys.chores_due(GROUP), 0, -1):
-        raw.zadd(cluster.store.keys.chores_due(GROUP), {job: 0})
-    raw.close()
+    due = cluster.store.keys.chores_due(GROUP)
+    planned: Any = cluster.store.client.zrange(due, 0, -1)
+    cluster.store.client.zadd(due, dict.fromkeys(planned, 0))
 
     notes = ChoreRepository(cluster.store.client, cluster.store.keys)
     wait_until(lambda: len(notes.last(GROUP)) == len(CHORES), saying="r2 did the chores")
