@@ -14,9 +14,10 @@ from agents.channel import Channel
 from agents.leash import Row
 from agents.limits import MIB, Cgroup
 from agents.logs import OutputLog
+from agents.monitor import DONE, SILENT, Watch
 from agents.reactor import Timer
 from scheduler.protocol.order import StartOrder
-from scheduler.protocol.report import EndReason
+from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 
 _READ = 64 * 1024
 _PIPE = 1024 * 1024
@@ -58,6 +59,25 @@ class Kernel:
     def deadline_ns(self) -> int:
         """When it must be over; the leash has 64 bits."""
         return min(2**62, self.began_ns + self.timeout_ms * 1_000_000)
+
+    def let_run(self, timeout_ms: int) -> bool:
+        """It may run for so long from its start; whether it runs by another deadline now."""
+        if self.timeout_ms == timeout_ms:
+            return False  # each beat says it again
+        self.timeout_ms = timeout_ms
+        if self.host is None or self.timer is None or self.stopping is not None:
+            return False  # it counts from when it begins
+        self.timer.cancel()
+        self.host.row.prolong(self.deadline_ns)
+        return True
+
+    @property
+    def watch(self) -> Watch | None:
+        """What is watched of its output; such a kernel has a host of its own."""
+        order = self.order
+        if order.done_pattern or order.silence_ms:
+            return Watch(order.done_pattern, order.silence_ms)
+        return None
 
     @property
     def memory(self) -> int:
@@ -140,20 +160,24 @@ def outcome_of(host: Host, kernel: Kernel, cause: str, code: int, serial: int) -
     """Why a kernel is over, all its processes being dead: what we did to it, or it itself."""
     ended = _by_itself(host, cause, code)
     exit_code, number = ended.exit_code, ended.signal
+    if cause == DONE:
+        # Before what we did to it meanwhile: its work was done, and a result it returned holds.
+        says = ended.error if ended.reason is EndReason.RAISED else _SAID_DONE
+        return Outcome(EndReason.DONE_PATTERN, exit_code, number, says, ended.result)
     if kernel.stopping is not None:
         return Outcome(kernel.stopping, exit_code, number, kernel.says)
     if cause == "lease":
         return Outcome(EndReason.KILLED, exit_code, number, "The agent's lease ran out.")
-    if cause in ("out_of_memory", "timed_out") and serial not in (0, kernel.serial):
-        return Outcome(
-            EndReason.KILLED, exit_code, number, "Its process was stopped for the kernel before it."
-        )
-    if cause == "out_of_memory":
-        says = f"It used more than its {kernel.memory // MIB} MiB of memory."
-        return Outcome(EndReason.OUT_OF_MEMORY, exit_code, number, says)
-    if cause == "timed_out":
-        return Outcome(EndReason.TIMED_OUT, exit_code, number, timeout_sentence(kernel))
-    return ended
+    if cause not in _LIMITS:
+        return ended
+    if serial not in (0, kernel.serial):
+        says = "Its process was stopped for the kernel before it."
+        return Outcome(EndReason.KILLED, exit_code, number, says)
+    reason, sentence = _LIMITS[cause]
+    return Outcome(reason, exit_code, number, sentence(kernel))
+
+
+_SAID_DONE = "A line of its output said that its work was done."
 
 
 def _by_itself(host: Host, cause: str, code: int) -> Outcome:
@@ -182,3 +206,36 @@ _UNUSUAL = {
 def timeout_sentence(kernel: Kernel) -> str:
     """What people read of a kernel stopped at its deadline."""
     return f"It ran longer than its timeout of {kernel.timeout_ms / 1000:g} s."
+
+
+def _memory_sentence(kernel: Kernel) -> str:
+    return f"It used more than its {kernel.memory // MIB} MiB of memory."
+
+
+def _silence_sentence(kernel: Kernel) -> str:
+    return f"It printed nothing for {kernel.order.silence_ms / 1000:g} s."
+
+
+#: Limits of the kernel for which a shim ended it.
+_LIMITS = {
+    "out_of_memory": (EndReason.OUT_OF_MEMORY, _memory_sentence),
+    "timed_out": (EndReason.TIMED_OUT, timeout_sentence),
+    SILENT: (EndReason.SILENT, _silence_sentence),
+}
+
+
+def report_of(order: StartOrder, kind: ReportKind, outcome: Outcome | None = None) -> KernelReport:
+    """The report that answers an order."""
+    return KernelReport(
+        kind=kind,
+        agent=order.agent,
+        boot=order.boot,
+        session=order.session,
+        kernel=order.kernel,
+        placement=order.placement,
+        exit_code=outcome.exit_code if outcome else None,
+        signal=outcome.signal if outcome else None,
+        reason=str(outcome.reason) if outcome else "",
+        error=outcome.error if outcome else "",
+        result=outcome.result if outcome else None,
+    )

@@ -16,12 +16,13 @@ from agents.allow import AllowList
 from agents.channel import Frame
 from agents.executors import environment
 from agents.hosts import Hosts
-from agents.kernels import Host, Kernel, Outcome, outcome_of, timeout_sentence
+from agents.kernels import Host, Kernel, Outcome, outcome_of, report_of, timeout_sentence
 from agents.limits import MemoryLimit
 from agents.logs import OutputLog
 from agents.nursery import Nursery
 from agents.pool import Pool
 from agents.reactor import Reactor
+from agents.shim import RETIRED
 from scheduler.protocol.order import StartOrder
 from scheduler.protocol.report import MAX_ERROR, MAX_RESULT, EndReason, KernelReport, ReportKind
 from scheduler.service.loop import Service
@@ -66,23 +67,6 @@ class Rules:
     base_env: dict[str, str]
 
 
-def report_of(order: StartOrder, kind: ReportKind, outcome: Outcome | None = None) -> KernelReport:
-    """The report that answers an order."""
-    return KernelReport(
-        kind=kind,
-        agent=order.agent,
-        boot=order.boot,
-        session=order.session,
-        kernel=order.kernel,
-        placement=order.placement,
-        exit_code=outcome.exit_code if outcome else None,
-        signal=outcome.signal if outcome else None,
-        reason=str(outcome.reason) if outcome else "",
-        error=outcome.error if outcome else "",
-        result=outcome.result if outcome else None,
-    )
-
-
 class Supervisor:
     """All kernels of one agent.
 
@@ -103,7 +87,7 @@ class Supervisor:
         self._rules = rules
         self._reports = reports
         self._kernels: dict[str, Kernel] = {}
-        self._commands: deque[Kernel] = deque()
+        self._alone: deque[Kernel] = deque()  #: wait for a host of their own
         self._serial = 0
         self._leaving = False
         self._admitted = False
@@ -187,8 +171,8 @@ class Supervisor:
             self._end(kernel, Outcome(EndReason.AGENT_LEFT, error=LEFT))
         elif refusal := self._rules.allow.refusal(kernel.work):
             self._end(kernel, Outcome(EndReason.NOT_ALLOWED, error=refusal))
-        elif "command" in kernel.work:
-            self._commands.append(kernel)
+        elif "command" in kernel.work or kernel.watch:
+            self._alone.append(kernel)
         elif host := self._pool.take_idle(order.keypair):
             self._dispatch(host, kernel)
         else:
@@ -251,14 +235,8 @@ class Supervisor:
 
     def _let_run(self, order: str, timeout_ms: int) -> None:
         kernel = self._kernels.get(order)
-        if kernel is None or kernel.timeout_ms == timeout_ms:
-            return  # each beat says it again
-        kernel.timeout_ms = timeout_ms
-        if kernel.host is None or kernel.timer is None or kernel.stopping is not None:
-            return  # it counts from when it begins
-        kernel.timer.cancel()
-        kernel.host.row.prolong(kernel.deadline_ns)
-        kernel.timer = self._reactor.at(kernel.deadline_ns, lambda: self._time_out(kernel))
+        if kernel is not None and kernel.let_run(timeout_ms):
+            kernel.timer = self._reactor.at(kernel.deadline_ns, lambda: self._time_out(kernel))
 
     def _time_out(self, kernel: Kernel) -> None:
         self._stop(kernel, EndReason.TIMED_OUT, timeout_sentence(kernel), self._rules.grace_ms)
@@ -275,8 +253,8 @@ class Supervisor:
         if kernel.host is not None:
             self._hosts.stop(kernel.host, "stopped", grace_ms)
             return
-        if kernel in self._commands:
-            self._commands.remove(kernel)
+        if kernel in self._alone:
+            self._alone.remove(kernel)
         self._pool.forget(kernel)
         self._end(kernel, Outcome(kernel.stopping, error=kernel.says))
 
@@ -310,12 +288,12 @@ class Supervisor:
 
     def _spawn(self) -> None:
         """Bring up what waiting kernels need, and one fresh child for whoever comes next."""
-        while self._commands and self._hosts.may_spawn and not self._leaving:
-            host = self._hosts.spawn(warm=False)
+        while self._alone and self._hosts.may_spawn and not self._leaving:
+            first = self._alone[0]
+            host = self._hosts.spawn(warm="callable" in first.work, watch=first.watch)
             if host is None:
                 return
-            host.kernel = self._commands.popleft()
-            host.kernel.host = host
+            host.kernel, first.host = self._alone.popleft(), host
         while self._wants_child() and self._hosts.may_spawn:
             if self._hosts.spawn(warm=True) is None:
                 return
@@ -323,7 +301,7 @@ class Supervisor:
     def _wants_child(self) -> bool:
         if self._leaving or not self._rules.allow.patterns:
             return False
-        coming = self._hosts.unborn(warm=True)
+        coming = self._hosts.unborn()
         spare = int(self._admitted and not self._pool.has_fresh())
         if coming < spare:
             return True
@@ -344,7 +322,7 @@ class Supervisor:
     def _retire(self, host: Host) -> None:
         """A child that is not needed ends when nobody talks to it any more."""
         self._pool.drop(host)
-        self._hosts.stop(host, "retired", 0)
+        self._hosts.stop(host, RETIRED, 0)
 
     def _next(self, host: Host) -> None:
         """A child is free."""
@@ -359,10 +337,12 @@ class Supervisor:
         """A shim is born."""
         if host.dying:
             return
-        if host.child is not None:
+        if host.kernel is None:
             self._next(host)
-        elif host.kernel is not None:
+        elif host.child is None:
             self._run_command(host, host.kernel)
+        else:
+            self._dispatch(host, host.kernel)
 
     def up(self, host: Host) -> None:
         """A command runs; a callable was reported when it was handed over."""
@@ -378,11 +358,13 @@ class Supervisor:
         reason = EndReason(head["reason"])
         outcome = Outcome(reason, int(head["exit_code"]), error=str(head["error"]), result=result)
         host.drain()
-        if host.dying or not head["clean"]:
-            # Its end is told when all that it left behind is dead.
+        if host.dying or not head["clean"] or kernel.watch:
+            # Its end is told when all that it left behind is dead, and all that it said was looked at.
             host.dying, host.outcome = True, outcome
             if kernel.timer is not None:
                 kernel.timer.cancel()
+            if kernel.watch:
+                self._retire(host)
             return
         host.row.clear()
         host.kernel = None

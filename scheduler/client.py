@@ -103,6 +103,13 @@ class Session:
         """
         change_timeout(self._client.store, self.id, timeout)
 
+    def set_priority(self, priority: int) -> None:
+        """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
+
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        self._client.store.sessions.set_priority(self.id, priority)
+
     def explain(self, *, agents: int = 0) -> Explanation:
         """Why it does not run now, what would cure that, and its position in the queue.
 

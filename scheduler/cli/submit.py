@@ -84,6 +84,16 @@ _OPTIONS = (
         help="Stop it when it has run for this long, as 30s, 5m or 1.5h; a bare number is seconds.",
     ),
     click.option(
+        "--done-pattern",
+        metavar="REGEX",
+        help="A line of its output that says that its work is done, as 'Saved .*'; the whole line must match.",
+    ),
+    click.option(
+        "--silence-timeout",
+        metavar="DURATION",
+        help="Stop it when it has printed nothing for this long.",
+    ),
+    click.option(
         "--retries",
         type=int,
         default=0,
@@ -95,6 +105,12 @@ _OPTIONS = (
     ),
     click.option(
         "--idempotency-key", metavar="KEY", help="A repeat with this key answers the same session."
+    ),
+    click.option(
+        "--callback",
+        default="",
+        metavar="URL",
+        help="Post its outcome there, signed, when it has ended; `scheduler callback secret` verifies it.",
     ),
     click.option(
         "--on-lost",

@@ -21,7 +21,7 @@ class SessionState(StrEnum):
     RETRYING = "RETRYING"  #: failed with retries left; waits for its back-off
     SUCCEEDED = "SUCCEEDED"  #: all kernels exited 0
     FAILED = "FAILED"  #: ended badly, or could never run
-    TIMED_OUT = "TIMED_OUT"  #: stopped at its deadline
+    TIMED_OUT = "TIMED_OUT"  #: stopped at its deadline, or when it was silent for too long
     CANCELLED = "CANCELLED"  #: somebody, a parent's failure or a pending timeout ended it
 
 
@@ -62,8 +62,9 @@ STOP_STRENGTH: Mapping[str, int] = {
     "unplaced": 1,
     "lost": 2,
     "failed": 3,
-    "timed_out": 4,
-    "cancelled": 5,
+    "silent": 4,
+    "timed_out": 5,
+    "cancelled": 6,
 }
 
 

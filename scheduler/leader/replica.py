@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,11 @@ from scheduler.leader.housekeeping import Housekeeping
 from scheduler.leader.housework import Tools
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.notifications.callbacks import CallbackParts, CallbackRules, Callbacks
 from scheduler.notifications.deliveries import Deliveries
 from scheduler.notifications.delivery import DeliveryParts
 from scheduler.observability.logs import get_logger
+from scheduler.observability.serving import health_facts
 from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
@@ -40,6 +42,8 @@ from scheduler.store.sessions import SessionRepository
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
+#: Without an answer of Redis for so long, and one renewal, a replica is not ready.
+_SILENT_S = 3.0
 #: A follower looks again in a tenth of a second anyway.
 _ONCE_MORE = RepeatPolicy(times=1)
 
@@ -58,6 +62,7 @@ class ReplicaParts:
     reign: ReignSettings
     retention_ms: int
     repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
 
 
 class Candidacy:
@@ -81,7 +86,8 @@ class Candidacy:
         self._listener = 0
         self._loop = Service(f"stand-{group}", self._run_once)
         self.stopping = threading.Event()
-        self.heard_redis = True
+        self._heard_at = replica.clock.monotonic()
+        self._said = ""  #: what kept it from its work at last
 
     def start(self) -> None:
         """Begin to stand."""
@@ -95,20 +101,29 @@ class Candidacy:
 
     def _run_once(self) -> float:
         try:
-            pause = self._follow_or_renew()
-        except StoreUnavailable:
-            self.heard_redis = False
+            pause, heard = self._follow_or_renew()
+        except StoreUnavailable as error:
+            self._said = str(error)
             raise
-        self.heard_redis = True
+        if heard:
+            self._heard_at, self._said = self._parts.clock.monotonic(), ""
         return pause
 
-    def _follow_or_renew(self) -> float:
+    @property
+    def why_not_ready(self) -> str:
+        """A sentence about what keeps it from its work; empty where nothing does."""
+        silent = self._parts.clock.monotonic() - self._heard_at
+        if self._said or silent < _SILENT_S + self._parts.renew_s:
+            return self._said
+        return f"Redis has not answered for {silent:.0f} s."
+
+    def _follow_or_renew(self) -> tuple[float, bool]:
+        """Seconds until the next time, and whether Redis answered."""
         if self.stopping.is_set():
-            return 0.05
+            return 0.05, False
         if self._turns is not None:
             if self._turns.alive:
-                self._elector.renew()
-                return self._parts.renew_s
+                return self._parts.renew_s, self._elector.renew()
             self._turns = None
         clock = self._parts.clock
         if (
@@ -130,9 +145,9 @@ class Candidacy:
                 partial(self._lead, tenure),
             )
             self._turns.start()
-            return self._parts.renew_s
+            return self._parts.renew_s, True
         # Jitter so that followers who all saw the same leader go do not bid at once.
-        return self._parts.poll_s * random.uniform(0.8, 1.2)  # noqa: S311
+        return self._parts.poll_s * random.uniform(0.8, 1.2), True  # noqa: S311
 
     def _lead(self, tenure: Tenure, turns: SchedulerLoop) -> None:
         why = "stopped"
@@ -221,6 +236,7 @@ class Replica:
         self._candidacies: list[Candidacy] = []
         self._deliveries: Deliveries | None = None
         self._chores: ChoreWorker | None = None
+        self._callbacks: Callbacks | None = None
 
     def start(self) -> None:
         """Check the plugins that are installed, and Redis; create the groups, begin to stand.
@@ -239,6 +255,9 @@ class Replica:
         self._deliveries.start()
         self._chores = self._chore_worker(client)
         self._chores.start()
+        client, rules = connect(self._parts.redis_url), self._parts.callbacks
+        self._callbacks = Callbacks(CallbackParts(client, self._parts.keys, secret, rules))
+        self._callbacks.start()
 
     def _chore_worker(self, client: redis.Redis) -> ChoreWorker:
         parts, keys, clock = self._parts, self._parts.keys, self._parts.clock
@@ -262,11 +281,16 @@ class Replica:
             self._deliveries.stop()
         if self._chores is not None:
             self._chores.stop()
+        if self._callbacks is not None:
+            self._callbacks.stop()
 
     def health(self) -> dict[str, Any]:
-        """``alive``, ``ready`` (Redis answers), ``leads`` (groups), ``redis``."""
-        heard = bool(self._candidacies) and all(c.heard_redis for c in self._candidacies)
-        leads = [
-            group for group, c in zip(self._groups, self._candidacies, strict=False) if c.leads
-        ]
-        return {"alive": True, "ready": heard, "leads": leads, "redis": heard}
+        """What every process says of its health, and ``leads``: the groups it leads now.
+
+        A replica is ready while Redis answers it: it leads, or would.
+        """
+        standing = list(zip(self._groups, self._candidacies, strict=False))
+        whys = [why for _, candidacy in standing if (why := candidacy.why_not_ready)]
+        why = whys[0] if whys else "" if standing else "It is still starting."
+        leads = [group for group, candidacy in standing if candidacy.leads]
+        return health_facts("replica", why, leads=leads)

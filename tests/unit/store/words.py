@@ -10,19 +10,19 @@ from typing import Any
 from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
-from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
-from scheduler.domain.throttle import Window
 from scheduler.store import schema
-from scheduler.store.chores import ChoreRepository, ChoreRun
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
-from scheduler.store.subscribers import Failed
 from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
+from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
+from tests.unit.store.words_of_subscribers import REPEATS_OF_SUBSCRIBERS, SUBSCRIBERS
+from tests.unit.store.words_of_time import REPEATS_OF_TIME, TIME, TIMERS
 
 Case = Callable[[World], object]
 
@@ -30,46 +30,6 @@ Case = Callable[[World], object]
 def run(world: World, name: str, **values: Any) -> list[Any]:
     """A script as it is."""
     return Script.load(name)(world.client, world.keys.root, **values)
-
-
-# Subscribers
-
-
-def _subscriber(world: World, kind: str = "webhook") -> SubscriberData:
-    world.subscribers.add("ci", kind, {}, ["*"], "0-0")
-    return world.subscribers.get("ci")
-
-
-def _no_subscriber(world: World) -> SubscriberData:
-    found = _subscriber(world)
-    world.subscribers.remove("ci")
-    return found
-
-
-def _advance(world: World, subscriber: SubscriberData) -> None:
-    world.subscribers.advance(subscriber, "0-1", delivered=1, gaps=1)
-
-
-def _throttled(world: World) -> SubscriberData:
-    window = Window(since=1).after_holding("job_failed", "")
-    world.subscribers.advance(_subscriber(world), "0-1", window=window)
-    return world.subscribers.get("ci")
-
-
-def _digest(world: World, subscriber: SubscriberData) -> None:
-    world.subscribers.digested(subscriber, Window(since=2, sent=1))
-
-
-def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
-    return world.subscribers.fail(subscriber, Failed("it said no", 1_000, limit))
-
-
-# Chores
-
-
-def _chore(world: World, at_ms: int, group: str = GROUP) -> str:
-    run = ChoreRun("retention", at_ms, 3, "r1", "2 sessions forgotten", well=True)
-    return ChoreRepository(world.client, world.keys).note(group, run)
 
 
 # Sessions
@@ -219,10 +179,6 @@ def _rebuild(
 OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/claim", "claimed"): _claim,
     ("agent/claim", "superseded"): lambda w: _claim(w, as_boot=OTHER),
-    ("session/set_timeout", "set"): lambda w: w.sessions.set_timeout(w.into(S.RUNNING), 60_000),
-    ("session/set_timeout", "already"): lambda w: w.sessions.set_timeout(w.submit(), None),
-    ("session/set_timeout", "ended"): lambda w: w.sessions.set_timeout(w.into(S.FAILED), 60_000),
-    ("session/set_timeout", "gone"): lambda w: w.sessions.set_timeout(NOBODY, 60_000),
     ("agent/report", "told"): lambda w: w.mailbox().report([{"body": "{}", "mac": "0"}]),
     ("agent/beat", "ok"): lambda w: _beat(w, boot=w.boots["a1"]),
     ("agent/beat", "wait"): lambda w: _answered_beat(w, "waiting"),
@@ -252,26 +208,6 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("group/delete", "deleted"): _delete_a_group,
     ("group/delete", "in_use"): lambda w: w.groups.delete(GROUP),
     ("group/delete", "unknown_group"): lambda w: w.groups.delete("nowhere"),
-    ("subscriber/add", "added"): _subscriber,
-    ("subscriber/add", "exists"): lambda w: (_subscriber(w), _subscriber(w, kind="other")),
-    ("subscriber/advance", "done"): lambda w: _advance(w, _subscriber(w)),
-    ("subscriber/advance", "moved"): lambda w: _advance(w, replace(_subscriber(w), cursor="0-9")),
-    ("subscriber/advance", "gone"): lambda w: _advance(w, _no_subscriber(w)),
-    ("subscriber/digest", "done"): lambda w: _digest(w, _throttled(w)),
-    ("subscriber/digest", "moved"): lambda w: _digest(w, _subscriber(w)),
-    ("subscriber/digest", "gone"): lambda w: _digest(w, _no_subscriber(w)),
-    ("subscriber/fail", "again"): lambda w: _fail(w, _subscriber(w), 2),
-    ("subscriber/fail", "parked"): lambda w: _fail(w, _subscriber(w), 0),
-    ("subscriber/fail", "moved"): lambda w: _fail(w, replace(_subscriber(w), cursor="0-9"), 2),
-    ("subscriber/fail", "gone"): lambda w: _fail(w, _no_subscriber(w), 2),
-    ("subscriber/resume", "resumed"): lambda w: (
-        _fail(w, _subscriber(w), 0),
-        w.subscribers.resume("ci"),
-    ),
-    ("subscriber/resume", "running"): lambda w: (_subscriber(w), w.subscribers.resume("ci")),
-    ("subscriber/resume", "gone"): lambda w: w.subscribers.resume("ci"),
-    ("subscriber/remove", "removed"): _no_subscriber,
-    ("subscriber/remove", "gone"): lambda w: w.subscribers.remove("ci"),
     ("scope/set", "set"): lambda w: w.scopes.limit(GLOBAL, ScopeLimits(3)),
     ("leader/apply", "applied"): lambda w: w.apply(),
     ("leader/apply", "already"): lambda w: w.apply(cursor=("5-5", "6-6")),
@@ -302,15 +238,6 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         w.leadership.ask_resign("g2"),
     ),
     ("leader/ask_resign", "unknown_group"): lambda w: w.leadership.ask_resign("g2"),
-    ("chore/note", "noted"): lambda w: _chore(w, 5),
-    ("chore/note", "older"): lambda w: (_chore(w, 5), _chore(w, 4)),
-    ("chore/note", "unknown_group"): lambda w: _chore(w, 5, "g2"),
-    ("leader/ask_process", "asked"): lambda w: w.leadership.ask_process(GROUP, "acme"),
-    ("leader/ask_process", "no_leader"): lambda w: (
-        w.client.delete(w.keys.lock(GROUP)),
-        w.leadership.ask_process(GROUP, "acme"),
-    ),
-    ("leader/ask_process", "unknown_group"): lambda w: w.leadership.ask_process("g2", "acme"),
     ("leader/ask_profile", "asked"): lambda w: _profile(w, "replica"),
     ("leader/ask_profile", "elsewhere"): lambda w: _profile(w, "another"),
     ("leader/ask_profile", "no_leader"): lambda w: (
@@ -387,17 +314,8 @@ def _kill(world: World, times: int) -> None:
         world.apply(m.Kill("a1", f"{NOBODY}-0-{OTHER}", "mac {}"))
 
 
-def _timer(world: World, session: str, placement: str | None = None) -> None:
-    placement = placement or world.get(session).placement
-    told = [{"index": 0, "agent": "a1", "text": "mac {}"}]
-    world.apply(m.Timer(session, placement, 60_000, 2_000, told))
-
-
 MOVES: Mapping[tuple[str, str], Case] = {
-    ("timer", "done"): lambda w: _timer(w, w.into(S.RUNNING)),
-    ("timer", "superseded"): lambda w: _timer(w, w.into(S.RUNNING), OTHER),
-    ("timer", "gone"): lambda w: _timer(w, NOBODY, OTHER),
-    ("timer", "stale"): lambda w: _timer(w, w.into(S.SUCCEEDED)),
+    **TIMERS,
     ("place", "placed"): lambda w: w.place(w.submit(keypair="k", cluster_size=2), ("a1", "a2")),
     ("place", "already"): _place_again,
     ("place", "stale"): lambda w: w.place(w.into(S.RUNNING)),
@@ -474,6 +392,10 @@ CASES: Mapping[tuple[str, str], Case] = {
     **OTHERS,
     **KEYS,
     **OFFICES,
+    **JOBS,
+    **TIME,
+    **CALLBACKS,
+    **SUBSCRIBERS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -486,10 +408,13 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
+    **REPEATS_OF_CALLBACKS,
+    **REPEATS_OF_SUBSCRIBERS,
+    **REPEATS_OF_TIME,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
-    ("session/set_timeout", "set"): "already",
-    ("office/fold_durations", "folded"): "small",
+    ("session/priority", "changed"): "already",
+    ("session/handoff", "handed"): "already",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",

@@ -36,15 +36,7 @@ def _delete_in_use(world: World) -> None:
     world.offices.delete("o")
 
 
-def _digest(world: World, runs: int) -> None:
-    world.client.hset(world.keys.durations("o"), mapping={"8": runs})
-    world.durations.fold("o", 4)
-
-
 OFFICES: Mapping[tuple[str, str], Callable[[World], object]] = {
-    ("office/fold_durations", "folded"): lambda w: _digest(w, 6),
-    ("office/fold_durations", "small"): lambda w: _digest(w, 4),
-    ("office/fold_durations", "gone"): lambda w: w.durations.fold("o", 4),
     ("session/submit", "unknown_office"): lambda w: w.submit(scopes={"office": "o"}),
     ("session/submit", "unknown_role"): lambda w: (
         w.office(),

@@ -9,14 +9,14 @@
 -- @include lib/emit
 -- @include lib/announce
 local key = keys.session(session)
-local state, group, before = unpack(redis.call('HMGET', key, 'state', 'group', 'timeout_ms'))
+local state, group, before = unpack(redis.call('HMGET', key, 'state', 'group', 'own_timeout_ms'))
 if not state then return { 'gone' } end
 if FINAL[state] then return { 'ended', state } end
 if (before or '') == timeout then return { 'already' } end
 if timeout == '' then
-    redis.call('HDEL', key, 'timeout_ms')
+    redis.call('HDEL', key, 'own_timeout_ms')
 else
-    redis.call('HSET', key, 'timeout_ms', timeout)
+    redis.call('HSET', key, 'own_timeout_ms', timeout)
 end
 emit('session.timeout_set', 'session', session, 'group', group, 'reason', timeout)
 announce(group, 'timeout', session)
