@@ -19,6 +19,7 @@ from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect
 from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
+from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
@@ -28,6 +29,7 @@ from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
+from scheduler.store.timeouts import TimeoutRepository
 from scheduler.store.use import UseRepository
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Store:
     sessions: SessionRepository
     agents: AgentRepository
     groups: GroupRepository
+    graphs: GraphRepository
     scopes: ScopeRepository
     offices: OfficeRepository
     events: EventRepository
@@ -54,6 +57,7 @@ class Store:
     use: UseRepository
     jobs: JobRepository
     durations: DurationRepository
+    timeouts: TimeoutRepository
     chores: ChoreRepository
     api_keys: ApiKeyRepository
 
@@ -69,6 +73,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         sessions=SessionRepository(client, keys, clock),
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
+        graphs=GraphRepository(client, keys, clock, patience_ms=settings.graph_patience),
         scopes=ScopeRepository(client, keys),
         offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),
@@ -79,6 +84,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         use=UseRepository(client, keys),
         jobs=JobRepository(client, keys),
         durations=DurationRepository(client, keys),
+        timeouts=TimeoutRepository(client, keys),
         chores=ChoreRepository(client, keys),
         api_keys=ApiKeyRepository(client, keys),
     )

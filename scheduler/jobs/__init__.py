@@ -1,1 +1,1 @@
-"""Jobs: what the seed's job scheduler names, standing on sessions, scopes and timers."""
+"""Jobs of offices: the classes of the seed, on top of sessions, scopes, timers and graphs."""

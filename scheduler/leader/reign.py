@@ -21,6 +21,7 @@ from scheduler.intake.decide import DEADLINE_SLACK_MS, Rules
 from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
+from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.profiling import Profiling
@@ -191,8 +192,12 @@ class Reign:
             *(state, repositories, writer, rules, self.reports),
             set_timer=lambda placed: timeouts.set_timer(placed, orders.deadline(placed)),
         )
+        keys = Keys(self._settings.namespace)
+        graphs = GraphChores(self._client, keys, self._clock, self.term.group)
         parts = Parts(
-            state, repositories, writer, rules, orders, watch, self.reports, self.inbox, timeouts
+            *(state, repositories, writer, rules, orders, watch, self.reports, self.inbox),
+            timeouts=timeouts,
+            graphs=graphs,
         )
         self.chores = Chores(
             parts,

@@ -6,14 +6,14 @@ from datetime import timedelta
 from typing import Protocol
 
 from scheduler.domain.spec import duration_ms
-from scheduler.store.sessions import SessionRepository
+from scheduler.store.timeouts import TimeoutRepository
 
 
 class Store(Protocol):
-    """Where sessions are."""
+    """Where timeouts are."""
 
     @property
-    def sessions(self) -> SessionRepository: ...
+    def timeouts(self) -> TimeoutRepository: ...
 
 
 def change_timeout(store: Store, session: str, timeout: str | float | timedelta | None) -> str:
@@ -22,4 +22,4 @@ def change_timeout(store: Store, session: str, timeout: str | float | timedelta 
     ``set``, or ``already`` where nothing changed. Raises InvalidSpec, SessionNotFound, WrongState.
     """
     milliseconds = None if timeout is None else duration_ms(timeout, "timeout")
-    return store.sessions.set_timeout(session, milliseconds)
+    return store.timeouts.set(session, milliseconds)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from scheduler.domain.moves import Timer
 from scheduler.store.chores import ChoreRepository, ChoreRun
+from scheduler.store.timeouts import TimeoutRepository
 from tests.unit.store.lives import GROUP, NOBODY, OTHER, S, World
 
 
@@ -19,6 +20,10 @@ def _digest(world: World, runs: int) -> None:
     world.durations.fold("o", 4)
 
 
+def _set(world: World, session: str, timeout_ms: int | None) -> str:
+    return TimeoutRepository(world.client, world.keys).set(session, timeout_ms)
+
+
 def _timer(world: World, session: str, placement: str | None = None) -> None:
     placement = placement or world.get(session).placement
     told = [{"index": 0, "agent": "a1", "text": "mac {}"}]
@@ -26,10 +31,10 @@ def _timer(world: World, session: str, placement: str | None = None) -> None:
 
 
 TIME: Mapping[tuple[str, str], Callable[[World], object]] = {
-    ("session/set_timeout", "set"): lambda w: w.sessions.set_timeout(w.into(S.RUNNING), 60_000),
-    ("session/set_timeout", "already"): lambda w: w.sessions.set_timeout(w.submit(), None),
-    ("session/set_timeout", "ended"): lambda w: w.sessions.set_timeout(w.into(S.FAILED), 60_000),
-    ("session/set_timeout", "gone"): lambda w: w.sessions.set_timeout(NOBODY, 60_000),
+    ("session/set_timeout", "set"): lambda w: _set(w, w.into(S.RUNNING), 60_000),
+    ("session/set_timeout", "already"): lambda w: _set(w, w.submit(), None),
+    ("session/set_timeout", "ended"): lambda w: _set(w, w.into(S.FAILED), 60_000),
+    ("session/set_timeout", "gone"): lambda w: _set(w, NOBODY, 60_000),
     ("office/fold_durations", "folded"): lambda w: _digest(w, 6),
     ("office/fold_durations", "small"): lambda w: _digest(w, 4),
     ("office/fold_durations", "gone"): lambda w: w.durations.fold("o", 4),

@@ -28,6 +28,8 @@
 -- @include move/timer
 -- @include move/settle
 -- @include move/resolve
+-- @include move/unroll
+-- @include move/heal
 -- @include move/admit
 -- @include move/answer
 -- @include move/mark
