@@ -92,7 +92,39 @@ class OfficeList(View):
     items: list[str] = Field(examples=[["acme", "globex"]])
 
 
-class Processed(View):
-    """What processing an office by hand did."""
+class RoleStatsView(View):
+    """The jobs of one role."""
 
-    woken: list[str] = Field(description="Scaling groups whose leaders look at it now.")
+    running: int = Field(description="Placed on agents.")
+    waiting: int
+    limit: int | None = Field(description="At once; null: only the office limits it.")
+
+
+class StatsView(View):
+    """How an office's queue stands. Jobs that ended are counted until retention forgets them."""
+
+    office: str
+    limit: int = Field(description="How many jobs may be placed at once.")
+    available_slots: int = Field(description="How many more may be placed now.")
+    running: int = Field(description="Placed on agents.")
+    waiting: int = Field(description="Neither placed nor over.")
+    ready: int
+    pending: int = Field(description="Wait for other jobs, or for a time.")
+    retrying: int = Field(description="Wait for their back-off.")
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    oldest_waiting_ms: int | None = Field(description="null where nothing waits.")
+    roles: dict[str, RoleStatsView]
+
+
+class ProcessedView(View):
+    """How an office stands after its leaders were asked to look at it."""
+
+    office: str
+    ready: int
+    running: int
+    free_slots: int
+    looked: bool = Field(description="false where a leader was too busy to look in two seconds.")
+    no_leader: list[str] = Field(description="Scaling groups that nobody leads.")

@@ -34,13 +34,12 @@ from scheduler.api.routing import (
 from scheduler.api.streams import Streams, TextStream
 from scheduler.domain.api_key import Role
 from scheduler.domain.graph import graph_from
-from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import LogFollower
 from scheduler.operations.graphs import submit_graph
 from scheduler.operations.jobs import executions, job_of, list_jobs
-from scheduler.operations.submission import submit_sessions
+from scheduler.operations.offices import submit_jobs
 from scheduler.store.logs import LogLine
 
 router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
@@ -64,21 +63,20 @@ IdempotencyKey = Annotated[
     responses=problems(400, 404, 409, 413),
     openapi_extra=needs(Role.SUBMITTER),
 )
-def submit_jobs(
+def submit(
     office_id: OfficeId, body: Submission, store: StoreOf, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Submit one job, or a graph of jobs: all or none of them."""
-    # Of another office the same key is another: nobody learns what keys others use.
-    key = f"{office_id}/{idempotency_key}" if idempotency_key else None
     if "jobs" in body:
+        # As of single jobs: of another office the same key is another.
+        key = f"{office_id}/{idempotency_key}" if idempotency_key else None
         graph = graph_from({**body, "office": office_id, "idempotency_key": key})
         made = submit_graph(store, graph)
         return answer({"id": None, "graph": made.id, "jobs": made.jobs}, HTTPStatus.CREATED)
     asked: dict[str, Any] = dict(body)
     role = asked.pop("role", "")
-    check_role(store.offices.read(office_id), role)
-    spec = SessionSpec(**asked, scopes=office_scopes(office_id, role), idempotency_key=key)
-    (job,) = submit_sessions(store, [spec])
+    spec = SessionSpec(**asked, idempotency_key=idempotency_key)
+    (job,) = submit_jobs(store, office_id, [spec], role=role)
     where = f"/api/offices/{office_id}/jobs/{job}"
     return answer({"id": job, "graph": None, "jobs": 1}, HTTPStatus.CREATED, Location=where)
 
