@@ -80,6 +80,21 @@ class SessionEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GraphEvent(Event):
+    """Of a graph of sessions."""
+
+    graph: str
+    group: str
+    title: str  #: what its submitter called it
+    jobs: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = texts(data, "graph", "group", "title")
+        return told | {"jobs": number(data, "jobs")}
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentEvent(Event):
     """Of an agent."""
 
@@ -169,16 +184,15 @@ class SubscriberEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyEvent(Event):
-    """Of an API key."""
+class CallbackEvent(Event):
+    """Of the callback of a session."""
 
-    key: str  #: its id
-    role: str
-    office: str  #: the only one it may speak of; "" is all
+    session: str
+    reason: str
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return texts(data, "key", "role", "office")
+        return texts(data, "session", "reason")
 
 
 def texts(data: EventData, *names: str) -> dict[str, Any]:

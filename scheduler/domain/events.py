@@ -13,11 +13,12 @@ from typing import Any
 
 from scheduler.domain.event_kinds import (
     AgentEvent,
+    CallbackEvent,
     EpochEvent,
     Event,
     EventData,
+    GraphEvent,
     GroupEvent,
-    KeyEvent,
     LeaderEvent,
     OfficeEvent,
     ScopeEvent,
@@ -30,11 +31,12 @@ from scheduler.domain.event_kinds import (
 #: The kinds are of this page, too.
 __all__ = [
     "AgentEvent",
+    "CallbackEvent",
     "EpochEvent",
     "Event",
     "EventData",
+    "GraphEvent",
     "GroupEvent",
-    "KeyEvent",
     "LeaderEvent",
     "OfficeEvent",
     "ScopeEvent",
@@ -101,6 +103,18 @@ class SessionCancelledEvent(SessionEvent):
 class SessionCancelRequestedEvent(SessionEvent):
     name = "session.cancel_requested"
     says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+class SessionHeldEvent(SessionEvent):
+    name = "session.held"
+    says = (
+        "stays PENDING since a dependency did not succeed, until that does or somebody releases it"
+    )
+
+
+class GraphSubmittedEvent(GraphEvent):
+    name = "graph.submitted"
+    says = "was loaded whole, and becomes visible"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,14 +278,9 @@ class SubscriberResumedEvent(SubscriberEvent):
     says = "gets events again"
 
 
-class KeyCreatedEvent(KeyEvent):
-    name = "key.created"
-    says = "was made"
-
-
-class KeyRevokedEvent(KeyEvent):
-    name = "key.revoked"
-    says = "was taken back"
+class CallbackParkedEvent(CallbackEvent):
+    name = "callback.parked"
+    says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:
