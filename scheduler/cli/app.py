@@ -32,6 +32,7 @@ HOMES = {
     "job": "scheduler.cli.jobs:job",
     "leader": "scheduler.cli.leader:leader",
     "migrate": "scheduler.cli.migrate:migrate_",
+    "office": "scheduler.cli.offices:office",
     "replay": "scheduler.cli.replay:replay_command",
     "replica": "scheduler.cli.replica:replica",
     "scope": "scheduler.cli.scopes:scope",

@@ -193,7 +193,7 @@ def facts_of(data: SessionData, now_ms: int) -> dict[str, Any]:
 def _tries(data: SessionData) -> dict[str, str]:
     """How long and how often it is tried, and who says so where that is its office."""
     request = data.request
-    office = f"  (office {request.office})"
+    office = f" (office {request.office})"
     shown = {
         "timeout": duration(request.timeout_ms),
         "retries": str(request.retries),

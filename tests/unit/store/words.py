@@ -420,6 +420,8 @@ REPEATS: Mapping[tuple[str, str], str] = {
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     **graph_words.MAY_GROW,
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
+    ("session/execute", "accepted"): ("inbox",),
+    ("session/notify_failure", "told"): ("events", "counters"),
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
     ("agent/log", "kept"): ("log",),  # a piece may be doubled; its cap holds
