@@ -47,7 +47,7 @@ def measure(scale: Scale) -> dict[str, Any]:
         unroll(reign)
         shown = perf_counter()
         played = play(stage, reign)
-        jobs = _graphs(stage).read(graph_id).jobs
+        jobs = repository(stage).read(graph_id).jobs
         if len(played.ready) != jobs:
             raise RuntimeError(f"only {len(played.ready)} of {jobs} jobs became READY")
     return {
@@ -82,10 +82,11 @@ def graph_of(needs: Mapping[str, Sequence[str]]) -> GraphSpec:
 
 def submit(stage: Stage, graph: GraphSpec) -> str:
     """Load it and seal it."""
-    return _graphs(stage).submit(graph, graph.specs())
+    return repository(stage).submit(graph, graph.specs())
 
 
-def _graphs(stage: Stage) -> GraphRepository:
+def repository(stage: Stage) -> GraphRepository:
+    """The graphs of its namespace."""
     return GraphRepository(stage.client, stage.keys, SystemClock())
 
 
