@@ -31,6 +31,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.errors import SessionNotFound, WaitTimeout
+from scheduler.domain.redaction import shown_url
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
@@ -184,6 +185,7 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cancel asked": data.cancel_requested,
         "cancelled": moment(data.cancelled_at),
         "key": data.idempotency_key,
+        "callback": _callback(data),
     }
 
 
@@ -202,6 +204,19 @@ def _tries(data: SessionData) -> dict[str, str]:
     if data.state in PLACED and data.timeout_ms not in (None, request.timeout_ms):
         said["timeout"] += f"; this attempt has {duration(data.timeout_ms or 0)}"
     return said
+
+
+def _callback(data: SessionData) -> str:
+    """Where its outcome is posted, and how that goes."""
+    if not data.callback:
+        return ""
+    word, _, at = data.callback_told.partition(" ")
+    how = (
+        f"delivered {moment(int(at))}"
+        if word == "delivered" and at.isdigit()
+        else data.callback_told
+    )
+    return f"{shown_url(data.callback)} ({how or 'when it has ended'})"
 
 
 def _asks_for(request: Request) -> str:

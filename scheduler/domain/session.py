@@ -84,6 +84,8 @@ class SessionData:
     retries_from: int = 0  #: attempts before an operator asked for it again do not count
     unsealed: bool = False  #: further dependencies are still being loaded
     idempotency_key: str | None = None
+    callback: str = field(default="", repr=False)  #: the address its outcome is posted to
+    callback_told: str = ""  #: waiting, delivered with the time, failing or parked with why
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
     unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from scheduler.domain.callback import check_callback
 from scheduler.domain.constraints import Constraints, make_constraints
 from scheduler.domain.dependency import edges_of
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
@@ -60,6 +61,7 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
     "done_pattern": ((str, type(None)), "a text"),
+    "callback": (str, "an address such as https://ci.example.org/done"),
 }
 
 
@@ -127,7 +129,8 @@ class SessionSpec:
     runs (``docs/offices.md``), any other session 30 minutes, none, and what its replica was set to.
     Beside its exit, a whole line of its output that matches the
     regular expression ``done_pattern`` ends a kernel well, and ``silence_timeout`` without any output
-    ends it badly (``docs/output-monitor.md``).
+    ends it badly (``docs/output-monitor.md``). ``callback`` is an http(s) address that its outcome is posted to
+    when it has ended (``docs/notifications.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -162,6 +165,7 @@ class SessionSpec:
     on_lost: OnLost = OnLost.RERUN
     done_pattern: str | None = None
     silence_timeout: str | float | timedelta | None = None
+    callback: str = ""
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -175,6 +179,7 @@ class SessionSpec:
         if self.done_pattern is not None:
             done_line(self.done_pattern)
         silence_ms(self)
+        check_callback(self.callback)
 
     def _check_types(self) -> None:
         for name, (kind, says) in _TYPES.items():

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from scheduler.domain.agent import AgentData, Beat
 from scheduler.domain.errors import StoreUnavailable
+from scheduler.domain.redaction import shown_url
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
@@ -96,6 +97,8 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "role": data.role,
         "retry_count": data.retry_count,
         "idempotency_key": data.idempotency_key,
+        "callback": shown_url(data.callback) if data.callback else None,
+        "callback_told": data.callback_told,
         "kernels": [asdict(kernel) for kernel in data.kernels],
         "attempts": [asdict(attempt) for attempt in data.history],
         "result": result,

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.callback import callback_field
 from scheduler.domain.ids import SessionId, is_name
 from scheduler.domain.request import Request
 from scheduler.domain.session import AttemptData, KernelData, SessionData
@@ -67,6 +68,8 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
         idempotency_key=row.get("idempotency_key"),
+        callback=row.get("callback", "").partition(" ")[2],
+        callback_told=row.get("callback_told", ""),
         kernels=tuple(_kernel(row, index, fields) for index in range(_kernels(row, fields))),
         history=_history(row, fields),
     )
@@ -112,6 +115,8 @@ def row_from_session(data: SessionData) -> dict[str, str]:
         "retries_from": data.retries_from,
         "unsealed": int(data.unsealed),
         "kernels": len(data.kernels),
+        "callback": callback_field(data.callback) if data.callback else "",
+        "callback_told": data.callback_told,
     }
     row |= {name: str(value) for name, value in optional.items() if value}
     nullable = {

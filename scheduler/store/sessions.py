@@ -175,7 +175,10 @@ class SessionRepository:
                 raise SessionNotFound(session=session)
             if word == "wrong_state":
                 raise WrongState(
-                    session=session, state=rest[0], verb="release", allowed=str(SessionState.PENDING)
+                    session=session,
+                    state=rest[0],
+                    verb="release",
+                    allowed=str(SessionState.PENDING),
                 )
             count += int(rest[0])
         if not count:

@@ -14,6 +14,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.domain.callback import callback_field
 from scheduler.domain.clock import Clock
 from scheduler.domain.dependency import edge_text, edges_of
 from scheduler.domain.ids import new_session_id
@@ -129,6 +130,8 @@ def session_of(checked: Checked, now_ms: int) -> dict[str, Any]:
     if not_before > 0:
         asked["not_before"] = not_before
         row += ["not_before", str(not_before)]
+    if spec.callback:
+        row += ["callback", callback_field(spec.callback)]
     if checked.parents:
         asked["parents"] = checked.edges[:PARENT_BATCH]
     if len(checked.parents) > PARENT_BATCH:
@@ -145,6 +148,8 @@ def spec_digest(checked: Checked) -> str:
     spec = checked.spec
     identity: list[Any] = [checked.request.id, _payload_digest(checked), spec.group, spec.name]
     identity += [spec.priority, _not_before(spec), list(checked.edges)]
+    if spec.callback:
+        identity.append(spec.callback)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 
