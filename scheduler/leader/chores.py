@@ -38,7 +38,7 @@ FULL_PERCENT = 80
 FORGOTTEN_PER_STEP = 100
 #: Ended sessions whose dependents are told in one script, and dependents of all of them together: a
 #: hundred that become READY take 6 ms on a busy machine.
-_PARENTS, _DEPENDENTS = 10, 100
+_PARENTS, _DEPENDENTS = 50, 100
 #: Redis' clock and ours may differ by this much from one look to the next.
 CLOCK_STEP_MS = 2_000
 _NOT_UP = (KernelState.ORDERED, KernelState.CLAIMED)
@@ -156,7 +156,7 @@ class Chores:
         batch = Batch()
         for parent in parents:
             tell = Unroll if is_graph_id(parent) else Resolve
-            batch.add([tell(parent, self._group, _DEPENDENTS // len(parents))])
+            batch.add([tell(parent, self._group, _DEPENDENTS)])
         words = self._p.writer.write(batch)
         self._p.inbox.unresolved = bool(parents) and ("more" in words or len(parents) == _PARENTS)
         return self._p.inbox.unresolved
