@@ -54,6 +54,12 @@ BUDGETS: Final[Sequence[Budget]] = (
         "100,000 waiting of 200 users, DRF, dispersed, all validators, labels on a tenth",
     ),
     Budget(
+        "offices, slowest to fastest",
+        "office_fairness",
+        *("at least", 0.9, "times"),
+        "50 offices with equal jobs, one of them with 10,000 more of higher priority",
+    ),
+    Budget(
         "cycle, 100,000 refused and asleep",
         "cycle_idle_ms",
         *("at most", 5.0, "ms"),

@@ -29,6 +29,8 @@ class Scale:
     growth_agents: Sequence[int] = (100, 300, 1_000, 3_000, 10_000)
     growth_waiting: Sequence[int] = (1_000, 10_000, 100_000)
     growth_placements: int = 1_500
+    crowd: int = 10_000
+    office_jobs: int = 200
 
 
 QUICK = Scale(
@@ -49,6 +51,8 @@ QUICK = Scale(
     growth_agents=(100, 1_000, 3_000),
     growth_waiting=(1_000, 4_000),
     growth_placements=500,
+    crowd=1_000,
+    office_jobs=20,
 )
 
 

@@ -13,10 +13,12 @@ from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
@@ -48,6 +50,8 @@ class Store:
     subscribers: SubscriberRepository
     callbacks: CallbackRepository
     use: UseRepository
+    jobs: JobRepository
+    api_keys: ApiKeyRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -69,6 +73,8 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         subscribers=SubscriberRepository(client, keys),
         callbacks=CallbackRepository(client, keys),
         use=UseRepository(client, keys),
+        jobs=JobRepository(client, keys),
+        api_keys=ApiKeyRepository(client, keys),
     )
 
 

@@ -10,30 +10,33 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from scheduler.cli.agents import agent
-from scheduler.cli.callbacks import callback
 from scheduler.cli.context import App
-from scheduler.cli.dev import dev
-from scheduler.cli.doctor import doctor
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
-from scheduler.cli.events import events
-from scheduler.cli.groups import group
-from scheduler.cli.leader import leader
-from scheduler.cli.replay import replay_command
-from scheduler.cli.replica import replica
-from scheduler.cli.scopes import scope
-from scheduler.cli.sessions import session
-from scheduler.cli.submit import submit
-from scheduler.cli.subscribers import subscriber
-from scheduler.cli.why import explain, why_not_
+from scheduler.cli.lazy import LazyGroup
 from scheduler.domain.errors import InvalidSetting
 
 PROGRAM = "scheduler"
 COMMANDS = "scheduler.commands"
 SHELLS = ("bash", "zsh", "fish")
+#: Where the commands are; each is imported when it is asked for.
+HOMES = {
+    "agent": "scheduler.cli.agents:agent",
+    "callback": "scheduler.cli.callbacks:callback",
+    "dev": "scheduler.cli.dev:dev",
+    "doctor": "scheduler.cli.doctor:doctor",
+    "events": "scheduler.cli.events:events",
+    "group": "scheduler.cli.groups:group",
+    "key": "scheduler.cli.keys:key",
+    "leader": "scheduler.cli.leader:leader",
+    "replay": "scheduler.cli.replay:replay_command",
+    "replica": "scheduler.cli.replica:replica",
+    "scope": "scheduler.cli.scopes:scope",
+    "session": "scheduler.cli.sessions:session",
+    "subscriber": "scheduler.cli.subscribers:subscriber",
+}
 
 
-class RootGroup(SentenceGroup):
+class RootGroup(SentenceGroup, LazyGroup):
     """Our commands, merged with those of entry point group ``scheduler.commands``.
 
     A contributed group of the same name as one of ours adds its commands to it; ours win.
@@ -61,13 +64,20 @@ class MergedGroup(click.Group):
     """
 
     def __init__(self, own: click.Group, other: click.Group) -> None:
-        super().__init__(own.name, {**other.commands, **own.commands}, help=own.help)
-        self._contributed = other.commands.keys() - own.commands.keys()
+        super().__init__(own.name, other.commands, help=own.help)
+        self._own = own
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, ours and contributed."""
+        return sorted({*super().list_commands(ctx), *self._own.list_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command, ours or contributed."""
+        own = self._own.get_command(ctx, cmd_name)
+        if own is not None:
+            return own
         app = ctx.find_object(App)
-        if cmd_name in self._contributed and app is not None:
+        if app is not None:
             ctx.obj = {"redis": app.redis_url, "namespace": app.namespace}
         return super().get_command(ctx, cmd_name)
 
@@ -105,7 +115,12 @@ def _merge(own: click.Command | None, other: click.Command) -> click.Command:
     return own
 
 
-@click.group(PROGRAM, cls=RootGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    PROGRAM,
+    cls=RootGroup,
+    homes=HOMES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--redis",
     "redis_url",
@@ -151,25 +166,6 @@ def completion(shell: str) -> None:
     """  # noqa: D301 - click needs the character itself
     kind: Any = get_completion_class(shell)
     click.echo(kind(cli, {}, PROGRAM, f"_{PROGRAM}_complete".upper()).source())
-
-
-for command in (
-    agent,
-    callback,
-    dev,
-    doctor,
-    events,
-    group,
-    leader,
-    replay_command,
-    replica,
-    scope,
-    session,
-    subscriber,
-):
-    cli.add_command(command)
-for command in (submit, explain, why_not_):
-    session.add_command(command)
 
 
 def main() -> None:

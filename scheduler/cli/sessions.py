@@ -10,6 +10,7 @@ import click
 
 from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.errors import Exit, exit_code, say, session_failed, while_waiting
+from scheduler.cli.lazy import LazyGroup
 from scheduler.cli.options import (
     complete_sessions,
     complete_states,
@@ -47,7 +48,14 @@ LISTED = 40
 _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    homes={
+        "explain": "scheduler.cli.why:explain",
+        "submit": "scheduler.cli.submit:submit",
+        "why-not": "scheduler.cli.why:why_not_",
+    },
+)
 def session() -> None:
     """Submit sessions, look at them, cancel them, run them again."""
 
@@ -171,8 +179,10 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "running": moment(data.running_at),
         "ended": moment(data.ended_at),
         "attempt": data.attempt or None,
+        "retries used": data.retry_count or None,
         "rescues": data.rescues or None,
         "cancel asked": data.cancel_requested,
+        "cancelled": moment(data.cancelled_at),
         "key": data.idempotency_key,
         "callback": _callback(data),
     }

@@ -16,6 +16,7 @@ SchedulerError
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
 |   |-- OfficeNotFound
+|   |-- KeyNotFound           ...of an API key
 |   `-- LogsNotFound
 |-- Refused                   exit 4   understood, and not done
 |   |-- IdempotencyConflict
@@ -31,6 +32,8 @@ SchedulerError
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
 |   |-- SubscriberExists
+|   |-- KeyRefused            no API key, or one that is not known or was revoked
+|   |-- NotAllowed            the key may not do this
 |   |-- RedisFull
 |   |-- RedisUnsuitable
 |   |-- SchemaTooNew
@@ -119,6 +122,10 @@ class OfficeNotFound(NotFound):
     """Office {office!r} does not exist; `scheduler office create {office}` makes it."""
 
 
+class KeyNotFound(NotFound):
+    """API key {key} does not exist; `scheduler key list` shows those that do."""
+
+
 class DesignatedAgentNotFound(NotFound):
     """The session was not submitted: group {group!r} has no agent {agent}, where it is to run; known are: {known}."""
 
@@ -169,6 +176,14 @@ class OfficeRevisionConflict(Refused):
 
 class SubscriberExists(Refused):
     """Subscriber {name!r} exists with another kind, options or events; remove it first."""
+
+
+class KeyRefused(Refused):
+    """The request was refused: {why}."""
+
+
+class NotAllowed(Refused):
+    """Not allowed: {why}."""
 
 
 class GroupInUse(Refused):

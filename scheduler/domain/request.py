@@ -51,6 +51,8 @@ class Request:
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
+    office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
+    role: str = ""
 
     @property
     def known(self) -> bool:
@@ -204,6 +206,7 @@ def parse_request_text(text: str) -> Request:
     scopes = tuple(Scope(kind, name) for kind, name in found["scopes"])
     named = dict(scopes)
     keypair = found.get("keypair") or named.get("keypair", "")
+    office, role = office_and_role(scopes)
     return Request(
         id=hashlib.sha256(text.encode()).hexdigest()[:32],
         text=text,
@@ -220,4 +223,6 @@ def parse_request_text(text: str) -> Request:
         owner=named.get("user") or keypair,
         keypair=keypair,
         architectures=tuple(found.get("architectures", ())),
+        office=office,
+        role=role,
     )

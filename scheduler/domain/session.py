@@ -51,6 +51,7 @@ class AttemptData:
     ended_at: int | None = None
     outcome: str = ""
     error: str = ""
+    reason: str = ""  #: one word, where the session went on after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class SessionData:
     running_at: int | None = None
     ended_at: int | None = None
     cancel_requested: str | None = None  #: why, when somebody asked while it was placed
+    cancelled_at: int | None = None  #: when it was cancelled or first asked to be
     retries_from: int = 0  #: attempts before an operator asked for it again do not count
     unsealed: bool = False  #: further dependencies are still being loaded
     idempotency_key: str | None = None
@@ -86,6 +88,22 @@ class SessionData:
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
     unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense
+    job: str = ""  #: "office" or "office/role" whose job it is; "" is nobody's
+
+    @property
+    def office(self) -> str:
+        """The office it is a job of, or ""."""
+        return self.job.partition("/")[0]
+
+    @property
+    def role(self) -> str:
+        """Its role within the office, or ""."""
+        return self.job.partition("/")[2]
+
+    @property
+    def retry_count(self) -> int:
+        """Attempts after the first, since it was submitted or asked to run again; lost ones do not count."""
+        return max(0, self.attempt - self.retries_from - 1)
 
     @property
     def spoilt(self) -> str:

@@ -13,7 +13,7 @@ from scheduler.domain.redaction import shown_url
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
-from scheduler.observability.metrics import Sample
+from scheduler.observability.catalogue import Sample
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
 from scheduler.store.events import EventRepository
@@ -87,6 +87,10 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "not_before": data.not_before,
         "running_at": data.running_at,
         "cancel_requested": data.cancel_requested,
+        "cancelled_at": data.cancelled_at,
+        "office": data.office,
+        "role": data.role,
+        "retry_count": data.retry_count,
         "idempotency_key": data.idempotency_key,
         "callback": shown_url(data.callback) if data.callback else None,
         "callback_told": data.callback_told,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,14 @@ class Keys:
     def state(self, group: str, state: str) -> str:
         """zset, sessions of a group in one state by time (READY: by rank); every move"""
         return f"{self.root}:group:{group}:state:{state}"
+
+    def jobs(self, office: str, state: str) -> str:
+        """zset, an office's jobs in one state by order of submission; every move, while there are some"""
+        return f"{self.root}:office:{office}:jobs:{state}"
+
+    def jobs_of_role(self, office: str, role: str, state: str) -> str:
+        """zset, those of them that have this role; every move, while there are some"""
+        return f"{self.root}:office:{office}:role:{role}:jobs:{state}"
 
     def timers(self, group: str) -> str:
         """zset, sessions by the ms of Redis' clock at which the leader must look at them"""
@@ -218,6 +227,14 @@ class Keys:
         """zset, entries that were given up, by when; replicas, seven days"""
         return f"{self.root}:callback:parked"
 
+    def api_keys(self) -> str:
+        """set, ids of API keys, revoked ones too; operators, for ever"""
+        return f"{self.root}:api-keys"
+
+    def api_key(self, key: str) -> str:
+        """hash, what an API key may do and the digest of its secret; operators and the API, for ever"""
+        return f"{self.root}:api-key:{key}"
+
     def lock(self, group: str) -> str:
         """string, nonce of the leader; python-redis-lock, TTL 3 s"""
         return f"lock:{self.lock_name(group)}"
@@ -241,18 +258,18 @@ class Keys:
 
 def lua_functions(used: set[str]) -> str:
     """The named keys as Lua functions over ``ns``, e.g. ``keys.session(session)``."""
+    return "\n".join(["local keys = {}", *map(_lua_function, sorted(used))])
+
+
+@cache
+def _lua_function(name: str) -> str:
     mark = "\x00"
-    page = Keys(f"{mark}ns{mark}")
-    lines = ["local keys = {}"]
-    for name in sorted(used):
-        parameters = list(inspect.signature(getattr(page, name)).parameters)
-        template = getattr(page, name)(*[f"{mark}{p}{mark}" for p in parameters])
-        parts = [
-            part if index % 2 else f"'{part}'"
-            for index, part in enumerate(template.split(mark))
-            if part
-        ]
-        lines.append(
-            f"function keys.{name}({', '.join(parameters)}) return {' .. '.join(parts)} end"
-        )
-    return "\n".join(lines)
+    method = getattr(Keys(f"{mark}ns{mark}"), name)
+    parameters = list(inspect.signature(method).parameters)
+    template = method(*[f"{mark}{p}{mark}" for p in parameters])
+    parts = [
+        part if index % 2 else f"'{part}'"
+        for index, part in enumerate(template.split(mark))
+        if part
+    ]
+    return f"function keys.{name}({', '.join(parameters)}) return {' .. '.join(parts)} end"

@@ -62,6 +62,8 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         running_at=fields.optional("running_at"),
         ended_at=fields.optional("ended_at"),
         cancel_requested=row.get("cancel_requested"),
+        cancelled_at=fields.optional("cancelled_at"),
+        job=row.get("job", ""),
         retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
         idempotency_key=row.get("idempotency_key"),
@@ -102,6 +104,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     optional: dict[str, Any] = {
         "name": data.name,
         "work": data.work,
+        "job": data.job,
         "attempt": data.attempt,
         "rescues": data.rescues,
         "placement": data.placement,
@@ -121,6 +124,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
         "running_at": data.running_at,
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,
+        "cancelled_at": data.cancelled_at,
         "idempotency_key": data.idempotency_key,
     }
     row |= {name: str(value) for name, value in nullable.items() if value is not None}

@@ -20,6 +20,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ LUA_ROOT: Final = Path(__file__).parent / "lua"
 _ARG = re.compile(r"^-- @arg\s+(\w+)\s+(str|int|json)\b", re.MULTILINE)
 _REPLY = re.compile(r"^-- @reply\s+(.+)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^-- @include\s+(\S+)\s*$", re.MULTILINE)
-_KEYS = re.compile(r"\bkeys\.(\w+)\(")
+_KEYS = re.compile(r"keys\.(\w+)\(")
 _FLUSH = re.compile(r"^-- @flush\s+(\w+)\s*$", re.MULTILINE)
 #: What was put off is written however a script ends: after an error, too, since Redis keeps what was
 #: written before it. One flush that fails keeps no other from being tried.
@@ -201,11 +202,12 @@ def _json(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+@cache
 def _read(name: str, root: Path) -> str:
-    path = root / f"{name}.lua"
-    if not path.is_file():
-        raise ScriptError(script=name, problem=f"there is no {name}.lua")
-    return path.read_text()
+    try:
+        return (root / f"{name}.lua").read_text()
+    except FileNotFoundError:
+        raise ScriptError(script=name, problem=f"there is no {name}.lua") from None
 
 
 def _expand(name: str, root: Path, path: tuple[str, ...], found: dict[str, str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from scheduler.domain.callback import callback_field
 from scheduler.domain.clock import Clock
 from scheduler.domain.ids import new_session_id
+from scheduler.domain.job import job_text
 from scheduler.domain.request import Request, parse_request_text, request_of
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.work import payload_of, work_line
@@ -94,12 +95,14 @@ def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]
 @lru_cache(maxsize=4096)
 def _kind(text: str) -> Mapping[str, Any]:
     request = parse_request_text(text)
-    return {
+    kind = {
         "text": text,
         "need": request.need,
         "scopes": [list(scope) for scope in request.scopes],
         "slots": request.families,
     }
+    job = job_text(request.scopes)
+    return kind | {"job": job} if job else kind
 
 
 def _session(checked: Checked, now_ms: int) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Session:
     placement: str = ""
     why: str = ""
     attempts: int = 0
+    job: str = ""  #: the office, or office/role, that it is a job of
     cancelling: bool = False  #: asked for while it was placed: it must not run once more
 
     @property
@@ -85,6 +86,14 @@ class Model:
             if k.agent == agent and k.state in LIVE
         )
         return self.agents[agent].cpu - sum(kernel.cpu for kernel in held)
+
+    def jobs(self, list_: str, state: S) -> set[str]:
+        """Those in a state, of an office or of one role of it."""
+        return {
+            id_
+            for id_, s in self.sessions.items()
+            if s.state is state and list_ in (s.job, s.job.partition("/")[0])
+        }
 
     def members(self, scope: str) -> set[str]:
         return {id_ for id_, s in self.sessions.items() if s.state in PLACED and scope in s.scopes}

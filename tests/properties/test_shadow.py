@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.sequencers.fifo import FifoScheduler
 from scheduler.cycle.shadow import Shadow
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.plugins.interfaces import Candidate, SchedulingContext
+from scheduler.plugins.interfaces import Candidate
 from tests.properties.test_cycle import CASES, Case, build
 
 CYCLES = st.integers(1, 4)
@@ -31,16 +31,11 @@ class Newest(FifoScheduler):
     def rank(self, candidate: Candidate) -> tuple[int, ...]:
         return (-candidate.seq,)
 
-    def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:
-        super().prioritize(context, heads)
-        self._heap = [(0, 0, -head.seq, head) for _, _, _, head in self._heap]
-        self._heap.sort(key=lambda entry: entry[:3])
+    def band(self, candidate: Candidate) -> int:  # noqa: ARG002 - all are of one
+        return 0
 
-    def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
-        super().update_allocation(placed, None)
-        if successor is not None:
-            self._heap.insert(0, (0, 0, -successor.seq, successor))
-            self._heap.sort(key=lambda entry: entry[:3])
+    def turn(self, candidate: Candidate) -> int:
+        return -candidate.seq
 
 
 def other(real: Policy, *, dispersed: bool) -> Policy:

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from scheduler.domain.errors import PendingLimitReached, WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
+from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.share import DAY_MS
 from scheduler.domain.states import STOP_STRENGTH
@@ -34,6 +35,7 @@ from tests.unit.store.lives import GROUP, World
 AGENTS = ("a1", "a2", "a3")
 SCOPES = ("global global", "keypair k1", "keypair k2", "user u1", "private k1")
 CPU = 6000
+LISTS = ("acme", "acme/builder", "globex", "globex/builder")
 LONG_MS = 10 * DAY_MS
 picks = st.integers(0, 2**16)
 SOME = st.none() | st.integers(0, 4)
@@ -53,6 +55,11 @@ LIMITS = st.builds(
     max_pending_slots=SLOTS,
 )
 FINISHES = [("end", target) for target in S] + [("rescue", target) for target in S]
+
+
+def named_job(job: str) -> dict[str, str]:
+    office, _, role = job.partition("/")
+    return office_scopes(office, role) if office else {}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -94,20 +101,25 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         size=st.integers(1, 3),
         slots=st.tuples(st.integers(1, 3), st.integers(0, 2)),
-        owners=st.tuples(st.sampled_from([None, "k1", "k2"]), st.booleans(), st.booleans()),
+        owners=st.tuples(
+            st.sampled_from([None, "k1", "k2"]),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from(["", *LISTS]),
+        ),
         parents=st.lists(picks, max_size=3),
     )
     def submit(
         self,
         size: int,
         slots: tuple[int, int],
-        owners: tuple[str | None, bool, bool],
+        owners: tuple[str | None, bool, bool, str],
         parents: list[int],
     ) -> None:
         wanted = (
             list(dict.fromkeys(self._one(pick) for pick in parents)) if self.model.sessions else []
         )
-        (cpu, mem), (keypair, of_user, private) = slots, owners
+        (cpu, mem), (keypair, of_user, private, job) = slots, owners
         private = private and keypair == "k1"
         scopes = {f"keypair {keypair}"} if keypair else set()
         scopes |= {"global global"} | ({"user u1"} if of_user else set())
@@ -120,6 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
             mem=mem,
             state=S.READY,
             parents=dict.fromkeys(wanted, False),
+            job="" if private else job,
         )
         may_wait = self.model.may_wait(session)
         try:
@@ -127,7 +140,7 @@ class StoreMachine(RuleBasedStateMachine):
                 cluster_size=size,
                 slots=asked,
                 keypair=keypair,
-                scopes={"user": "u1"} if of_user else {},
+                scopes=({"user": "u1"} if of_user else {}) | named_job(job),
                 private=private,
                 depends_on=wanted,
             )
@@ -303,6 +316,19 @@ class StoreMachine(RuleBasedStateMachine):
             }
 
             assert expected == set(self.client.zrange(self.keys.state(GROUP, state), 0, -1)), state
+
+    @invariant()
+    def lists_of_jobs_are_exact(self) -> None:
+        for list_ in LISTS:
+            office, _, role = list_.partition("/")
+            for state in S:
+                found = self.world.jobs.newest(office, role, [state], None, 1000)
+
+                assert self.model.jobs(list_, state) == {job for job, _ in found}, (list_, state)
+                assert sorted(found, key=lambda job: -job[1]) == found
+        pattern = f"{self.keys.root}:office:*:jobs:*"
+        kept = {(list_, state) for list_ in LISTS for state in S if self.model.jobs(list_, state)}
+        assert len(kept) == len(list(self.client.scan_iter(pattern, count=1000)))
 
     @invariant()
     def records_are_exact(self) -> None:

@@ -18,7 +18,8 @@ from scheduler.domain import moves as m
 from scheduler.domain.errors import Deposed
 from scheduler.domain.states import SessionState as S
 from scheduler.domain.tally import Tally
-from scheduler.observability.metrics import CATALOGUE, Sample, exposition
+from scheduler.observability.catalogue import CATALOGUE, Sample
+from scheduler.observability.metrics import exposition
 from scheduler.observability.serving import StatusServer, pages
 from scheduler.operations.inspection import measure
 from scheduler.settings import load

@@ -47,7 +47,8 @@ class Stubborn(FifoScheduler):
     name: ClassVar[str] = "stubborn"
 
     def pick_session(self) -> Candidate | None:
-        return self._heap[0][3] if self._heap else None
+        lane = self._lanes.get("")
+        return lane[0][3] if lane else None
 
     def update_allocation(self, placed: Candidate, successor: Candidate | None) -> None:
         pass

@@ -21,8 +21,10 @@ from scheduler.domain.states import KernelState, SessionState
 from scheduler.leader.rq_job import template
 from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
+from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
+from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
@@ -121,6 +123,7 @@ class World:
         self.client = client
         self.keys = keys
         self.sessions = SessionRepository(client, keys, SystemClock())
+        self.jobs = JobRepository(client, keys)
         self.agents = AgentRepository(client, keys)
         self.groups = GroupRepository(client, keys)
         self.scopes = ScopeRepository(client, keys)
@@ -128,6 +131,7 @@ class World:
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
         self.subscribers = SubscriberRepository(client, keys)
+        self.api_keys = ApiKeyRepository(client, keys)
         self.rq_job = template(keys.root)
         self.boots: dict[str, str] = {}
         self.groups.configure(GROUP, {})

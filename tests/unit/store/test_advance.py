@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.domain import moves as m
+from scheduler.domain.office import office_scopes
 from scheduler.domain.states import FINAL
 from tests.unit.store.lives import GROUP, K, S, World
 
@@ -24,6 +25,7 @@ _ITS_OWN = (
     "placed_at",
     "running_at",
     "ended_at",
+    "cancelled_at",
 )
 
 
@@ -47,7 +49,7 @@ def moves(world: World, session: str, begins: K, ends: K, result: str) -> list[m
 
 def prepare(world: World, begins: K, **asked: Any) -> str:
     """A session whose kernel is in a state, with someone who waits for it."""
-    session = world.submit(keypair="k", **asked)
+    session = world.submit(keypair="k", **({"scopes": office_scopes("acme", "builder")} | asked))
     world.submit(depends_on=[session])
     world.place(session)
     if begins is not K.ORDERED:
@@ -75,6 +77,9 @@ def seen(world: World, session: str, last: str) -> dict[str, Any]:
         "result": client.get(keys.result(session)),
         "members": client.sismember(keys.scope_members("keypair", "k"), session),
         "states": [s for s in S if client.zscore(keys.state(GROUP, s), session) is not None],
+        "job": [
+            s for s in S if session in dict(world.jobs.newest("acme", "builder", [s], None, 1000))
+        ],
         "timer": client.zscore(keys.timers(GROUP), session) is not None,
         "resolve": client.zscore(keys.resolve(GROUP), session) is not None,
     }

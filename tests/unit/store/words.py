@@ -16,6 +16,7 @@ from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
+from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
 from tests.unit.store.words_of_offices import OFFICES
@@ -386,6 +387,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **KEYS,
     **OFFICES,
     **CALLBACKS,
     **SUBSCRIBERS,
@@ -409,6 +411,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
+    **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
     ("group/delete", "deleted"): "unknown_group",

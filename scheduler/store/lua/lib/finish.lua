@@ -14,6 +14,8 @@ end
 local function finish(id, verb, target, reason, ...)
     local state, group, attempt, callback = move(id, verb, target, reason, 'ended_at', int(now), ...)
     if not state then return nil, group end
+    -- Where it was asked for before, that moment stays.
+    if target == 'CANCELLED' then redis.call('HSETNX', keys.session(id), 'cancelled_at', int(now)) end
     tell_end(id, group, target)
     if callback then put_callback(id, target, reason, attempt, callback) end
     return state, group

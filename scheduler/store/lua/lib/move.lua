@@ -6,8 +6,8 @@
 -- @include lib/announce
 local function move(id, verb, target, reason, ...)
     local key = keys.session(id)
-    local state, group, priority, seq, attempt, placement, agents, callback = unpack(redis.call('HMGET', key,
-        'state', 'group', 'priority', 'seq', 'attempt', 'placement', 'agents', 'callback'))
+    local state, group, priority, seq, attempt, placement, agents, job, callback = unpack(redis.call('HMGET', key,
+        'state', 'group', 'priority', 'seq', 'attempt', 'placement', 'agents', 'job', 'callback'))
     if not state then return nil, 'gone' end
     local edges = SESSION_LIFE[verb][state]
     if not edges or not edges[target] then return nil, state end
@@ -18,7 +18,7 @@ local function move(id, verb, target, reason, ...)
             score = (100 - (tonumber(priority) or 0)) * 2 ^ 43 + (tonumber(seq) or 0)
             announce(group, 'ready', id)
         end
-        enter_state(id, group, state, target, score)
+        enter_state(id, group, state, target, score, job, seq)
     end
     emit('session.' .. string.lower(target), 'session', id, 'group', group, 'from', state, 'verb', verb,
         'attempt', attempt or '0', 'placement', placement or '', 'agents', agents or '', 'reason', reason)

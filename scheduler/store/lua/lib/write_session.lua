@@ -1,8 +1,9 @@
 -- Write one new session. Returns whether it is READY; else it is PENDING, for its dependencies,
--- its start time, or the rest of its dependencies. flush_sessions writes what many have in common.
+-- its start time, or the rest of its dependencies. job: whose it is; flush_sessions writes what many have in common.
 -- @include lib/emit
 -- @include lib/announce
 -- @include lib/add_parents
+-- @include lib/job_lists
 local indexed, payloads, submitted_at = {}, {}, int(now)
 
 local function put_into(key, score, id)
@@ -15,7 +16,7 @@ local function put_into(key, score, id)
     entries[#entries + 1] = id
 end
 
-local function write_session(asked, seq, pending_timeout)
+local function write_session(asked, seq, pending_timeout, job)
     local id, group, fields = asked.id, asked.group, asked.row
     local function put(name, value)
         fields[#fields + 1] = name
@@ -31,6 +32,10 @@ local function write_session(asked, seq, pending_timeout)
     put('seq', int(seq))
     put('submitted_at', submitted_at)
     put('state', state)
+    if job then
+        put('job', job)
+        for _, list in ipairs(job_lists(job, state)) do put_into(list, seq, id) end
+    end
     redis.call('HSET', keys.session(id), unpack(fields))
     payloads[#payloads + 1] = keys.payload(id)
     payloads[#payloads + 1] = asked.payload

@@ -32,8 +32,8 @@ end
 function moves.advance(op)
     local id, key, final = op.session, keys.session(op.session), op.ends == 'ENDED'
     local claims, comes_up = op.begins == 'ORDERED', op.begins ~= 'UP' and op.ends ~= 'CLAIMED'
-    local state, placement, kernel, kernels, group, attempt, agents = unpack(redis.call('HMGET', key,
-        'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents'))
+    local state, placement, kernel, kernels, group, attempt, agents, job, seq = unpack(redis.call('HMGET', key,
+        'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents', 'job', 'seq'))
     local legible, row = read_row(key, attempt, final and not claims)
     if not (legible and state == BEGINS_AT[op.begins] and placement == op.placement and kernel == op.begins
         and kernels == '1') then return one_by_one(op, claims, comes_up) end
@@ -64,7 +64,7 @@ function moves.advance(op)
     if row then put('history:' .. attempt, row) end
     local target = changes[#changes][2]
     redis.call('HSET', key, 'state', target, unpack(fields))
-    enter_state(id, group, state, target, now)
+    enter_state(id, group, state, target, now, job, seq)
     for _, change in ipairs(changes) do
         emit('session.' .. string.lower(change[2]), 'session', id, 'group', group, 'from', state, 'verb', change[1],
             'attempt', attempt or '0', 'placement', placement, 'agents', agents or '', 'reason', '')

@@ -16,7 +16,7 @@ local function close_history(key, op)
     if not row then return false end
     local well, history = pcall(cjson.decode, row)
     if not well or type(history) ~= 'table' then return false end
-    local closed = close_row(history, op.placement, op.target, op.told)
+    local closed = close_row(history, op.placement, op.target, op.told, op.reason)
     if closed then redis.call('HSET', key, 'history:' .. attempt, closed) end
     return closed ~= nil
 end

@@ -11,11 +11,23 @@
 -- @include lib/charge
 -- @include lib/emit
 -- @include lib/has_room
+-- @include lib/job_lists
 -- @include lib/push_order
 -- @include lib/scope_count
 -- @include lib/take_slots
 local ready, scheduled, timers = {}, {}, {}
+local left, entered = {}, {} -- what leaves and enters lists of jobs, by list
 local scheduled_at = int(now)
+
+local function add_to(lists, list, ...)
+    lists[list] = lists[list] or {}
+    for _, part in ipairs({ ... }) do table.insert(lists[list], part) end
+end
+
+local function move_job(job, id, seq)
+    for _, list in ipairs(job_lists(job, 'READY')) do add_to(left, list, id) end
+    for _, list in ipairs(job_lists(job, 'SCHEDULED')) do add_to(entered, list, seq, id) end
+end
 
 local function fields_of(index, kernel)
     local prefix, agent = 'kernel:' .. (index - 1) .. ':', agent_of(kernel[1])
@@ -25,7 +37,8 @@ end
 
 function moves.place(op, payload)
     local key = keys.session(op.session)
-    local state, owner, placement, attempt = unpack(redis.call('HMGET', key, 'state', 'group', 'placement', 'attempt'))
+    local state, owner, placement, attempt, job, seq =
+        unpack(redis.call('HMGET', key, 'state', 'group', 'placement', 'attempt', 'job', 'seq'))
     if placement == op.placement then return 'already' end
     if not state or not SESSION_LIFE.place[state] or owner ~= group then return 'stale' end
     local held = batch.charges[op.held]
@@ -45,6 +58,7 @@ function moves.place(op, payload)
     ready[#ready + 1] = op.session
     scheduled[#scheduled + 1], timers[#timers + 1] = scheduled_at, int(now + op.timer)
     scheduled[#scheduled + 1], timers[#timers + 1] = op.session, op.session
+    if job then move_job(job, op.session, int(tonumber(seq or '0') or 0)) end
     emit('session.scheduled', 'session', op.session, 'group', group, 'from', state, 'verb', 'place',
         'attempt', attempt or '0', 'placement', op.placement, 'agents', op.agents, 'reason', '')
     return 'placed'
@@ -55,5 +69,7 @@ local function flush_places()
     write('ZREM', keys.state(group, 'READY'), unpack(ready))
     write('ZADD', keys.state(group, 'SCHEDULED'), unpack(scheduled))
     write('ZADD', keys.timers(group), unpack(timers))
+    for list, ids in pairs(left) do write('ZREM', list, unpack(ids)) end
+    for list, entries in pairs(entered) do write('ZADD', list, unpack(entries)) end
     told()
 end

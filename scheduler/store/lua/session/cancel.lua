@@ -14,7 +14,7 @@ if SESSION_LIFE.cancel[state] and state ~= 'SCHEDULED' then
     return { 'cancelled' }
 end
 if not requested then
-    redis.call('HSET', key, 'cancel_requested', reason)
+    redis.call('HSET', key, 'cancel_requested', reason, 'cancelled_at', int(now))
     emit('session.cancel_requested', 'session', session, 'group', group, 'reason', reason)
 end
 announce(group, 'cancel', session)

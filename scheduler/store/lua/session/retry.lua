@@ -24,7 +24,7 @@ local function again(id)
     local over = unknown_office(charge.scopes) or forbidden_to_wait(charge, request)
     -- A role that the office gave up since keeps no old job of it from running again.
     if over and over[1] ~= 'unknown_role' then return nil, over end
-    redis.call('HDEL', key, 'cancel_requested', 'ended_at', 'rescues', 'error')
+    redis.call('HDEL', key, 'cancel_requested', 'cancelled_at', 'ended_at', 'rescues', 'error')
     redis.call('DEL', keys.result(id))
     -- What was never sealed waits for its seal again: some dependencies are not known here yet.
     local unmet = recount_parents(id) + (unsealed == '1' and 1 or 0)

@@ -3,7 +3,8 @@
 -- Ids are minted by the app, so a repeat after a lost answer finds its own sessions and says the
 -- same. A session with an idempotency key that is known answers the session that has it.
 --
--- requests: {id: {text, need {slot: amount}, scopes [[kind, name]], slots {family: amount}}}; sessions:
+-- requests: {id: {text, need {slot: amount}, scopes [[kind, name]], slots {family: amount},
+-- job (whose jobs they are: "office" or "office/role"; left out where nobody's)}}; sessions:
 -- [{id, group, priority, request, payload, row [field, value, ...], and only where they were given:
 -- not_before, key, spec, parents [id], more (1: further parents follow)}], at most 200.
 --
@@ -60,7 +61,7 @@ local uses = {}
 for index, asked in ipairs(fresh) do
     uses[asked.request] = (uses[asked.request] or 0) + 1
     local options = groups[asked.group]
-    if write_session(asked, seq + index, options.pending_timeout) then
+    if write_session(asked, seq + index, options.pending_timeout, requests[asked.request].job) then
         options.ready[#options.ready + 1] = asked.id
     end
 end

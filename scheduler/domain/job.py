@@ -1,0 +1,97 @@
+"""Jobs: sessions of an office, what their lists say of them, and the tries to run one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from scheduler.domain.ids import is_name
+from scheduler.domain.office import office_and_role
+from scheduler.domain.scope import Scope
+from scheduler.domain.session import AttemptData, SessionData
+from scheduler.domain.states import SessionState
+
+
+def job_text(scopes: Iterable[Scope]) -> str:
+    """Whose job a session is, as its record keeps it: "office" or "office/role"; "" for nobody's.
+
+    A scope of kind office may have any name; only one that can name an office is one, and a role
+    that is none of its office's is no role of the job.
+    """
+    office, role = office_and_role(scopes)
+    if not is_name(office):
+        return ""
+    return f"{office}/{role}" if is_name(role) else office
+
+
+class ExecutionStatus(StrEnum):
+    """How one try to run a job stands, or ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    LOST = "lost"  #: its agent died, was stopped or cut off, and the job went back into the queue
+
+
+#: As a stop's reason says it, see `domain.states.STOP_STRENGTH`.
+_WITHDRAWN: Final = "unplaced"
+_WENT_ON: Final = (SessionState.RETRYING, SessionState.READY)
+_BY_REASON: Final = {
+    "failed": ExecutionStatus.FAILED,
+    "timed_out": ExecutionStatus.TIMED_OUT,
+    "lost": ExecutionStatus.LOST,
+}
+_BY_OUTCOME: Final = {
+    "": ExecutionStatus.RUNNING,
+    SessionState.SUCCEEDED: ExecutionStatus.SUCCEEDED,
+    SessionState.FAILED: ExecutionStatus.FAILED,
+    SessionState.TIMED_OUT: ExecutionStatus.TIMED_OUT,
+    SessionState.CANCELLED: ExecutionStatus.CANCELLED,
+    # Rows of layout 2 tell no reason.
+    SessionState.RETRYING: ExecutionStatus.FAILED,
+    SessionState.READY: ExecutionStatus.LOST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobExecution:
+    """One try to run a job. Times are ms of Redis' clock."""
+
+    job: str
+    attempt: int
+    agents: tuple[str, ...]
+    started_at: int
+    timeout_at: (
+        int | None
+    )  #: when it is stopped at the latest; None where it was stopped before it began
+    ended_at: int | None
+    status: ExecutionStatus
+    error: str
+
+
+def executions_of(data: SessionData) -> list[JobExecution]:
+    """The tries to run a job, oldest first; those that were withdrawn before all kernels began are none."""
+    return [_execution(data.id, row) for row in data.history if row.reason != _WITHDRAWN]
+
+
+def _execution(job: str, row: AttemptData) -> JobExecution:
+    return JobExecution(
+        job=job,
+        attempt=row.attempt,
+        agents=row.agents,
+        started_at=row.started_at,
+        timeout_at=row.deadline,
+        ended_at=row.ended_at,
+        status=_status(row),
+        error=row.error,
+    )
+
+
+def _status(row: AttemptData) -> ExecutionStatus:
+    """From how the attempt ended, where the job went on after it; from how the job ended else."""
+    known = _BY_REASON if row.outcome in _WENT_ON else {}
+    return known.get(row.reason) or _BY_OUTCOME.get(row.outcome, ExecutionStatus.FAILED)

@@ -1,0 +1,18 @@
+-- Keep a new API key: what it may do, and the digest of its secret, never the secret.
+--
+-- Ids are random: one that is there with the same digest was written by a call whose answer was lost.
+--
+-- @arg key str
+-- @arg role str
+-- @arg office str
+-- @arg label str
+-- @arg digest str
+-- @reply created | exists
+-- @include lib/emit
+local known = redis.call('HGET', keys.api_key(key), 'digest')
+if known then return { known == digest and 'created' or 'exists' } end
+redis.call('HSET', keys.api_key(key), 'role', role, 'office', office, 'name', label,
+    'digest', digest, 'created_at', int(now))
+redis.call('SADD', keys.api_keys(), key)
+emit('key.created', 'key', key, 'role', role, 'office', office)
+return { 'created' }
