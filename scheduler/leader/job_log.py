@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,9 @@ _LEVELS: Final = {
 }
 #: Of a session that is nobody's job only these are told: thousands end per second.
 _ALWAYS: Final = frozenset({JobEvent.FAILED, JobEvent.TIMEOUT})
+_PERMANENT: Final = frozenset({SessionState.FAILED, SessionState.TIMED_OUT})
+#: What is beyond is on the stream of events, as everything is.
+LINES_PER_S: Final = 200
 #: The word by which a script says that it did what these events tell.
 _WORDS: Final = {JobEvent.CANCELLED: ("done", "cancelled")}
 _DONE: Final = ("done",)
@@ -48,17 +52,23 @@ class JobLine:
 class JobLog:
     """Finds lines among moves, and writes those whose moves were done.
 
-    A no-op session that is nobody's job costs it half a microsecond, a line 30.
+    A line takes as long as a tenth of a job: beyond some per second they are only counted.
     """
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(self, log: FilteringBoundLogger, now_ms: Callable[[], int]) -> None:
         self._log = log
+        self._now_ms = now_ms
         self._whose: dict[str, tuple[str, str]] = {}
+        self._second = 0
+        self._lines = 0
+        self._unwritten: Counter[str] = Counter()
 
     def lines(self, session: PlacedSession, moves: Sequence[Move]) -> list[tuple[int, JobLine]]:
         """The lines of what was decided about a session, each with the number of its move."""
         office, role = self._whose.get(session.request.id) or self._find(session.request)
-        if not office and not any(isinstance(move, Finish) for move in moves):
+        if not office and not any(
+            type(move) is Finish and move.target in _PERMANENT for move in moves
+        ):
             return []
         found = []
         for number, move in enumerate(moves):
@@ -73,13 +83,25 @@ class JobLog:
     def written(self, line: JobLine, word: str) -> None:
         """Write a line, if its move was done."""
         if word in _WORDS.get(line.event, _DONE):
-            write = getattr(self._log, _LEVELS.get(line.event, "info"))
-            write(str(line.event), **line.facts)
+            self._write(line.event, line.facts)
 
     def settled(self, move: Move, word: str) -> None:
         """A session that never ran and never can: it was on no board."""
         if isinstance(move, Settle) and move.edge == "refuse" and word == "done":
-            self._log.error(str(JobEvent.FAILED), session=move.session, reason=move.reason)
+            self._write(JobEvent.FAILED, {"session": move.session, "reason": move.reason})
+
+    def _write(self, event: JobEvent, facts: dict[str, Any]) -> None:
+        second = self._now_ms() // 1000
+        if second != self._second:
+            self._second, self._lines = second, 0
+            if self._unwritten:
+                self._log.warning("jobs.unlogged", **self._unwritten)
+                self._unwritten.clear()
+        self._lines += 1
+        if self._lines > LINES_PER_S:
+            self._unwritten[str(event)] += 1
+            return
+        getattr(self._log, _LEVELS.get(event, "info"))(str(event), **facts)
 
     def _find(self, request: Request) -> tuple[str, str]:
         if len(self._whose) >= _REMEMBERED:

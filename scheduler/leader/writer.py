@@ -66,7 +66,7 @@ class Writer:
         self._log = get_logger(
             group=repositories.leader.term.group, term=repositories.leader.term.number
         )
-        self._job_log = JobLog(self._log)
+        self._job_log = JobLog(self._log, lambda: state.snapshot.now_ms)
 
     def accept(self, batch: Batch, before: PlacedSession, decision: Decision) -> None:
         """Take a decision into the batch, and into the picture as if it were written already.
