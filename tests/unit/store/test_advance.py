@@ -49,7 +49,8 @@ def moves(world: World, session: str, begins: K, ends: K, result: str) -> list[m
 
 def prepare(world: World, begins: K, **asked: Any) -> str:
     """A session whose kernel is in a state, with someone who waits for it."""
-    session = world.submit(keypair="k", **({"scopes": office_scopes("acme", "builder")} | asked))
+    given = {"scopes": office_scopes("acme", "builder"), "callback": "https://ci.example.org/x"}
+    session = world.submit(keypair="k", **(given | asked))
     world.submit(depends_on=[session])
     world.place(session)
     if begins is not K.ORDERED:
