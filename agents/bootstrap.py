@@ -6,7 +6,7 @@ import os
 import platform
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,8 @@ from scheduler.domain.errors import (
     StoreUnavailable,
 )
 from scheduler.domain.ids import is_name, new_nonce
+from scheduler.observability.metrics import exposition
+from scheduler.observability.serving import pages, serve_pages
 from scheduler.protocol.report import Registration
 from scheduler.store.connection import CONNECT_TIMEOUT_S, connect, open_client
 from scheduler.store.mailbox import AgentMailbox, Superseded
@@ -59,6 +61,7 @@ class Offer:
     allow: Sequence[str] = ()
     allow_commands: bool = False
     path: Path = field(default_factory=Path.cwd)
+    http: tuple[str, int] | None = None  #: where it tells of itself
 
 
 class StorePost:
@@ -109,7 +112,8 @@ class StorePost:
 def run_agent(settings: AgentSettings, offer: Offer) -> int:
     """Run an agent until it is told to end; its exit code.
 
-    Raises InvalidInput, and what a Redis that answers is refused for: RedisUnsuitable, RedisRefuses.
+    Raises InvalidInput, Refused for an address that cannot be had, and what a Redis that answers is
+    refused for: RedisUnsuitable, RedisRefuses.
     """
     for what, name in (("id", offer.agent), ("group", offer.group)):
         if not is_name(name):
@@ -126,7 +130,13 @@ def run_agent(settings: AgentSettings, offer: Offer) -> int:
     identity = Identity(offer.agent, offer.group, new_nonce(), key)
     if swept:
         identity.log().info("agent.swept", predecessor=swept[:8])
-    return Life(_parts(settings, offer, identity, directory, swept)).run()
+    life = Life(_parts(settings, offer, identity, directory, swept))
+    with ExitStack() as running:
+        if offer.http:
+            # Metrics of the process; what it holds and does is the replicas' to tell.
+            found = pages(life.health, exposition(tuple))
+            running.callback(serve_pages(offer.http, found).stop)
+        return life.run()
 
 
 def _check_redis(url: str) -> None:

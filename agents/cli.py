@@ -23,6 +23,7 @@ from scheduler.domain.errors import (
 from scheduler.domain.ids import has_control_characters
 from scheduler.domain.slots import parse_capacity
 from scheduler.observability import logs
+from scheduler.observability.addresses import read_address
 from scheduler.protocol import signing
 
 _EXIT_CODES: Final = ((InvalidInput, 2), (NotFound, 3), (Refused, 4), (StoreUnavailable, 5))
@@ -75,6 +76,13 @@ def _labels(pairs: Sequence[str]) -> dict[str, str]:
     return labels
 
 
+def _address(text: str | None) -> tuple[str, int] | None:
+    try:
+        return None if text is None else read_address(text)
+    except ValueError as error:
+        raise InvalidSetting(name="http", problem=f"{text!r}: {error}") from error
+
+
 _NAMESPACE: Final = click.option("--namespace", help="Prefix of all keys [SCHEDULER_NAMESPACE].")
 _SECRET_FILE: Final = click.option(
     "--secret-file", type=click.Path(path_type=Path), help="File with the cluster's secret."
@@ -112,6 +120,9 @@ _SECRET_FILE: Final = click.option(
 @click.option(
     "--state-dir", type=click.Path(path_type=Path), help="Where it keeps its run directory."
 )
+@click.option(
+    "--http", metavar="HOST:PORT", help="Serve /health and /metrics here, as 127.0.0.1:9201."
+)
 @click.option("--redis", help="URL of Redis [SCHEDULER_REDIS_URL].")
 @click.option("--key-file", type=click.Path(path_type=Path), help="File with the agent's own key.")
 @_NAMESPACE
@@ -143,6 +154,7 @@ def run(ctx: click.Context, /, **options: Any) -> None:
         allow=options["allow"],
         allow_commands=options["allow_commands"],
         path=options["path"],
+        http=_address(options["http"]),
     )
     logs.configure(settings.log_level)
     sys.exit(run_agent(settings, offer))

@@ -20,6 +20,8 @@ _NS: Final = 1_000_000_000
 _SOON_S: Final = 0.2
 # A leader that lives applies a registration within milliseconds; a dead one is replaced by then.
 _REGISTER_EVERY_NS: Final = 3 * _NS
+#: Without an answer for so long, and one beat, an agent is not ready.
+_SILENT_NS: Final = 3 * _NS
 # The beat outlives the lease, so that the leader reads "silent since" and not "never seen".
 _TTL_IN_LEASES: Final = 4
 
@@ -78,6 +80,8 @@ class Heartbeat:
         self._ever_admitted = False
         self._registered_ns = 0
         self._said: tuple[str, str] | None = None
+        self._heard_ns = facts.boottime_ns()
+        self._unheard = ""  #: why the last beat was not answered
         self._over: list[str] = []  #: stops that stood at the last beat, of kernels that are over
         self._log = identity.log()
         self._service = Service("heartbeat", self.run_once)
@@ -102,6 +106,19 @@ class Heartbeat:
         """Whether kernels may run now."""
         return self._leash.until_ns > facts.boottime_ns()
 
+    @property
+    def why_not_ready(self) -> str:
+        """A sentence about why nothing is claimed now; empty where nothing keeps it from that."""
+        if self._unheard:
+            return self._unheard
+        silent = facts.boottime_ns() - self._heard_ns
+        if silent > _SILENT_NS + self._rhythm.interval_s * _NS:
+            return f"Redis has not answered for {silent / _NS:.0f} s."
+        if self.may_claim.is_set():
+            return ""
+        what, why = self._said or ("", "")
+        return f"It is not admitted ({why if what == 'waiting' else 'no leader has answered yet'})."
+
     def run_once(self) -> float:
         """One beat; seconds until the next."""
         sent = facts.boottime_ns()
@@ -113,8 +130,12 @@ class Heartbeat:
             answer = self._post.beat(
                 self._identity.boot, ttl_ms, claims=claims, running=running, over=self._over
             )
+            if self._unheard:
+                self._once("reachable", "")
+            self._heard_ns, self._unheard = facts.boottime_ns(), ""
             return self._hear(answer, sent)
         except (StoreUnavailable, RedisFull) as error:
+            self._unheard = str(error)
             self._once("unreachable", str(error))
             return _SOON_S
 

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from agents import facts
 from agents.channel import BrokenFrameError, Channel, Frame
 from agents.kernels import Host
+from agents.monitor import Watch
 from agents.nursery import Nursery
 from agents.reactor import Reactor
 from agents.shim import HUNG_UP
@@ -80,14 +81,14 @@ class Hosts:
         now = facts.boottime_ns()
         return now >= self._no_forks_before_ns and self._nursery.lease_runs
 
-    def unborn(self, *, warm: bool) -> int:
-        """How many warm children, or shims for commands, are on their way."""
-        return sum((self._hosts[number].child is not None) == warm for number in self._unborn)
+    def unborn(self) -> int:
+        """How many warm children that are for no certain kernel are on their way."""
+        return sum(self._hosts[number].kernel is None for number in self._unborn)
 
-    def spawn(self, *, warm: bool) -> Host | None:
+    def spawn(self, *, warm: bool, watch: Watch | None = None) -> Host | None:
         """Bring up a host; None when the machine cannot now."""
         try:
-            host = self._nursery.spawn(warm=warm)
+            host = self._nursery.spawn(warm=warm, watch=watch)
         except OSError as error:
             self._hold_forks(str(error))
             return None

@@ -14,6 +14,7 @@ from agents.channel import Channel
 from agents.leash import Row
 from agents.limits import MIB, Cgroup
 from agents.logs import OutputLog
+from agents.monitor import DONE, SILENT, Watch
 from agents.reactor import Timer
 from scheduler.protocol.order import StartOrder
 from scheduler.protocol.report import EndReason
@@ -48,6 +49,14 @@ class Kernel:
     timer: Timer | None = None  #: of its deadline
     waits_since_ns: int = 0
     over: bool = False
+
+    @property
+    def watch(self) -> Watch | None:
+        """What is watched of its output; such a kernel has a host of its own."""
+        order = self.order
+        if order.done_pattern or order.silence_ms:
+            return Watch(order.done_pattern, order.silence_ms)
+        return None
 
     @property
     def memory(self) -> int:
@@ -130,20 +139,24 @@ def outcome_of(host: Host, kernel: Kernel, cause: str, code: int, serial: int) -
     """Why a kernel is over, all its processes being dead: what we did to it, or it itself."""
     ended = _by_itself(host, cause, code)
     exit_code, number = ended.exit_code, ended.signal
+    if cause == DONE:
+        # Before what we did to it meanwhile: its work was done, and a result it returned holds.
+        says = ended.error if ended.reason is EndReason.RAISED else _SAID_DONE
+        return Outcome(EndReason.DONE_PATTERN, exit_code, number, says, ended.result)
     if kernel.stopping is not None:
         return Outcome(kernel.stopping, exit_code, number, kernel.says)
     if cause == "lease":
         return Outcome(EndReason.KILLED, exit_code, number, "The agent's lease ran out.")
-    if cause in ("out_of_memory", "timed_out") and serial not in (0, kernel.serial):
-        return Outcome(
-            EndReason.KILLED, exit_code, number, "Its process was stopped for the kernel before it."
-        )
-    if cause == "out_of_memory":
-        says = f"It used more than its {kernel.memory // MIB} MiB of memory."
-        return Outcome(EndReason.OUT_OF_MEMORY, exit_code, number, says)
-    if cause == "timed_out":
-        return Outcome(EndReason.TIMED_OUT, exit_code, number, timeout_sentence(kernel))
-    return ended
+    if cause not in _LIMITS:
+        return ended
+    if serial not in (0, kernel.serial):
+        says = "Its process was stopped for the kernel before it."
+        return Outcome(EndReason.KILLED, exit_code, number, says)
+    reason, sentence = _LIMITS[cause]
+    return Outcome(reason, exit_code, number, sentence(kernel))
+
+
+_SAID_DONE = "A line of its output said that its work was done."
 
 
 def _by_itself(host: Host, cause: str, code: int) -> Outcome:
@@ -172,3 +185,19 @@ _UNUSUAL = {
 def timeout_sentence(kernel: Kernel) -> str:
     """What people read of a kernel stopped at its deadline."""
     return f"It ran longer than its timeout of {kernel.order.timeout_ms / 1000:g} s."
+
+
+def _memory_sentence(kernel: Kernel) -> str:
+    return f"It used more than its {kernel.memory // MIB} MiB of memory."
+
+
+def _silence_sentence(kernel: Kernel) -> str:
+    return f"It printed nothing for {kernel.order.silence_ms / 1000:g} s."
+
+
+#: Limits of the kernel for which a shim ended it.
+_LIMITS = {
+    "out_of_memory": (EndReason.OUT_OF_MEMORY, _memory_sentence),
+    "timed_out": (EndReason.TIMED_OUT, timeout_sentence),
+    SILENT: (EndReason.SILENT, _silence_sentence),
+}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from agents import facts
 from agents.heartbeat import Heartbeat
@@ -18,6 +18,7 @@ from agents.rundir import RunDirectory
 from agents.sender import Sender
 from agents.supervisor import Supervisor
 from agents.worker import NUDGE, AgentWorker
+from scheduler.observability.serving import health_facts
 from scheduler.protocol.report import EndReason, Leaving
 
 EXIT_BROKEN: Final = 1
@@ -72,6 +73,15 @@ class Life:
             self._leave()
         self._log.info("agent.ended", exit_code=self._code)
         return self._code
+
+    def health(self) -> dict[str, Any]:
+        """What every process says of its health, and ``running``: how many kernels it holds.
+
+        An agent is ready while it is admitted and its lease runs: it takes orders.
+        """
+        parts = self._parts
+        why = "It is stopping." if self._ended.is_set() else parts.beats.why_not_ready
+        return health_facts("agent", why, running=len(parts.held.now()[1]))
 
     def _end(self, code: int, *, silent: bool = False, at_once: bool = False) -> None:
         if not self._ended.is_set():

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from agents.facts import boottime_ns
 from agents.kernels import Host
 from agents.leash import ROWS, Leash
 from agents.limits import CgroupHome
+from agents.monitor import Watch
 from agents.rundir import RunDirectory
 
 _LARGEST: Final = 64 * 1024
@@ -85,7 +86,7 @@ class Nursery:
         """Whether anything may run now."""
         return self._leash.until_ns > boottime_ns()
 
-    def spawn(self, *, warm: bool) -> Host:
+    def spawn(self, *, warm: bool, watch: Watch | None) -> Host:
         """Ask for a shim; it is born when the zygote says so. Raises OSError."""
         self._count += 1
         number, index = self._count, self._free_rows.pop()
@@ -104,7 +105,12 @@ class Nursery:
                 fds.append(writer)
             if warm:
                 host.child = Channel(_pair(fds, theirs))
-            asked = {"number": number, "row": index, "cgroup": str(cgroup.path) if cgroup else ""}
+            asked = {
+                "number": number,
+                "row": index,
+                "cgroup": str(cgroup.path) if cgroup else "",
+                "watch": asdict(watch) if watch else None,
+            }
             socket.send_fds(self._socket, [json.dumps(asked).encode()], fds)
             failure.pop_all()
         return host

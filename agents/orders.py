@@ -12,7 +12,8 @@ from agents.identity import Identity
 from agents.post import Claimed, NotAdmittedError, Post
 from agents.sender import Sender
 from agents.supervisor import Supervisor
-from scheduler.domain.errors import BadMessage, RedisFull, StoreUnavailable
+from scheduler.domain.errors import BadMessage, InvalidSpec, RedisFull, StoreUnavailable
+from scheduler.domain.monitor import done_line
 from scheduler.protocol import order as orders
 from scheduler.protocol import report as reports
 from scheduler.protocol.names import STOP_PREFIX, parse_order_id
@@ -142,6 +143,7 @@ class Orders:
             raise BadMessage(why="its payload is not of the form a session has")
         if not all(isinstance(text, str) for text in (*env.values(), *words)):
             raise BadMessage(why="its words and variables are not all texts")
+        _check_pattern(order.done_pattern)
         return order, work
 
     def _fetch_stop(self, order: str) -> None:
@@ -175,6 +177,15 @@ class Orders:
         self._sender.report(
             self._identity.report(order, ReportKind.ENDED, reason=reason, error=error)
         )
+
+
+def _check_pattern(pattern: str) -> None:
+    """What compiled for the app need not for this Python. Raises BadMessage."""
+    try:
+        if pattern:
+            done_line(pattern)
+    except InvalidSpec as error:
+        raise BadMessage(why=str(error)) from error
 
 
 def _named(order: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 It is a subreaper, so whatever the kernel starts stays its descendant, in whatever session or
 process group. It kills all of them when the agent hangs up, the lease runs out, the deadline
 passes, the memory slot is exceeded, or the agent says stop; and tells the agent only when all are
-dead.
+dead. Where output is watched, it passes through the shim, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from agents import channel, facts
 from agents.executors import callables, commands
 from agents.leash import Leash, Row
 from agents.limits import Cgroup, memory_used, memory_used_exactly
+from agents.monitor import DONE, OutputMonitor, Watch
 
 _NS: Final = 1_000_000_000
 # A warm child's row may be armed at any time, without a message; so it is looked at this often.
@@ -32,8 +33,9 @@ _LOOK_NS: Final = _NS // 2
 _WATCH_SHARE: Final = 20
 # The agent stops a kernel at its deadline. If it has not by now it hangs, and the shim does.
 _AGENT_HANGS_NS: Final = 2 * _NS
-#: What the agent says of a child whose channel it found closed.
+#: What the agent says of a child whose channel it found closed, and of one that is needed no more.
 HUNG_UP: Final = "hung_up"
+RETIRED: Final = "retired"
 # A process that dies closes its files first: only one that lives on after this has closed them itself.
 _DYING_NS: Final = _NS // 5
 
@@ -51,6 +53,7 @@ class Post:
     scratch: Path
     cgroup: Path | None
     grace_ns: int
+    watch: Watch | None = None  #: of the output of the one kernel it is for
 
 
 @dataclass(slots=True)
@@ -85,6 +88,8 @@ class Shim:
         self._stop: _Stop | None = None
         self._watch_at = 0
         self._buffer = channel.Channel(post.agent)
+        self._monitor: OutputMonitor | None = None
+        self._outputs = (post.stdout, post.stderr)  #: what the kernel writes to
 
     def start(self) -> None:
         """Leave the zygote's session, and fork the warm child if that is what it holds."""
@@ -95,6 +100,9 @@ class Shim:
         self._wakeup = reader
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        if self._post.watch is not None:
+            self._monitor = OutputMonitor(self._post.watch, *self._outputs)
+            self._outputs = self._monitor.writers
         self._post.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._post.child is not None:
             self._kernel = self._fork_child(self._post.child)
@@ -110,8 +118,10 @@ class Shim:
         try:
             signal.set_wakeup_fd(-1)
             self._post.agent.close()
-            commands.prepare(self._post.stdout, self._post.stderr, self._post.cgroup)
+            commands.prepare(*self._outputs, self._post.cgroup)
             self._close_outputs()
+            if self._monitor is not None:
+                self._monitor.let_go()
             facts.become_subreaper()
             facts.set_process_name("warm child")
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -127,14 +137,15 @@ class Shim:
 
     def _close_outputs(self) -> None:
         # The agent reads to the end of these pipes: nobody but the kernel may hold them open.
-        os.close(self._post.stdout)
-        os.close(self._post.stderr)
+        for fd in self._outputs:
+            os.close(fd)
 
     def watch(self) -> None:
         """Serve until the kernel is over and all is dead."""
         poll = select.poll()
         poll.register(self._buffer.fileno(), select.POLLIN)
         poll.register(self._wakeup, select.POLLIN)
+        self._pass_on(poll)
         while self._status is None:
             ready = [fd for fd, _ in poll.poll(self._pause_ms())]
             if self._wakeup in ready:
@@ -142,9 +153,14 @@ class Shim:
                 self._status = facts.reap().get(self._kernel) if self._kernel else None
             if self._buffer.fileno() in ready and not self._listen():
                 break
+            self._pass_on(poll)
             if self._look():
                 break
         self._finish()
+
+    def _pass_on(self, poll: select.poll) -> None:
+        if self._monitor is not None:
+            self._monitor.pass_on(poll, look=self._by_itself)
 
     def _listen(self) -> bool:
         """Hear the agent; False when it hung up or the kernel could not be started."""
@@ -166,12 +182,14 @@ class Shim:
             self._post.cgroup,
         )
         try:
-            self._kernel = commands.start(command, self._post.stdout, self._post.stderr)
+            self._kernel = commands.start(command, *self._outputs)
         except (commands.NotStartedError, OSError) as error:
             self._close_outputs()
             self._say({"failed": str(error)})
             return False
         self._close_outputs()
+        if self._monitor is not None:
+            self._monitor.begin()
         self._up()
         return True
 
@@ -190,12 +208,20 @@ class Shim:
                 facts.send_signal(facts.descendants([os.getpid()]), signal.SIGTERM)
         self._stop.kill_at_ns = min(self._stop.kill_at_ns, now + grace_ns)
 
+    @property
+    def _by_itself(self) -> bool:
+        """Whether nothing of ours ended the kernel: what it prints is its own word."""
+        return self._stop is None or self._stop.cause in (HUNG_UP, RETIRED)
+
     def _look(self) -> bool:
         """Whether all must be killed now."""
         now = facts.boottime_ns()
         row, serial = self._post.row, self._post.row.serial
         if self._stop is not None:
             return now >= self._stop.kill_at_ns
+        if self._monitor is not None and self._kernel and (said := self._monitor.says(now)):
+            self._begin_stop(said, self._post.grace_ns)
+            return False
         if now >= self._post.leash.until_ns and not (serial and row.keep):
             return self._condemn("lease")
         if serial and row.deadline_ns and now >= row.deadline_ns + _AGENT_HANGS_NS:
@@ -221,6 +247,8 @@ class Shim:
         """Until the next moment at which something may be due."""
         now = facts.boottime_ns()
         due = now + _LOOK_NS
+        if self._monitor is not None:
+            due = min(due, self._monitor.due_ns)
         if self._stop is not None:
             due = min(due, self._stop.kill_at_ns)
         elif not self._post.row.keep:
@@ -233,6 +261,9 @@ class Shim:
         cause = self._stop.cause if self._stop else ""
         if cause == HUNG_UP and self._status is not None:
             cause = ""  # it was dying by itself
+        if self._monitor is not None:
+            self._monitor.finish(look=self._by_itself)
+            cause = DONE if self._by_itself and self._monitor.done else cause
         if self._kernel and self._status is None:
             self._status = ended.get(self._kernel, signal.SIGKILL)
         if self._post.cgroup is not None:

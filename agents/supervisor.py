@@ -22,6 +22,7 @@ from agents.logs import OutputLog
 from agents.nursery import Nursery
 from agents.pool import Pool
 from agents.reactor import Reactor
+from agents.shim import RETIRED
 from scheduler.protocol.order import StartOrder
 from scheduler.protocol.report import MAX_ERROR, MAX_RESULT, EndReason, KernelReport, ReportKind
 from scheduler.service.loop import Service
@@ -103,7 +104,7 @@ class Supervisor:
         self._rules = rules
         self._reports = reports
         self._kernels: dict[str, Kernel] = {}
-        self._commands: deque[Kernel] = deque()
+        self._alone: deque[Kernel] = deque()  #: wait for a host of their own
         self._serial = 0
         self._leaving = False
         self._admitted = False
@@ -183,8 +184,8 @@ class Supervisor:
             self._end(kernel, Outcome(EndReason.AGENT_LEFT, error=LEFT))
         elif refusal := self._rules.allow.refusal(kernel.work):
             self._end(kernel, Outcome(EndReason.NOT_ALLOWED, error=refusal))
-        elif "command" in kernel.work:
-            self._commands.append(kernel)
+        elif "command" in kernel.work or kernel.watch:
+            self._alone.append(kernel)
         elif host := self._pool.take_idle(order.keypair):
             self._dispatch(host, kernel)
         else:
@@ -259,8 +260,8 @@ class Supervisor:
         if kernel.host is not None:
             self._hosts.stop(kernel.host, "stopped", grace_ms)
             return
-        if kernel in self._commands:
-            self._commands.remove(kernel)
+        if kernel in self._alone:
+            self._alone.remove(kernel)
         self._pool.forget(kernel)
         self._end(kernel, Outcome(kernel.stopping, error=kernel.says))
 
@@ -294,12 +295,12 @@ class Supervisor:
 
     def _spawn(self) -> None:
         """Bring up what waiting kernels need, and one fresh child for whoever comes next."""
-        while self._commands and self._hosts.may_spawn and not self._leaving:
-            host = self._hosts.spawn(warm=False)
+        while self._alone and self._hosts.may_spawn and not self._leaving:
+            first = self._alone[0]
+            host = self._hosts.spawn(warm="callable" in first.work, watch=first.watch)
             if host is None:
                 return
-            host.kernel = self._commands.popleft()
-            host.kernel.host = host
+            host.kernel, first.host = self._alone.popleft(), host
         while self._wants_child() and self._hosts.may_spawn:
             if self._hosts.spawn(warm=True) is None:
                 return
@@ -307,7 +308,7 @@ class Supervisor:
     def _wants_child(self) -> bool:
         if self._leaving or not self._rules.allow.patterns:
             return False
-        coming = self._hosts.unborn(warm=True)
+        coming = self._hosts.unborn()
         spare = int(self._admitted and not self._pool.has_fresh())
         if coming < spare:
             return True
@@ -328,7 +329,7 @@ class Supervisor:
     def _retire(self, host: Host) -> None:
         """A child that is not needed ends when nobody talks to it any more."""
         self._pool.drop(host)
-        self._hosts.stop(host, "retired", 0)
+        self._hosts.stop(host, RETIRED, 0)
 
     def _next(self, host: Host) -> None:
         """A child is free."""
@@ -343,10 +344,12 @@ class Supervisor:
         """A shim is born."""
         if host.dying:
             return
-        if host.child is not None:
+        if host.kernel is None:
             self._next(host)
-        elif host.kernel is not None:
+        elif host.child is None:
             self._run_command(host, host.kernel)
+        else:
+            self._dispatch(host, host.kernel)
 
     def up(self, host: Host) -> None:
         """A command runs; a callable was reported when it was handed over."""
@@ -362,11 +365,13 @@ class Supervisor:
         reason = EndReason(head["reason"])
         outcome = Outcome(reason, int(head["exit_code"]), error=str(head["error"]), result=result)
         host.drain()
-        if host.dying or not head["clean"]:
-            # Its end is told when all that it left behind is dead.
+        if host.dying or not head["clean"] or kernel.watch:
+            # Its end is told when all that it left behind is dead, and all that it said was looked at.
             host.dying, host.outcome = True, outcome
             if kernel.timer is not None:
                 kernel.timer.cancel()
+            if kernel.watch:
+                self._retire(host)
             return
         host.row.clear()
         host.kernel = None

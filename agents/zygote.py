@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from agents import facts, shim
 from agents.leash import Leash
+from agents.monitor import Watch
 
 _LARGEST: Final = 64 * 1024
 _MOST_FDS: Final = 4
@@ -99,6 +100,7 @@ class Zygote:
                 scratch=self.scratch / str(asked["number"]),
                 cgroup=Path(asked["cgroup"]) if asked["cgroup"] else None,
                 grace_ns=self.grace_ns,
+                watch=Watch(**asked["watch"]) if asked["watch"] else None,
             )
         )
 

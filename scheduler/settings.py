@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,8 @@ def duration(text: str) -> Any:
 
 
 PREFIX = "SCHEDULER_"
+
+_RATE = re.compile(r"[1-9][0-9]{0,8} ?/ ?(second|minute|hour|day)")
 
 
 class Settings(BaseSettings):
@@ -72,6 +75,8 @@ class Settings(BaseSettings):
     storm_pause: Duration = duration("60s")
     #: The slow sweep, the safety net below all wake-ups.
     sweep: Duration = duration("5s")
+    #: A graph nobody loads any more, as its app died, is deleted after this long.
+    graph_patience: Duration = duration("10m")
     #: How long ended sessions, their results and logs are kept.
     retention: Duration = duration("7d")
     #: How many events the stream keeps.
@@ -83,6 +88,12 @@ class Settings(BaseSettings):
     callback_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     #: How long a callback that fails is tried before it is parked.
     callback_patience: Duration = duration("4h")
+    #: HTTP API: requests per key and time, as 600/minute.
+    api_rate: str = "6000/minute"
+    #: HTTP API: the largest body, in bytes.
+    api_body_limit: int = Field(default=4_194_304, ge=1_024, le=1_073_741_824)
+    #: HTTP API: streams of events and logs that may be open at once.
+    api_streams: int = Field(default=100, ge=1, le=10_000)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
@@ -115,6 +126,13 @@ class Settings(BaseSettings):
             open_client(value)
         except InvalidSetting as error:
             raise ValueError(str(error.facts["problem"])) from error
+        return value
+
+    @field_validator("api_rate")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        if not _RATE.fullmatch(value):
+            raise ValueError(f"{shown(value)} is no rate; write it as 600/minute")
         return value
 
     @field_validator("leader_ttl")

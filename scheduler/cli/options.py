@@ -16,11 +16,11 @@ from scheduler.domain.slots import parse_limits, parse_pairs
 from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import meant
 from scheduler.domain.states import FINAL, SessionState
+from scheduler.observability.addresses import read_address
 
 #: Ids offered by the shell; more than that nobody reads.
 OFFERED = 50
 NONE = "none"
-LARGEST_PORT = 65_535
 
 
 def milliseconds(text: str) -> int:
@@ -116,10 +116,10 @@ def plugin_option(text: str) -> tuple[str, Any]:
 
 def address(text: str) -> tuple[str, int]:
     """HOST:PORT, or PORT on the loopback interface."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > LARGEST_PORT:
-        raise click.BadParameter(f"{shown(text)} is not of the form HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
+    try:
+        return read_address(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{shown(text)} is not of the form HOST:PORT") from error
 
 
 def session_state(text: str) -> SessionState:

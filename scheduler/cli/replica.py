@@ -20,7 +20,7 @@ from scheduler.domain.errors import Refused
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.observability.logs import configure, get_logger
 from scheduler.observability.metrics import exposition
-from scheduler.observability.serving import StatusServer, pages
+from scheduler.observability.serving import StatusServer, pages, serve_pages
 from scheduler.operations.inspection import measure
 from scheduler.operations.profiling import profile_of
 from scheduler.settings import Settings
@@ -96,13 +96,7 @@ def serve(address: tuple[str, int], settings: Settings, worker: Replica) -> Stat
     store = bootstrap.open_store(settings)
     audit = AuditRepository(store.client, store.keys)
     snapshot = exposition(lambda: measure(store, audit, worker.health()["leads"]))
-    try:
-        server = StatusServer(address, pages(worker.health, snapshot))
-    except OSError as error:
-        where = f"{address[0]}:{address[1]}"
-        raise Refused(why=f"{where} cannot be listened on: {error.strerror or error}") from error
-    server.start()
-    return server
+    return serve_pages(address, pages(worker.health, snapshot))
 
 
 @replica.command()

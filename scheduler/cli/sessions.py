@@ -35,7 +35,7 @@ from scheduler.domain.redaction import shown_url
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
-from scheduler.domain.states import SessionState
+from scheduler.domain.states import PLACED, SessionState
 from scheduler.operations.control import cancel_all
 from scheduler.operations.following import follow_log
 from scheduler.operations.inspection import list_sessions, session_details
@@ -170,8 +170,9 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cluster mode": request.cluster_mode if len(request.kernels) > 1 else "",
         "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
-        "timeout": duration(request.timeout_ms),
-        "retries": request.retries,
+        **_tries(data),
+        "done pattern": request.done_pattern,
+        "silence timeout": duration(request.silence_ms) if request.silence_ms else "",
         "on lost": request.on_lost,
         "waits for": f"{data.unmet} dependencies" if data.unmet else "",
         "not before": moment(data.not_before),
@@ -186,6 +187,23 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "key": data.idempotency_key,
         "callback": _callback(data),
     }
+
+
+def _tries(data: SessionData) -> dict[str, str]:
+    """How long and how often it is tried, and who says so where that is its office."""
+    request = data.request
+    office = f"  (office {request.office})"
+    shown = {
+        "timeout": duration(request.timeout_ms),
+        "retries": str(request.retries),
+        "backoff": request.backoff.says() if request.backoff else "",
+    }
+    said = {
+        n: text + (office if n in request.inherits else "") for n, text in shown.items() if text
+    }
+    if data.state in PLACED and data.timeout_ms not in (None, request.timeout_ms):
+        said["timeout"] += f"; this attempt has {duration(data.timeout_ms or 0)}"
+    return said
 
 
 def _callback(data: SessionData) -> str:
@@ -311,6 +329,19 @@ def wait(app: App, session: str, timeout: int | None, output: str) -> None:
 
 @session.command()
 @_id
+@output_option
+@pass_app
+def release(app: App, session: str, output: str) -> None:
+    """Let a session go on without the dependencies that hold it (their policy is hold)."""
+    count = app.store.sessions.release(checked_session(session))
+    if output == JSON:
+        print_json({"id": session, "released_from": count})
+    else:
+        click.echo(session)
+
+
+@session.command()
+@_id
 @click.option("--with-dependents", is_flag=True, help="Also what was cancelled because it failed.")
 @output_option
 @pass_app
@@ -321,3 +352,17 @@ def retry(app: App, session: str, *, with_dependents: bool, output: str) -> None
         print_json([{"id": each} for each in again])
     else:
         print_lines(again)
+
+
+@session.command()
+@_id
+@click.argument("priority", type=int)
+@pass_app
+def priority(app: App, session: str, priority: int) -> None:
+    """Give a session another PRIORITY, 0 to 100, the highest first.
+
+    What waits gets its new place at once; what is placed goes on, and takes it along should it wait
+    again.
+    """
+    app.store.sessions.set_priority(checked_session(session), priority)
+    click.echo(f"session {session}: priority {priority}")

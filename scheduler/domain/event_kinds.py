@@ -1,4 +1,4 @@
-"""What all events of one kind tell: of a session, an agent, a group ...; `events` names each event."""
+"""What an event is: an entry as it is stored, and what events of one kind tell."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Event:
     @classmethod
     def read(cls, data: EventData) -> Self:
         """The event that an entry tells; what is missing in it is empty."""
-        return cls(data=data, at_ms=_number(data, "at"), **cls._told(data))
+        return cls(data=data, at_ms=number(data, "at"), **cls._told(data))
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:  # noqa: ARG003 - subclasses read it
@@ -71,12 +71,27 @@ class SessionEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        told = _texts(data, "session", "group", "verb", "placement", "reason")
+        told = texts(data, "session", "group", "verb", "placement", "reason")
         return told | {
             "previous": data.fields.get("from", ""),
-            "attempt": _number(data, "attempt"),
+            "attempt": number(data, "attempt"),
             "agents": tuple(data.fields.get("agents", "").split()),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphEvent(Event):
+    """Of a graph of sessions."""
+
+    graph: str
+    group: str
+    title: str  #: what its submitter called it
+    jobs: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        told = texts(data, "graph", "group", "title")
+        return told | {"jobs": number(data, "jobs")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +105,7 @@ class AgentEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "agent", "group", "boot", "reason")
+        return texts(data, "agent", "group", "boot", "reason")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +118,8 @@ class GroupEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        told = _texts(data, "group", "reason")
-        return told | {"revision": _number(data, "revision") or None}
+        told = texts(data, "group", "reason")
+        return told | {"revision": number(data, "revision") or None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +133,7 @@ class LeaderEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "group", "holder", "reason") | {"term": _number(data, "term")}
+        return texts(data, "group", "holder", "reason") | {"term": number(data, "term")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +144,7 @@ class ScopeEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "scope")
+        return texts(data, "scope")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +156,7 @@ class OfficeEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "office") | {"revision": _number(data, "revision") or None}
+        return texts(data, "office") | {"revision": number(data, "revision") or None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +168,7 @@ class EpochEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "group", "after")
+        return texts(data, "group", "after")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +180,7 @@ class SubscriberEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "subscriber", "reason")
+        return texts(data, "subscriber", "reason")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,26 +192,15 @@ class CallbackEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "session", "reason")
+        return texts(data, "session", "reason")
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyEvent(Event):
-    """Of an API key."""
-
-    key: str  #: its id
-    role: str
-    office: str  #: the only one it may speak of; "" is all
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "key", "role", "office")
-
-
-def _texts(data: EventData, *names: str) -> dict[str, Any]:
+def texts(data: EventData, *names: str) -> dict[str, Any]:
+    """Fields as they are; what is missing is empty."""
     return {name: data.fields.get(name, "") for name in names}
 
 
-def _number(data: EventData, name: str) -> int:
+def number(data: EventData, name: str) -> int:
+    """A field that is a number, else 0."""
     text = data.fields.get(name, "")
     return int(text) if text.isascii() and text.isdigit() else 0

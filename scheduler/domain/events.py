@@ -7,7 +7,9 @@ subscribers and `Client.events()` get.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from scheduler.domain.event_kinds import (
     AgentEvent,
@@ -15,30 +17,31 @@ from scheduler.domain.event_kinds import (
     EpochEvent,
     Event,
     EventData,
+    GraphEvent,
     GroupEvent,
-    KeyEvent,
     LeaderEvent,
     OfficeEvent,
     ScopeEvent,
     SessionEvent,
     SubscriberEvent,
+    number,
+    texts,
 )
 
+#: The kinds are of this page, too.
 __all__ = [
-    "CATALOGUE",
     "AgentEvent",
     "CallbackEvent",
     "EpochEvent",
     "Event",
     "EventData",
+    "GraphEvent",
     "GroupEvent",
-    "KeyEvent",
     "LeaderEvent",
     "OfficeEvent",
     "ScopeEvent",
     "SessionEvent",
     "SubscriberEvent",
-    "typed",
 ]
 
 
@@ -100,6 +103,56 @@ class SessionCancelledEvent(SessionEvent):
 class SessionCancelRequestedEvent(SessionEvent):
     name = "session.cancel_requested"
     says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+class SessionHeldEvent(SessionEvent):
+    name = "session.held"
+    says = (
+        "stays PENDING since a dependency did not succeed, until that does or somebody releases it"
+    )
+
+
+class GraphSubmittedEvent(GraphEvent):
+    name = "graph.submitted"
+    says = "was loaded whole, and becomes visible"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionPriorityChangedEvent(Event):
+    name = "session.priority_changed"
+    says = "has another priority now"
+
+    session: str
+    group: str
+    priority: int
+    before: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        numbers = {name: number(data, name) for name in ("priority", "before")}
+        return texts(data, "session", "group") | numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionHandedOverEvent(Event):
+    name = "session.handed_over"
+    says = "is a job of another role of its office now"
+
+    session: str
+    group: str
+    office: str
+    role: str
+    previous: str  #: the role it had; "" is none
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        office, _, role = data.fields.get("job", "").partition("/")
+        previous = data.fields.get("before", "").partition("/")[2]
+        return texts(data, "session", "group") | {
+            "office": office,
+            "role": role,
+            "previous": previous,
+        }
 
 
 class AgentAdmittedEvent(AgentEvent):
@@ -228,16 +281,6 @@ class SubscriberResumedEvent(SubscriberEvent):
 class CallbackParkedEvent(CallbackEvent):
     name = "callback.parked"
     says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
-
-
-class KeyCreatedEvent(KeyEvent):
-    name = "key.created"
-    says = "was made"
-
-
-class KeyRevokedEvent(KeyEvent):
-    name = "key.revoked"
-    says = "was taken back"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

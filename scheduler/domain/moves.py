@@ -37,6 +37,7 @@ class Place:
     kernels: Sequence[Mapping[str, Any]]  #: [{agent, boot, slots, order}]
     held: str  #: what it charges its scopes, as JSON text: {scopes, slots by family}; kept until given back
     timer: int
+    timeout: int = 0  #: of a job, how long it may run, as its office says it now; 0 otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,28 @@ class Resolve(Move):
     session: str
     group: str
     limit: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Unroll(Move):
+    """Make the sessions of a sealed graph seen, and then its roots READY."""
+
+    verb: ClassVar[str] = "unroll"
+    graph: str
+    group: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heal(Move):
+    """Put right what a PENDING session should have been told."""
+
+    verb: ClassVar[str] = "heal"
+    session: str
+    group: str
+    parents: Sequence[str]  #: that ended or are gone, or do not know that it waits; at most 200
+    unmet: str  #: how many it said are not met, as it was read
+    found: int  #: how many were not met, or -1
 
 
 @dataclass(frozen=True, slots=True)

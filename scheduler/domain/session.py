@@ -76,6 +76,7 @@ class SessionData:
     unmet: int = 0  #: dependencies still waited for
     not_before: int | None = None
     placed_at: int | None = None  #: while it is placed: since when it holds its slots
+    timeout_ms: int | None = None  #: of a job, once placed: what its office gave its last placement
     running_at: int | None = None
     ended_at: int | None = None
     cancel_requested: str | None = None  #: why, when somebody asked while it was placed

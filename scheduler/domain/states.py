@@ -21,7 +21,7 @@ class SessionState(StrEnum):
     RETRYING = "RETRYING"  #: failed with retries left; waits for its back-off
     SUCCEEDED = "SUCCEEDED"  #: all kernels exited 0
     FAILED = "FAILED"  #: ended badly, or could never run
-    TIMED_OUT = "TIMED_OUT"  #: stopped at its deadline
+    TIMED_OUT = "TIMED_OUT"  #: stopped at its deadline, or when it was silent for too long
     CANCELLED = "CANCELLED"  #: somebody, a parent's failure or a pending timeout ended it
 
 
@@ -62,8 +62,9 @@ STOP_STRENGTH: Mapping[str, int] = {
     "unplaced": 1,
     "lost": 2,
     "failed": 3,
-    "timed_out": 4,
-    "cancelled": 5,
+    "silent": 4,
+    "timed_out": 5,
+    "cancelled": 6,
 }
 
 
@@ -74,7 +75,13 @@ def _edge(verb: str, sources: Iterable[str], targets: Iterable[str], by: str, sa
 SESSION_LIFE: tuple[Edge, ...] = (
     _edge("submit", [_NOTHING], [S.PENDING, S.READY], "app", "asked for"),
     _edge("seal", [S.PENDING], [S.PENDING, S.READY], "app", "the last dependency was loaded"),
-    _edge("release", [S.PENDING], [S.READY], "leader", "dependencies met, start time reached"),
+    _edge(
+        "release",
+        [S.PENDING],
+        [S.READY],
+        "leader, operator",
+        "dependencies met, start time reached",
+    ),
     _edge("refuse", [S.READY], [S.FAILED], "leader", "can fit no agent known to the group"),
     _edge("expire", WAITING, [S.CANCELLED], "leader", "pending timeout"),
     _edge("cascade", [S.PENDING], [S.CANCELLED], "leader", "a parent did not succeed"),

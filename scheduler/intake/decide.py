@@ -23,7 +23,11 @@ DEADLINE_SLACK_MS = 2_000
 #: Characters of an error that the history keeps of each attempt; there may be a thousand.
 _TOLD = 300
 
-_OUTCOME_OF_STOP = {"cancelled": SessionState.CANCELLED, "timed_out": SessionState.TIMED_OUT}
+_OUTCOME_OF_STOP = {
+    "cancelled": SessionState.CANCELLED,
+    "timed_out": SessionState.TIMED_OUT,
+    "silent": SessionState.TIMED_OUT,
+}
 _SAYS = {
     "failed": "a kernel failed",
     "lost": "an agent was lost",
@@ -219,18 +223,18 @@ def _kernel_reason(kernel: PlacedKernel) -> str:
         return "unplaced"
     if kernel.state is not KernelState.ENDED or _well(kernel):
         return ""
-    if kernel.reason == EndReason.TIMED_OUT:
-        return "timed_out"
+    if kernel.reason in (EndReason.TIMED_OUT, EndReason.SILENT):
+        return kernel.reason
     # Stopped by us: the session knows why.
     return "" if kernel.reason == EndReason.STOPPED else "failed"
 
 
 def _well(kernel: PlacedKernel) -> bool:
-    return (
-        kernel.state is KernelState.ENDED
-        and kernel.exit_code == 0
-        and kernel.reason == EndReason.EXITED
-    )
+    if kernel.state is not KernelState.ENDED:
+        return False
+    # Its work was done when its output said so, however its process was ended then.
+    exited = kernel.exit_code == 0 and kernel.reason == EndReason.EXITED
+    return exited or kernel.reason == EndReason.DONE_PATTERN
 
 
 def _sentence(kernel: PlacedKernel) -> str:
@@ -247,7 +251,8 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
     ) >= STOP_STRENGTH.get(reason, 0):
         reason, says = session.reason, says or session.says
     if reason != "cancelled" and all(_well(kernel) for kernel in session.kernels):
-        return _finish(session, SessionState.SUCCEEDED, "", "")
+        noticed = {kernel.reason for kernel in session.kernels} - {str(EndReason.EXITED)}
+        return _finish(session, SessionState.SUCCEEDED, "".join(noticed), "")
     if reason == "cancelled":
         return _finish(session, SessionState.CANCELLED, session.says or "cancelled", "")
     if reason == "unplaced":
@@ -256,7 +261,8 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
         return _after_loss(session, says, rules)
     used = session.attempt - session.retries_from
     if used <= session.request.retries:
-        delay = rules.backoff.delay_ms(max(used, 1), rules.spread())
+        backoff = session.request.backoff or rules.backoff
+        delay = backoff.delay_ms(max(used, 1), rules.spread())
         return _finish(session, SessionState.RETRYING, reason, says, delay=delay)
     return _finish(
         session, _OUTCOME_OF_STOP.get(reason, SessionState.FAILED), reason or "failed", says

@@ -192,21 +192,22 @@ class Elector:
         except OutOfMemoryError:
             return leadership.acquire(self._group, nonce, self._settings.ttl_ms)
 
-    def renew(self) -> None:
-        """Renew the lock; publish the connection anew when it changed."""
+    def renew(self) -> bool:
+        """Renew the lock; publish the connection anew when it changed; whether Redis answered."""
         tenure = self.tenure
         if tenure is None or tenure.over:
-            return
+            return True
         tenure.renew(self._settings.ttl_ms / 1000)
         if not tenure.trusted():
-            return
+            return tenure.over
         try:
             connection = tenure.connection_id()
         except StoreUnavailable:
-            return
+            return False
         if connection != self._published:
             tenure.leadership.publish_connection(self._group, tenure.term.nonce, connection)
             self._published = connection
+        return True
 
     def resign(self, why: str) -> None:
         """End the tenure, out loud where Redis answers."""

@@ -62,6 +62,8 @@ class OrderBook:
                 payload_sha256=session.digest,
                 on_lost=on_lost,
                 hosts=hosts,
+                done_pattern=session.request.done_pattern,
+                silence_ms=session.request.silence_ms,
             )
             text = wire.encode(order, self.key(binding.agent))
             kernels.append(
@@ -88,6 +90,7 @@ class OrderBook:
             kernels=kernels,
             held=_charge(session.request.text),
             timer=claim_timeout_ms,
+            timeout=session.request.timeout_ms if session.request.inherits else 0,
         )
         return move, PlacedSession(
             id=session.id,

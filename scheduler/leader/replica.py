@@ -21,6 +21,7 @@ from scheduler.notifications.callbacks import CallbackParts, CallbackRules, Call
 from scheduler.notifications.deliveries import Deliveries
 from scheduler.notifications.delivery import DeliveryParts
 from scheduler.observability.logs import get_logger
+from scheduler.observability.serving import health_facts
 from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
@@ -35,6 +36,8 @@ _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
 _READ_ANEW_S = 0.1
 _UNBLOCK_EVERY_S = 0.02
+#: Without an answer of Redis for so long, and one renewal, a replica is not ready.
+_SILENT_S = 3.0
 #: A follower looks again in a tenth of a second anyway.
 _ONCE_MORE = RepeatPolicy(times=1)
 
@@ -75,7 +78,8 @@ class Candidacy:
         self._listener = 0
         self._loop = Service(f"stand-{group}", self._run_once)
         self.stopping = threading.Event()
-        self.heard_redis = True
+        self._heard_at = replica.clock.monotonic()
+        self._said = ""  #: what kept it from its work at last
 
     def start(self) -> None:
         """Begin to stand."""
@@ -89,20 +93,29 @@ class Candidacy:
 
     def _run_once(self) -> float:
         try:
-            pause = self._follow_or_renew()
-        except StoreUnavailable:
-            self.heard_redis = False
+            pause, heard = self._follow_or_renew()
+        except StoreUnavailable as error:
+            self._said = str(error)
             raise
-        self.heard_redis = True
+        if heard:
+            self._heard_at, self._said = self._parts.clock.monotonic(), ""
         return pause
 
-    def _follow_or_renew(self) -> float:
+    @property
+    def why_not_ready(self) -> str:
+        """A sentence about what keeps it from its work; empty where nothing does."""
+        silent = self._parts.clock.monotonic() - self._heard_at
+        if self._said or silent < _SILENT_S + self._parts.renew_s:
+            return self._said
+        return f"Redis has not answered for {silent:.0f} s."
+
+    def _follow_or_renew(self) -> tuple[float, bool]:
+        """Seconds until the next time, and whether Redis answered."""
         if self.stopping.is_set():
-            return 0.05
+            return 0.05, False
         if self._reign_thread is not None:
             if self._reign_thread.is_alive():
-                self._elector.renew()
-                return self._parts.renew_s
+                return self._parts.renew_s, self._elector.renew()
             self._reign_thread = None
         clock = self._parts.clock
         if (
@@ -113,9 +126,9 @@ class Candidacy:
                 target=self._lead, args=(tenure,), name=f"lead-{self._group}", daemon=True
             )
             self._reign_thread.start()
-            return self._parts.renew_s
+            return self._parts.renew_s, True
         # Jitter so that followers who all saw the same leader go do not bid at once.
-        return self._parts.poll_s * random.uniform(0.8, 1.2)  # noqa: S311
+        return self._parts.poll_s * random.uniform(0.8, 1.2), True  # noqa: S311
 
     def _lead(self, tenure: Tenure) -> None:
         why = "stopped"
@@ -255,9 +268,12 @@ class Replica:
             self._callbacks.stop()
 
     def health(self) -> dict[str, Any]:
-        """``alive``, ``ready`` (Redis answers), ``leads`` (groups), ``redis``."""
-        heard = bool(self._candidacies) and all(c.heard_redis for c in self._candidacies)
-        leads = [
-            group for group, c in zip(self._groups, self._candidacies, strict=False) if c.leads
-        ]
-        return {"alive": True, "ready": heard, "leads": leads, "redis": heard}
+        """What every process says of its health, and ``leads``: the groups it leads now.
+
+        A replica is ready while Redis answers it: it leads, or would.
+        """
+        standing = list(zip(self._groups, self._candidacies, strict=False))
+        whys = [why for _, candidacy in standing if (why := candidacy.why_not_ready)]
+        why = whys[0] if whys else "" if standing else "It is still starting."
+        leads = [group for group, candidacy in standing if candidacy.leads]
+        return health_facts("replica", why, leads=leads)

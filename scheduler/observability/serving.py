@@ -12,10 +12,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from scheduler.domain.errors import Refused
 from scheduler.observability import metrics
 
 #: A reader that is slower than this has gone.
 READ_TIMEOUT_S = 10.0
+
+
+def health_facts(service: str, why: str, **more: Any) -> dict[str, Any]:
+    """What every process of ours says of its health.
+
+    ``service`` is replica, agent or api. It is ``alive`` as it answers; ``why`` is a sentence about
+    what keeps it from its work, and empty where it is ``ready``.
+    """
+    return {"service": service, "alive": True, "ready": not why, "why": why, **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +40,7 @@ class Page:
 def pages(
     health: Callable[[], Mapping[str, Any]], exposition: Callable[[], bytes]
 ) -> dict[str, Callable[[], Page]]:
-    """The pages of a replica.
+    """The pages of a process, from its ``health_facts`` and its metrics.
 
     ``/health/live`` is 200 as long as anything answers; ``/health/ready`` and ``/health`` are 503
     while ``health()["ready"]`` is false.
@@ -76,6 +86,17 @@ class StatusServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def serve_pages(address: tuple[str, int], pages: Mapping[str, Callable[[], Page]]) -> StatusServer:
+    """A server that answers already. Raises Refused for an address that cannot be had."""
+    try:
+        server = StatusServer(address, pages)
+    except OSError as error:
+        where = f"{address[0]}:{address[1]}"
+        raise Refused(why=f"{where} cannot be listened on: {error.strerror or error}") from error
+    server.start()
+    return server
 
 
 class _Server(ThreadingHTTPServer):

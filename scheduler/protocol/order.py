@@ -39,6 +39,8 @@ class StartOrder:
     payload_sha256: str
     on_lost: str
     hosts: list[str] = field(default_factory=list)  #: the address of each rank
+    done_pattern: str = ""  #: a line of output that ends the kernel well
+    silence_ms: int = 0  #: without output for so long it is stopped; 0 is never
 
     @property
     def id(self) -> str:
@@ -53,11 +55,15 @@ class StopOrder:
     agent: str
     boot: str
     order: str  #: the id of the order to start it
-    reason: str  #: cancelled, timed_out, failed, lost, unplaced
+    reason: str  #: a word of STOP_STRENGTH
+
+
+#: Said only where it is asked for: an agent of an earlier version refuses orders with fields it does not know.
+_LATER: Final = ("done_pattern", "silence_ms")
 
 
 def _fields(order: type[StartOrder | StopOrder]) -> tuple[tuple[str, ...], attrgetter[Any]]:
-    names = tuple(field.name for field in fields(order))
+    names = tuple(field.name for field in fields(order) if field.name not in _LATER)
     return names, attrgetter(*names)
 
 
@@ -69,7 +75,10 @@ def encode(order: StartOrder | StopOrder, key: str) -> str:
     kind = "start" if isinstance(order, StartOrder) else "stop"
     # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
     names, values = _FIELDS[type(order)]
-    header = orjson.dumps({"kind": kind, **dict(zip(names, values(order), strict=True))})
+    said = {"kind": kind, **dict(zip(names, values(order), strict=True))}
+    if isinstance(order, StartOrder):
+        said |= {name: value for name in _LATER if (value := getattr(order, name))}
+    header = orjson.dumps(said)
     return f"{signing.sign(key, header)} {header.decode()}"
 
 

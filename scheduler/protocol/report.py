@@ -47,6 +47,8 @@ class EndReason(StrEnum):
     NOT_ALLOWED = "not_allowed"  #: the agent's allow-list does not name it
     BAD_RESULT = "bad_result"  #: not JSON, or over 1 MiB
     BAD_ORDER = "bad_order"  #: forged or broken
+    DONE_PATTERN = "done_pattern"  #: its output said that its work is done; it ended well
+    SILENT = "silent"  #: stopped, as it printed nothing for too long
     AGENT_LEFT = "agent_left"  #: the agent was stopped; the session runs again elsewhere
 
 

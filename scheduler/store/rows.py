@@ -59,6 +59,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         unmet=read("unmet"),
         not_before=fields.optional("not_before"),
         placed_at=fields.optional("placed_at"),
+        timeout_ms=fields.optional("timeout_ms"),
         running_at=fields.optional("running_at"),
         ended_at=fields.optional("ended_at"),
         cancel_requested=row.get("cancel_requested"),
@@ -121,6 +122,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
     nullable = {
         "not_before": data.not_before,
         "placed_at": data.placed_at,
+        "timeout_ms": data.timeout_ms,
         "running_at": data.running_at,
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,

@@ -73,6 +73,27 @@ def test_dependents_run_after_their_parents(bench: Bench) -> None:
     bench.check()
 
 
+def test_the_end_of_work_is_noticed_in_its_output(bench: Bench) -> None:
+    """J9: by a line of a pattern, which is a success, or by silence, which is tried again."""
+    script = "echo saved model 7; sleep 1000"
+    said = bench.client.enqueue_command(["sh", "-c", script], done_pattern=r"saved model \d+")
+    silent = bench.client.enqueue_command(["sleep", "1000"], silence_timeout=0.3, retries=1)
+    (said.wait(timeout=20), silent.wait(timeout=20))
+
+    assert (SessionState.SUCCEEDED, "done_pattern", "saved model 7\n") == (
+        said.state,
+        said.data.reason,
+        said.logs(),
+    )
+    assert (SessionState.TIMED_OUT, "silent", 2) == (
+        silent.state,
+        silent.data.reason,
+        silent.data.attempt,
+    )
+    told = bench.events("session.retrying", "session.timed_out")
+    assert ["silent"] * 2 == [e.fields["reason"] for e in told if e.fields["session"] == silent.id]
+
+
 def test_a_timeout_stops_the_kernel_and_says_so(bench: Bench) -> None:
     """J4: a session that runs for too long is stopped and ends as TIMED_OUT."""
     session = bench.enqueue("work", 60, timeout=0.5)

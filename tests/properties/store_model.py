@@ -47,6 +47,7 @@ class Session:
     why: str = ""
     attempts: int = 0
     job: str = ""  #: the office, or office/role, that it is a job of
+    priority: int = 10
     cancelling: bool = False  #: asked for while it was placed: it must not run once more
 
     @property
@@ -146,7 +147,9 @@ class Model:
 
     def _wait_for_parents(self, id_: str) -> None:
         session = self.sessions[id_]
-        for parent in session.parents:
+        for parent in [parent for parent, met in session.parents.items() if not met]:
+            if parent not in self.sessions:
+                continue  # the sweep says what that means
             session.parents[parent] = self.sessions[parent].state is S.SUCCEEDED
             if not session.parents[parent]:
                 self.dependents.setdefault(parent, set()).add(id_)
@@ -250,6 +253,39 @@ class Model:
         session.state = S.CANCELLED
         return "cancelled"
 
+    def set_priority(self, id_: str, priority: int) -> bool:
+        """Whether it may have another one."""
+        session = self.sessions[id_]
+        if session.state in FINAL:
+            return False
+        session.priority = priority
+        return True
+
+    def queue(self) -> list[str]:
+        """READY ones, best first; sessions stand in the order of their submission."""
+        ready = [id_ for id_, s in self.sessions.items() if s.state is S.READY]
+        return sorted(ready, key=lambda id_: -self.sessions[id_].priority)
+
+    def hand_over(self, id_: str, role: str) -> bool:
+        """Whether a job may have this role of its office."""
+        session = self.sessions[id_]
+        office, state = session.job.partition("/")[0], session.state
+        if state not in WAITING | FINAL - {S.SUCCEEDED}:
+            return False
+        job, before = f"{office}/{role}", session.scopes
+        if job == session.job:
+            return True
+        scopes = {scope for scope in before if not scope.startswith("role ")} | {f"role {job}"}
+        if state in WAITING:
+            # It does not count against itself.
+            session.state, session.scopes = S.FAILED, scopes
+            fits = self.may_wait(session)
+            session.state, session.scopes = state, before
+            if not fits:
+                return False
+        session.job, session.scopes = job, scopes
+        return True
+
     def settle(self, id_: str, edge: str) -> str:
         session = self.sessions[id_]
         sources = {
@@ -282,7 +318,6 @@ class Model:
         if session.state not in FINAL - {S.SUCCEEDED} or not self.may_wait(session):
             return False
         session.state, session.cancelling = S.PENDING, False
-        session.parents = {parent: False for parent in session.parents if parent in self.sessions}
         self._wait_for_parents(id_)
         if session.state is S.READY:
             self.to_ready(session)

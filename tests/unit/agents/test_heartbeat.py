@@ -100,6 +100,30 @@ def beats(leader: Leader, leash: Leash, held: Held) -> Heartbeat:
     return beats
 
 
+def test_it_is_ready_while_it_is_admitted_and_heard(beats: Heartbeat, leader: Leader) -> None:
+    """J8: and says in a sentence why not."""
+    told = [beats.why_not_ready]
+    for answer in (Said("unknown"), Said("wait", "boot 7"), Said("ok"), None, Said("ok")):
+        leader.answer = answer
+        beats.run_once()
+        told.append(beats.why_not_ready)
+
+    nobody = "It is not admitted (no leader has answered yet)."
+    gone = str(StoreUnavailable(url="redis://h", why="gone"))
+    assert [nobody, nobody, "It is not admitted (boot 7).", "", gone, ""] == told
+
+
+def test_a_redis_that_is_silent_is_noticed_while_a_beat_waits_for_it(
+    beats: Heartbeat, leader: Leader
+) -> None:
+    """J8: a command that hangs tells nothing for seconds."""
+    leader.answer = Said("ok")
+    beats.run_once()
+    beats._heard_ns -= 60_000_000_000
+
+    assert "Redis has not answered for 60 s." == beats.why_not_ready
+
+
 def test_an_ok_extends_the_lease_from_before_the_beat(
     beats: Heartbeat, leader: Leader, leash: Leash
 ) -> None:

@@ -52,7 +52,8 @@ def test_every_option_reaches_the_session(world: World, run: Run) -> None:
     said = run(
         *("session", "submit", "--slots", "cpu=2,mem=1GiB", "--priority", "20", "--keypair", "k1"),
         *("--depends-on", parent, "--timeout", "90s", "--retries", "3", "--on-lost", "fail"),
-        *("--cluster-size", "2", "--idempotency-key", "key", "true"),
+        *("--cluster-size", "2", "--idempotency-key", "key"),
+        *("--done-pattern", "saved .*", "--silence-timeout", "5m", "true"),
     )
     data = world.get(said.out.strip())
 
@@ -64,6 +65,7 @@ def test_every_option_reaches_the_session(world: World, run: Run) -> None:
         data.request.retries,
         data.request.on_lost,
     )
+    assert ("saved .*", 300_000) == (data.request.done_pattern, data.request.silence_ms)
 
 
 def test_a_repeat_with_its_key_answers_the_same_session(world: World, run: Run) -> None:

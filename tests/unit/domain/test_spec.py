@@ -95,7 +95,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"timeout": math.nan}, "more than zero"),
     ({"timeout": "soon"}, "timeout must be a duration such as 30s"),
     ({"timeout": "30 m m"}, "must be a duration"),
-    ({"timeout": None}, "must be a duration"),
+    ({"timeout": []}, "must be a duration"),
+    ({"backoff": {"kind": "wild"}}, "backoff.kind: 'wild' is unknown; there are exponential"),
+    ({"backoff": {"delay": 1}}, "there is no field 'delay'"),
+    ({"backoff": "linear"}, "backoff: it must be an object"),
+    ({"backoff": {"initial_ms": "1s"}}, "backoff.initial_ms: it must be a whole number"),
+    ({"silence_timeout": 0}, "silence_timeout must be more than zero"),
+    ({"silence_timeout": "a while"}, "silence_timeout must be a duration such as 30s"),
+    ({"done_pattern": ""}, "done_pattern must have 1 to 200 characters, got 0"),
+    ({"done_pattern": "x" * 201}, "done_pattern must have 1 to 200 characters, got 201"),
+    ({"done_pattern": "("}, "is no regular expression: missing"),
+    ({"done_pattern": "a{9999999999}"}, "the repetition number is too large"),
+    ({"done_pattern": "a\nb"}, "done_pattern has a line break"),
+    ({"done_pattern": 7}, "done_pattern must be a text, got 7"),
     ({"priority": 101}, "between 0 and 100, got 101"),
     ({"priority": -1}, "between 0 and 100, got -1"),
     ({"priority": 1.5}, "between 0 and 100"),
@@ -240,6 +252,9 @@ def test_equal_requests_share_an_id() -> None:
 
     assert request_of(one) == request_of(two)
     assert request_of(one).id != request_of(other).id
+    # Stored requests of earlier versions are the same ones.
+    assert "done_pattern" not in request_of(one).text
+    assert "silence" not in request_of(one).text
 
 
 def test_a_request_is_read_from_its_text() -> None:
@@ -251,10 +266,13 @@ def test_a_request_is_read_from_its_text() -> None:
             private=True,
             retries=2,
             on_lost=OnLost.KEEP,
+            done_pattern=r"saved \S+",
+            silence_timeout="5m",
         )
     )
 
     assert request == parse_request_text(request.text)
+    assert (r"saved \S+", 300_000) == (request.done_pattern, request.silence_ms)
     assert ((("private", "schlüssel"),), "schlüssel") == (request.scopes, request.keypair)
     assert (ClusterMode.SINGLE_NODE, SessionType.BATCH) == (
         request.cluster_mode,

@@ -101,7 +101,7 @@ def test_the_states_are_waiting_placed_or_final() -> None:
 
 
 def test_a_stronger_reason_wins() -> None:
-    assert ["cancelled", "timed_out", "failed", "lost", "unplaced"] == sorted(
+    assert ["cancelled", "timed_out", "silent", "failed", "lost", "unplaced"] == sorted(
         STOP_STRENGTH, key=lambda reason: -STOP_STRENGTH[reason]
     )
 

@@ -384,6 +384,28 @@ def test_an_agent_that_was_stopped_gives_its_sessions_back() -> None:
     assert ("end", S.READY, 0, 1) == (found.edge, found.target, found.rescued, found.uncounted)
 
 
+def test_work_that_was_said_to_be_done_is_done_however_its_process_ended() -> None:
+    """J9."""
+    found = finish(
+        end(placed(S.RUNNING, [K.UP]), over(exit_code=None, reason=EndReason.DONE_PATTERN))
+    )
+
+    assert (S.SUCCEEDED, "done_pattern", "") == (found.target, found.reason, found.error)
+
+
+@pytest.mark.parametrize(("retries", "target"), [(0, S.TIMED_OUT), (1, S.RETRYING)])
+def test_silence_is_a_timeout_of_its_own_name(retries: int, target: SessionState) -> None:
+    """J9."""
+    report = over(exit_code=None, reason=EndReason.SILENT, error="It printed nothing for 3 s.")
+    found = finish(end(placed(S.RUNNING, [K.UP], retries=retries), report))
+
+    assert (target, "silent", "It printed nothing for 3 s.") == (
+        found.target,
+        found.reason,
+        found.error,
+    )
+
+
 # Stops and timers
 
 

@@ -38,6 +38,8 @@ START = StartOrder(
     payload_sha256=hashlib.sha256(PAYLOAD.encode()).hexdigest(),
     on_lost="rerun",
     hosts=["10.0.0.1"],
+    done_pattern="ready",
+    silence_ms=5_000,
 )
 STOP = StopOrder(agent="a1", boot=BOOT, order=START.id, reason="cancelled")
 REPORTS: list[reports.Report] = [
@@ -74,6 +76,15 @@ def wire(order: StartOrder | StopOrder = START, payload: str | None = PAYLOAD) -
 
 def test_an_order_to_start_is_read_with_its_payload() -> None:
     assert (START, json.loads(PAYLOAD)) == read(wire())
+
+
+def test_what_nobody_asked_for_is_not_said() -> None:
+    """An agent of an earlier version refuses fields it does not know."""
+    order = replace(START, done_pattern="", silence_ms=0)
+
+    assert order == read(wire(order))[0]
+    assert "done_pattern" not in wire(order)
+    assert "silence_ms" not in wire(order)
 
 
 def test_an_order_to_stop_is_read() -> None:

@@ -25,6 +25,19 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def say_and_wait(text: str) -> None:
+    """Print a line and stay until somebody ends us."""
+    print(text)
+    threading.Event().wait()
+
+
+def flood_and_say(size: int, text: str) -> None:
+    """Print much, then a line, and fail."""
+    flood(size)
+    print(text)
+    raise ValueError(text)
+
+
 def environment() -> dict[str, str]:
     return dict(os.environ)
 
