@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from scheduler.cli.context import App, pass_app
-from scheduler.cli.options import LARGEST_PORT
 from scheduler.cli.replica import stop_signals
 from scheduler.domain.errors import InvalidSetting
+from scheduler.observability.addresses import LARGEST_PORT
 from scheduler.observability.logs import configure
 
 
