@@ -89,6 +89,8 @@ class Callbacks:
 
     def close(self) -> None:
         """Give up what is on its way. Only where nobody runs it any more."""
+        if self._loop.is_closed():
+            return  # a replica may be stopped twice
         self._loop.run_until_complete(self._give_up())
         self._loop.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scheduler.domain.errors import Refused
+from scheduler.observability import metrics
 
 #: A reader that is slower than this has gone.
 READ_TIMEOUT_S = 10.0
@@ -44,8 +45,6 @@ def pages(
     ``/health/live`` is 200 as long as anything answers; ``/health/ready`` and ``/health`` are 503
     while ``health()["ready"]`` is false.
     """
-    # Here, since the command line reads addresses by this module, and prometheus takes its time.
-    from scheduler.observability.metrics import MEDIA_TYPE  # noqa: PLC0415
 
     def ready() -> Page:
         facts = health()
@@ -56,7 +55,7 @@ def pages(
         "/health": ready,
         "/health/ready": ready,
         "/health/live": lambda: Page(_json({"alive": True})),
-        "/metrics": lambda: Page(exposition(), media_type=MEDIA_TYPE),
+        "/metrics": lambda: Page(exposition(), media_type=metrics.MEDIA_TYPE),
     }
 
 
