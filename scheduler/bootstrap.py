@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from scheduler.domain.callback import AllowedHosts
 from scheduler.domain.clock import Clock, SystemClock
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
 from scheduler.store.api_keys import ApiKeyRepository
+from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
 from scheduler.store.groups import GroupRepository
@@ -46,6 +48,7 @@ class Store:
     leadership: LeadershipRepository
     logs: LogRepository
     subscribers: SubscriberRepository
+    callbacks: CallbackRepository
     use: UseRepository
     jobs: JobRepository
     api_keys: ApiKeyRepository
@@ -68,6 +71,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         leadership=LeadershipRepository(client, keys),
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
+        callbacks=CallbackRepository(client, keys),
         use=UseRepository(client, keys),
         jobs=JobRepository(client, keys),
         api_keys=ApiKeyRepository(client, keys),
@@ -93,6 +97,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
     from scheduler.leader.reign import ReignSettings  # noqa: PLC0415
     from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415
     from scheduler.leader.watch import WatchRules  # noqa: PLC0415
+    from scheduler.notifications.callbacks import CallbackRules  # noqa: PLC0415
 
     parts = ReplicaParts(
         redis_url=settings.redis_url,
@@ -102,6 +107,9 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
         poll_s=settings.follower_poll / 1000,
         events_cap=settings.events_cap,
         repeats=settings.repeat_policy,
+        callbacks=CallbackRules(
+            AllowedHosts(settings.callback_hosts), patience_ms=settings.callback_patience
+        ),
         elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
         reign=ReignSettings(
             secret=settings.cluster_secret(),

@@ -93,6 +93,13 @@ class Session:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
 
+    def set_priority(self, priority: int) -> None:
+        """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
+
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        self._client.store.sessions.set_priority(self.id, priority)
+
     def explain(self, *, agents: int = 0) -> Explanation:
         """Why it does not run now, what would cure that, and its position in the queue.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.ids import is_name, shown
@@ -35,6 +36,8 @@ def duration(text: str) -> Any:
 
 
 PREFIX = "SCHEDULER_"
+
+_RATE = re.compile(r"[1-9][0-9]{0,8} ?/ ?(second|minute|hour|day)")
 
 
 class Settings(BaseSettings):
@@ -78,8 +81,32 @@ class Settings(BaseSettings):
     events_cap: int = Field(default=100_000, ge=1_000, le=10_000_000)
     #: Back-off after a failure: the first wait, doubled each time up to a minute.
     retry_initial: Duration = duration("1s")
+    #: Hosts that callbacks of sessions may go to: names, addresses or patterns, with commas; empty: any
+    #: but link-local and metadata addresses.
+    callback_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    #: How long a callback that fails is tried before it is parked.
+    callback_patience: Duration = duration("4h")
+    #: HTTP API: requests per key and time, as 600/minute.
+    api_rate: str = "6000/minute"
+    #: HTTP API: the largest body, in bytes.
+    api_body_limit: int = Field(default=4_194_304, ge=1_024, le=1_073_741_824)
+    #: HTTP API: streams of events and logs that may be open at once.
+    api_streams: int = Field(default=100, ge=1, le=10_000)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("callback_hosts", mode="before")
+    @classmethod
+    def _are_hosts(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        for host in found:
+            if "/" in host or any(char.isspace() for char in host):
+                raise ValueError(
+                    f"{shown(host)} is no host: name it as ci.example.org or *.example.org"
+                )
+        return found
 
     @field_validator("namespace")
     @classmethod
@@ -97,6 +124,13 @@ class Settings(BaseSettings):
             open_client(value)
         except InvalidSetting as error:
             raise ValueError(str(error.facts["problem"])) from error
+        return value
+
+    @field_validator("api_rate")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        if not _RATE.fullmatch(value):
+            raise ValueError(f"{shown(value)} is no rate; write it as 600/minute")
         return value
 
     @field_validator("leader_ttl")

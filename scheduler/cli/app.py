@@ -21,6 +21,8 @@ SHELLS = ("bash", "zsh", "fish")
 #: Where the commands are; each is imported when it is asked for.
 HOMES = {
     "agent": "scheduler.cli.agents:agent",
+    "callback": "scheduler.cli.callbacks:callback",
+    "api": "scheduler.cli.api:api",
     "dev": "scheduler.cli.dev:dev",
     "doctor": "scheduler.cli.doctor:doctor",
     "events": "scheduler.cli.events:events",

@@ -13,6 +13,7 @@ from scheduler.domain.ids import is_name, is_session_id
 from scheduler.domain.session import SessionData
 from scheduler.settings import Settings, load
 from scheduler.store.audit import AuditRepository
+from scheduler.store.callbacks import CallbackRepository
 
 
 @dataclass
@@ -38,6 +39,11 @@ class App:
     def audit(self) -> AuditRepository:
         """Pages for the doctor, and Redis' clock."""
         return AuditRepository(self.store.client, self.store.keys)
+
+    @property
+    def callbacks(self) -> CallbackRepository:
+        """Outcomes that are to be posted."""
+        return self.store.callbacks
 
     def session(self, session: str) -> SessionData:
         """One session. Raises SessionNotFound."""

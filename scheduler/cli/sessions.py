@@ -31,10 +31,11 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.errors import SessionNotFound, WaitTimeout
+from scheduler.domain.redaction import shown_url
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.slots import render
-from scheduler.domain.states import SessionState
+from scheduler.domain.states import PLACED, SessionState
 from scheduler.operations.control import cancel_all
 from scheduler.operations.following import follow_log
 from scheduler.operations.inspection import list_sessions, session_details
@@ -169,10 +170,9 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cluster mode": request.cluster_mode if len(request.kernels) > 1 else "",
         "where": request.constraints.says(),
         "scopes": ", ".join(" ".join(scope) for scope in request.scopes),
-        "timeout": duration(request.timeout_ms),
+        **_tries(data),
         "done pattern": request.done_pattern,
         "silence timeout": duration(request.silence_ms) if request.silence_ms else "",
-        "retries": request.retries,
         "on lost": request.on_lost,
         "waits for": f"{data.unmet} dependencies" if data.unmet else "",
         "not before": moment(data.not_before),
@@ -185,7 +185,38 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
         "cancel asked": data.cancel_requested,
         "cancelled": moment(data.cancelled_at),
         "key": data.idempotency_key,
+        "callback": _callback(data),
     }
+
+
+def _tries(data: SessionData) -> dict[str, str]:
+    """How long and how often it is tried, and who says so where that is its office."""
+    request = data.request
+    office = f"  (office {request.office})"
+    shown = {
+        "timeout": duration(request.timeout_ms),
+        "retries": str(request.retries),
+        "backoff": request.backoff.says() if request.backoff else "",
+    }
+    said = {
+        n: text + (office if n in request.inherits else "") for n, text in shown.items() if text
+    }
+    if data.state in PLACED and data.timeout_ms not in (None, request.timeout_ms):
+        said["timeout"] += f"; this attempt has {duration(data.timeout_ms or 0)}"
+    return said
+
+
+def _callback(data: SessionData) -> str:
+    """Where its outcome is posted, and how that goes."""
+    if not data.callback:
+        return ""
+    word, _, at = data.callback_told.partition(" ")
+    how = (
+        f"delivered {moment(int(at))}"
+        if word == "delivered" and at.isdigit()
+        else data.callback_told
+    )
+    return f"{shown_url(data.callback)} ({how or 'when it has ended'})"
 
 
 def _asks_for(request: Request) -> str:
@@ -308,3 +339,17 @@ def retry(app: App, session: str, *, with_dependents: bool, output: str) -> None
         print_json([{"id": each} for each in again])
     else:
         print_lines(again)
+
+
+@session.command()
+@_id
+@click.argument("priority", type=int)
+@pass_app
+def priority(app: App, session: str, priority: int) -> None:
+    """Give a session another PRIORITY, 0 to 100, the highest first.
+
+    What waits gets its new place at once; what is placed goes on, and takes it along should it wait
+    again.
+    """
+    app.store.sessions.set_priority(checked_session(session), priority)
+    click.echo(f"session {session}: priority {priority}")

@@ -107,6 +107,12 @@ _OPTIONS = (
         "--idempotency-key", metavar="KEY", help="A repeat with this key answers the same session."
     ),
     click.option(
+        "--callback",
+        default="",
+        metavar="URL",
+        help="Post its outcome there, signed, when it has ended; `scheduler callback secret` verifies it.",
+    ),
+    click.option(
         "--on-lost",
         type=click.Choice([str(what) for what in OnLost]),
         default=str(OnLost.RERUN),

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, pass_app
+from scheduler.cli.errors import say
 from scheduler.cli.options import plugin_option
 from scheduler.cli.output import (
     JSON,
@@ -115,6 +116,9 @@ def list_(app: App, output: str) -> None:
         ],
         empty="There are no subscribers; `scheduler subscriber add NAME --url URL` makes one.",
     )
+    waiting, parked = app.callbacks.counts()
+    if waiting or parked:
+        say(f"{waiting} callbacks wait, {parked} are parked; `scheduler callback list` shows them.")
 
 
 @subscriber.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -182,6 +182,23 @@ class WaitingRoom:
             waiting, line.heap = [s for _, s in line.heap if self._waits(s)], []
             for session in waiting:
                 self._push(line, session)
+
+    def renew(self, request: Request) -> None:
+        """What a kind of sessions inherits is different from now on; they stand where they stood."""
+        if self.twin is not None:
+            self.twin.renew(request)
+        line = self._lines.get(request.id)
+        if line is None:
+            return
+        line.request, line.needs, entries = request, (), line.heap
+        line.heap = []
+        for rank, session in entries:
+            if self._waits(session):
+                renewed = replace(session, request=request)
+                self._known[session.id] = renewed
+                line.heap.append((rank, renewed))
+        heapq.heapify(line.heap)
+        self._wake_line(line)
 
     def needs(
         self, session: WaitingSession, work_out: Callable[[Request], Sequence[Need]]

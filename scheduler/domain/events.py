@@ -174,16 +174,15 @@ class SubscriberEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeyEvent(Event):
-    """Of an API key."""
+class CallbackEvent(Event):
+    """Of the callback of a session."""
 
-    key: str  #: its id
-    role: str
-    office: str  #: the only one it may speak of; "" is all
+    session: str
+    reason: str
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "key", "role", "office")
+        return _texts(data, "session", "reason")
 
 
 def _texts(data: EventData, *names: str) -> dict[str, Any]:
@@ -253,6 +252,44 @@ class SessionCancelledEvent(SessionEvent):
 class SessionCancelRequestedEvent(SessionEvent):
     name = "session.cancel_requested"
     says = "was asked to be cancelled while placed; the leader carries it out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionPriorityChangedEvent(Event):
+    name = "session.priority_changed"
+    says = "has another priority now"
+
+    session: str
+    group: str
+    priority: int
+    before: int
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        numbers = {name: _number(data, name) for name in ("priority", "before")}
+        return _texts(data, "session", "group") | numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionHandedOverEvent(Event):
+    name = "session.handed_over"
+    says = "is a job of another role of its office now"
+
+    session: str
+    group: str
+    office: str
+    role: str
+    previous: str  #: the role it had; "" is none
+
+    @classmethod
+    def _told(cls, data: EventData) -> dict[str, Any]:
+        office, _, role = data.fields.get("job", "").partition("/")
+        previous = data.fields.get("before", "").partition("/")[2]
+        return _texts(data, "session", "group") | {
+            "office": office,
+            "role": role,
+            "previous": previous,
+        }
 
 
 class AgentAdmittedEvent(AgentEvent):
@@ -378,14 +415,9 @@ class SubscriberResumedEvent(SubscriberEvent):
     says = "gets events again"
 
 
-class KeyCreatedEvent(KeyEvent):
-    name = "key.created"
-    says = "was made"
-
-
-class KeyRevokedEvent(KeyEvent):
-    name = "key.revoked"
-    says = "was taken back"
+class CallbackParkedEvent(CallbackEvent):
+    name = "callback.parked"
+    says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

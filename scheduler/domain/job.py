@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +10,8 @@ from typing import Final
 
 from scheduler.domain.ids import is_name
 from scheduler.domain.office import office_and_role
-from scheduler.domain.scope import Scope
+from scheduler.domain.request import Request, parse_request_text
+from scheduler.domain.scope import KINDS, Scope
 from scheduler.domain.session import AttemptData, SessionData
 from scheduler.domain.states import SessionState
 
@@ -17,13 +19,24 @@ from scheduler.domain.states import SessionState
 def job_text(scopes: Iterable[Scope]) -> str:
     """Whose job a session is, as its record keeps it: "office" or "office/role"; "" for nobody's.
 
-    A scope of kind office may have any name; only one that can name an office is one, and a role
-    that is none of its office's is no role of the job.
+    A scope of kind office may have any name in older data; only one that can name an office is one,
+    and a role that is none of its office's is no role of the job.
     """
-    office, role = office_and_role(scopes)
+    named = list(scopes)
+    office, role = office_and_role(named)
     if not is_name(office):
         return ""
-    return f"{office}/{role}" if is_name(role) else office
+    job = f"{office}/{role}"
+    return job if is_name(role) and Scope("role", job) in named else office
+
+
+def with_role(request: Request, role: Scope, timeout_ms: int) -> Request:
+    """The same request, of another role and with another timeout."""
+    found = json.loads(request.text)
+    scopes = [[kind, name] for kind, name in found["scopes"] if kind != role.kind]
+    found["scopes"] = sorted([*scopes, list(role)], key=lambda scope: KINDS.index(scope[0]))
+    found["timeout_ms"] = timeout_ms
+    return parse_request_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
 
 
 class ExecutionStatus(StrEnum):

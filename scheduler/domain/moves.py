@@ -37,6 +37,7 @@ class Place:
     kernels: Sequence[Mapping[str, Any]]  #: [{agent, boot, slots, order}]
     held: str  #: what it charges its scopes, as JSON text: {scopes, slots by family}; kept until given back
     timer: int
+    timeout: int = 0  #: of a job, how long it may run, as its office says it now; 0 otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from scheduler.domain.checks import known, mapping, whole, wrong
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.ids import is_name, shown
-from scheduler.domain.retry import Growth, RetryPolicy
+from scheduler.domain.retry import RetryPolicy, policy_from
 from scheduler.domain.scope import Scope
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import MAX_RETRIES
-from scheduler.domain.spelling import meant
 
 #: A change of an office is one step, which sets the limits of all its roles.
 MAX_ROLES: Final = 100
 _NAME: Final = "letters, digits, _ and - only, at most 63"
 #: A hundred years, as for any duration.
 _LONGEST_MS: Final = 100 * 365 * 86_400_000
-#: The factor of a back-off beyond which a wait reaches its maximum at once.
-_LARGEST_FACTOR: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +81,9 @@ def check_office_name(name: str) -> str:
 def check_role(office: Office, role: str) -> None:
     """Refuse a role the office does not know ("" is none). Raises InvalidSpec."""
     if role and role not in office.config.known_roles:
-        known = ", ".join(office.config.known_roles) or "none"
+        roles = ", ".join(office.config.known_roles) or "none"
         raise InvalidSpec(
-            problem=f"office {office.name} has no role {shown(role)}; its roles are: {known}"
+            problem=f"office {office.name} has no role {shown(role)}; its roles are: {roles}"
         )
 
 
@@ -97,27 +95,21 @@ def config_from(
     Nothing is converted: a number in quotes is a mistake of whoever wrote it. ``backoff`` may name
     some of its fields, too; the mappings by role replace the ones before.
     """
-    values = as_json(base or JobSchedulerConfig())
-    _known("config", found, values)
-    for name, value in found.items():
-        if name == "backoff":
-            _known("backoff", _mapping(name, value), values[name])
-            values[name] = {**values[name], **value}
-        else:
-            values[name] = value
+    base = base or JobSchedulerConfig()
+    values = as_json(base)
+    known("config", mapping("config", found), values)
+    values |= found
     config = JobSchedulerConfig(
-        max_concurrent_jobs=_whole(
-            "max_concurrent_jobs", values["max_concurrent_jobs"], 0, LARGEST
-        ),
+        max_concurrent_jobs=whole("max_concurrent_jobs", values["max_concurrent_jobs"], 0, LARGEST),
         max_concurrent_by_role=_by_role("max_concurrent_by_role", values, 0, LARGEST),
-        max_retries=_whole("max_retries", values["max_retries"], 0, MAX_RETRIES),
-        backoff=_backoff(values["backoff"]),
-        timeout_ms=_whole("timeout_ms", values["timeout_ms"], 1, _LONGEST_MS),
+        max_retries=whole("max_retries", values["max_retries"], 0, MAX_RETRIES),
+        backoff=policy_from(found.get("backoff", {}), base.backoff),
+        timeout_ms=whole("timeout_ms", values["timeout_ms"], 1, _LONGEST_MS),
         timeout_ms_by_role=_by_role("timeout_ms_by_role", values, 1, _LONGEST_MS),
         roles=_roles(values["roles"]),
     )
     if len(config.known_roles) > MAX_ROLES:
-        raise _wrong(
+        raise wrong(
             "roles", f"an office has at most {MAX_ROLES}, these are {len(config.known_roles)}"
         )
     return config
@@ -127,8 +119,7 @@ def as_json(config: JobSchedulerConfig) -> dict[str, Any]:
     """The configuration as people and Redis see it; `config_from` reads it back."""
     values = asdict(config)
     values["roles"] = list(config.roles)
-    values["backoff"]["kind"] = str(config.backoff.kind)
-    return values
+    return values | {"backoff": config.backoff.as_json()}
 
 
 def config_text(config: JobSchedulerConfig) -> str:
@@ -136,68 +127,21 @@ def config_text(config: JobSchedulerConfig) -> str:
     return json.dumps(as_json(config), separators=(",", ":"), sort_keys=True)
 
 
-def _backoff(values: Mapping[str, Any]) -> RetryPolicy:
-    kind = values["kind"]
-    if kind not in list(Growth):
-        raise _wrong("backoff.kind", f"{shown(kind)} is unknown; there are {', '.join(Growth)}")
-    policy = RetryPolicy(
-        kind=Growth(kind),
-        initial_ms=_whole("backoff.initial_ms", values["initial_ms"], 0, _LONGEST_MS),
-        factor=_number("backoff.factor", values["factor"], 1, _LARGEST_FACTOR),
-        maximum_ms=_whole("backoff.maximum_ms", values["maximum_ms"], 0, _LONGEST_MS),
-        jitter=_number("backoff.jitter", values["jitter"], 0, 1),
-    )
-    if policy.maximum_ms < policy.initial_ms:
-        raise _wrong("backoff.maximum_ms", f"it must be at least initial_ms, {policy.initial_ms}")
-    return policy
-
-
 def _by_role(name: str, values: Mapping[str, Any], least: int, most: int) -> dict[str, int]:
-    found = _mapping(name, values[name])
+    found = mapping(name, values[name])
     return {
-        _role(name, role): _whole(f"{name}.{role}", value, least, most)
+        _role(name, role): whole(f"{name}.{role}", value, least, most)
         for role, value in sorted(found.items())
     }
 
 
 def _roles(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple):
-        raise _wrong("roles", f"it must be a list of names, got {shown(value)}")
+        raise wrong("roles", f"it must be a list of names, got {shown(value)}")
     return tuple(dict.fromkeys(_role("roles", role) for role in value))
 
 
 def _role(name: str, role: object) -> str:
     if not isinstance(role, str) or not is_name(role):
-        raise _wrong(name, f"role {shown(role)} is no name: {_NAME}")
+        raise wrong(name, f"role {shown(role)} is no name: {_NAME}")
     return role
-
-
-def _mapping(name: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(name, f"it must be an object, got {shown(value)}")
-    return value
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _wrong(name, f"it must be a whole number from {least} to {most}, got {shown(value)}")
-    return value
-
-
-def _number(name: str, value: object, least: int, most: int) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not least <= value <= most:  # type: ignore[operator]
-        raise _wrong(name, f"it must be a number from {least} to {most}, got {shown(value)}")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _known(name: str, found: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    for field_name in found:
-        if field_name not in values:
-            raise _wrong(
-                name, f"there is no field {shown(field_name)}; {meant(str(field_name), values)}"
-            )
-
-
-def _wrong(name: str, problem: str) -> InvalidSetting:
-    return InvalidSetting(name=name, problem=problem)

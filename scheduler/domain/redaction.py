@@ -81,11 +81,11 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 def _pieces(secret: str) -> list[str]:
     """The text itself and its parts, the longest first, as written and as unquoted."""
     where = origin(secret)
-    host = urlsplit(where).hostname if where.startswith(("http://", "https://")) else None
+    shown = _PIECE.findall(where) if where.startswith(("http://", "https://")) else []
     scheme = secret.partition("://")[0].lower()
     parts = {secret, unquote(secret)}
     for whole in tuple(parts):
         parts |= set(_PIECE.findall(whole))
-    harmless = {*_HARMLESS, scheme, host or ""}
+    harmless = {*_HARMLESS, scheme, *shown}
     kept = {p for p in parts if len(p) >= _SHORTEST and p.lower() not in harmless}
     return sorted(kept, key=len, reverse=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from scheduler.domain import slots as slot_math
 from scheduler.domain.constraints import (
@@ -16,7 +17,8 @@ from scheduler.domain.constraints import (
     read_constraints,
 )
 from scheduler.domain.errors import InvalidSpec
-from scheduler.domain.office import office_and_role
+from scheduler.domain.office import JobSchedulerConfig, office_and_role
+from scheduler.domain.retry import RetryPolicy, policy_from
 from scheduler.domain.scope import GLOBAL_NAME, KINDS, Scope
 from scheduler.domain.spec import (
     DEFAULT_TIMEOUT,
@@ -24,6 +26,7 @@ from scheduler.domain.spec import (
     OnLost,
     SessionSpec,
     SessionType,
+    backoff_of,
     constraints_of,
     duration_ms,
     silence_ms,
@@ -31,6 +34,10 @@ from scheduler.domain.spec import (
 
 #: Beside its slots a kernel may name the architecture it needs.
 ARCHITECTURE = "architecture"
+#: What a job gets from its office where its spec does not say it.
+INHERITED = ("timeout", "retries", "backoff")
+#: Stands in a job's request for what its office is to say, should that be unreadable or gone.
+_OFFICE = JobSchedulerConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,9 @@ class Request:
     owner: str = ""  #: whose share of the group it uses: its user, else its keypair
     keypair: str = ""
     architectures: tuple[str, ...] = ()  #: of each kernel ("" is any), where they differ
+    backoff: RetryPolicy | None = None  #: before its retries; None: as the replica was set
+    #: Of a job: which of timeout, retries and backoff its office says, since its spec did not.
+    inherits: frozenset[str] = frozenset()
     done_pattern: str = ""  #: a line of output that ends a kernel well
     silence_ms: int = 0  #: without output for so long a kernel is stopped; 0 is never
     office: str = ""  #: whose job it is, "" where nobody's; read from its scopes, as its role is
@@ -77,10 +87,17 @@ class Request:
             if all(name in kernel for kernel in self.kernels)
         }
 
-    @property
-    def of_office(self) -> tuple[str, str]:
-        """Whose job it is: the office and the role there; ("", "") where it is nobody's."""
-        return office_and_role(self.scopes)
+    def under(self, config: JobSchedulerConfig) -> Request:
+        """The same with what it inherits from its office, as the office's configuration says it now."""
+        if not self.inherits:
+            return self
+        timeout, retries, backoff = (name in self.inherits for name in INHERITED)
+        return replace(
+            self,
+            timeout_ms=config.timeout_of(self.role) if timeout else self.timeout_ms,
+            retries=config.max_retries if retries else self.retries,
+            backoff=config.backoff if backoff else self.backoff,
+        )
 
     def constraints_of(self, kernel: int) -> Constraints:
         """What agents must be for one of its kernels."""
@@ -100,9 +117,8 @@ def request_of(spec: SessionSpec) -> Request:
     """The scheduling part of a spec. Raises InvalidSlots or InvalidSpec."""
     kernels = spec.kernels or (spec.slots,)
     for slots in kernels:
-        if not all(isinstance(value, str | int) for value in slots.values()):
-            slot_math.parse_request(slots)  # says which; the cache below could not even look it up
-    timeout = spec.timeout
+        if not all(type(value) in (str, int) for value in slots.values()):
+            slot_math.parse_request(slots)  # says which; the cache below takes True for 1
     return _request(
         tuple(tuple(slots.items()) for slots in kernels),
         spec.cluster_size,
@@ -111,10 +127,31 @@ def request_of(spec: SessionSpec) -> Request:
         spec.session_type,
         spec.private,
         (spec.keypair, tuple(spec.scopes.items())),
-        _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
-        spec.retries,
+        _tries_of(spec),
         spec.on_lost,
         (spec.done_pattern or "", silence_ms(spec)),
+    )
+
+
+class _Tries(NamedTuple):
+    """How long and how often it is tried, as `Request` says it."""
+
+    timeout_ms: int
+    retries: int
+    backoff: RetryPolicy | None
+    inherits: tuple[str, ...]
+
+
+def _tries_of(spec: SessionSpec) -> _Tries:
+    said = (spec.timeout, spec.retries, spec.backoff)
+    office = "office" in spec.scopes
+    timeout = DEFAULT_TIMEOUT if spec.timeout is None else spec.timeout
+    retries = _OFFICE.max_retries if office else 0
+    return _Tries(
+        _timeout_ms(timeout) if isinstance(timeout, str) else duration_ms(timeout, "timeout"),
+        retries if spec.retries is None else spec.retries,
+        backoff_of(spec),
+        tuple(n for n, value in zip(INHERITED, said, strict=True) if office and value is None),
     )
 
 
@@ -132,8 +169,7 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
     kind: str,
     private: bool,  # noqa: FBT001 - a fact of the spec, not a switch
     owners: tuple[str | None, tuple[tuple[str, str], ...]],
-    timeout_ms: int,
-    retries: int,
+    tries: _Tries,
     on_lost: str,
     monitor: tuple[str, int],
 ) -> Request:
@@ -159,12 +195,14 @@ def _request(  # noqa: PLR0913 - the cache needs hashable parts, and this is its
             "cluster_mode": mode,
             "session_type": SessionType(kind),
             "private": private,
-            "timeout_ms": timeout_ms,
-            "retries": retries,
+            "timeout_ms": tries.timeout_ms,
+            "retries": tries.retries,
             "on_lost": OnLost(on_lost),
             # Left out where there are none: a request that was stored before there were any reads the same.
             **({"constraints": found} if (found := constraints.as_json()) else {}),
             **({"architectures": architectures} if architectures else {}),
+            **({"backoff": tries.backoff.as_json()} if tries.backoff else {}),
+            **({"inherits": tries.inherits} if tries.inherits else {}),
             # Its scopes do not tell it.
             **({"keypair": keypair} if private and keypair else {}),
             **({"done_pattern": done_pattern} if done_pattern else {}),
@@ -231,6 +269,8 @@ def parse_request_text(text: str) -> Request:
         owner=named.get("user") or keypair,
         keypair=keypair,
         architectures=tuple(found.get("architectures", ())),
+        backoff=policy_from(found["backoff"], RetryPolicy()) if "backoff" in found else None,
+        inherits=frozenset(found.get("inherits", ())),
         done_pattern=found.get("done_pattern", ""),
         silence_ms=found.get("silence_ms", 0),
         office=office,

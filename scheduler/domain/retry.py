@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any, Final
+
+from scheduler.domain.checks import known, mapping, number, whole, wrong
+from scheduler.domain.ids import shown
+
+#: A hundred years, as for any duration.
+_LONGEST_MS: Final = 100 * 365 * 86_400_000
+#: The factor of a back-off beyond which a wait reaches its maximum at once.
+_LARGEST_FACTOR: Final = 1_000
 
 
 class Growth(StrEnum):
@@ -39,3 +48,33 @@ class RetryPolicy:
             case Growth.CONSTANT:
                 full = self.initial_ms
         return int(min(full, self.maximum_ms) * (1 - spread * self.jitter))
+
+    def says(self) -> str:
+        """The policy for people."""
+        grows = f" x{self.factor:g}" if self.kind is Growth.EXPONENTIAL else ""
+        most = "" if self.kind is Growth.CONSTANT else f" to {self.maximum_ms / 1000:g} s"
+        return f"{self.kind} {self.initial_ms / 1000:g} s{grows}{most}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The policy as people and Redis see it; `policy_from` reads it back."""
+        return asdict(self) | {"kind": str(self.kind)}
+
+
+def policy_from(found: object, base: RetryPolicy) -> RetryPolicy:
+    """A policy from JSON; what is not named stays as in ``base``. Raises InvalidSetting."""
+    values = base.as_json()
+    known("backoff", mapping("backoff", found), values)
+    values |= mapping("backoff", found)
+    kind = values["kind"]
+    if kind not in list(Growth):
+        raise wrong("backoff.kind", f"{shown(kind)} is unknown; there are {', '.join(Growth)}")
+    policy = RetryPolicy(
+        kind=Growth(kind),
+        initial_ms=whole("backoff.initial_ms", values["initial_ms"], 0, _LONGEST_MS),
+        factor=number("backoff.factor", values["factor"], 1, _LARGEST_FACTOR),
+        maximum_ms=whole("backoff.maximum_ms", values["maximum_ms"], 0, _LONGEST_MS),
+        jitter=number("backoff.jitter", values["jitter"], 0, 1),
+    )
+    if policy.maximum_ms < policy.initial_ms:
+        raise wrong("backoff.maximum_ms", f"it must be at least initial_ms, {policy.initial_ms}")
+    return policy

@@ -76,6 +76,7 @@ class SessionData:
     unmet: int = 0  #: dependencies still waited for
     not_before: int | None = None
     placed_at: int | None = None  #: while it is placed: since when it holds its slots
+    timeout_ms: int | None = None  #: of a job, once placed: what its office gave its last placement
     running_at: int | None = None
     ended_at: int | None = None
     cancel_requested: str | None = None  #: why, when somebody asked while it was placed
@@ -83,6 +84,8 @@ class SessionData:
     retries_from: int = 0  #: attempts before an operator asked for it again do not count
     unsealed: bool = False  #: further dependencies are still being loaded
     idempotency_key: str | None = None
+    callback: str = field(default="", repr=False)  #: the address its outcome is posted to
+    callback_told: str = ""  #: waiting, delivered with the time, failing or parked with why
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
     unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from scheduler.domain.callback import check_callback
 from scheduler.domain.constraints import Constraints, make_constraints
-from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
 from scheduler.domain.monitor import done_line
+from scheduler.domain.retry import RetryPolicy, policy_from
 from scheduler.domain.scope import LONGEST_NAME, parse_scope
 
 MAX_DEPENDENCIES = 20_000
@@ -55,6 +57,7 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
     "done_pattern": ((str, type(None)), "a text"),
+    "callback": (str, "an address such as https://ci.example.org/done"),
 }
 
 
@@ -115,9 +118,13 @@ class SessionSpec:
     ``labels``, ``architecture`` and ``agents`` say where it may run, ``preferred_labels`` and
     ``agents_strict=False`` where it would rather run (``docs/placement.md``). ``keypair`` and
     ``scopes`` (``{"user": "alice", "group": "vision"}``, one name per kind) say whose limits it
-    counts against (``docs/limits.md``). Beside its exit, a whole line of its output that matches the
+    counts against (``docs/limits.md``). Where ``timeout``, ``retries`` and ``backoff`` (a mapping with
+    some fields of `RetryPolicy`) are not given, a job of an office gets what its office says when it
+    runs (``docs/offices.md``), any other session 30 minutes, none, and what its replica was set to.
+    Beside its exit, a whole line of its output that matches the
     regular expression ``done_pattern`` ends a kernel well, and ``silence_timeout`` without any output
-    ends it badly (``docs/output-monitor.md``).
+    ends it badly (``docs/output-monitor.md``). ``callback`` is an http(s) address that its outcome is posted to
+    when it has ended (``docs/notifications.md``).
     Raises InvalidSpec or InvalidSlots with one sentence when it makes no sense.
     """
 
@@ -144,13 +151,15 @@ class SessionSpec:
     keypair: str | None = None
     scopes: Mapping[str, str] = field(default_factory=dict)
     depends_on: Sequence[str] = ()
-    timeout: str | float | timedelta = DEFAULT_TIMEOUT
-    retries: int = 0
+    timeout: str | float | timedelta | None = None
+    retries: int | None = None
+    backoff: Mapping[str, Any] | RetryPolicy | None = None
     not_before: datetime | None = None
     idempotency_key: str | None = None
     on_lost: OnLost = OnLost.RERUN
     done_pattern: str | None = None
     silence_timeout: str | float | timedelta | None = None
+    callback: str = ""
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -164,6 +173,7 @@ class SessionSpec:
         if self.done_pattern is not None:
             done_line(self.done_pattern)
         silence_ms(self)
+        check_callback(self.callback)
 
     def _check_types(self) -> None:
         for name, (kind, says) in _TYPES.items():
@@ -211,14 +221,13 @@ class SessionSpec:
             raise InvalidSpec(problem="kwargs must have names as its keys")
 
     def _check_numbers(self) -> None:
-        if not _is_int(self.priority) or not 0 <= self.priority <= HIGHEST_PRIORITY:
+        check_priority(self.priority)
+        retries = self.retries
+        if retries is not None and (not _is_int(retries) or not 0 <= retries <= MAX_RETRIES):
             raise InvalidSpec(
-                problem=f"priority must be between 0 and 100, got {shown(self.priority)}"
+                problem=f"retries must be between 0 and {MAX_RETRIES}, got {shown(retries)}"
             )
-        if not _is_int(self.retries) or not 0 <= self.retries <= MAX_RETRIES:
-            raise InvalidSpec(
-                problem=f"retries must be between 0 and {MAX_RETRIES}, got {shown(self.retries)}"
-            )
+        backoff_of(self)
         if not _is_int(self.cluster_size) or not 1 <= self.cluster_size <= MAX_KERNELS:
             raise InvalidSpec(
                 problem=f"cluster_size must be between 1 and {MAX_KERNELS}, got {shown(self.cluster_size)}"
@@ -341,6 +350,22 @@ def constraints_of(spec: SessionSpec) -> Constraints:
         agents_strict=spec.agents_strict,
         endpoint=spec.endpoint,
     )
+
+
+def check_priority(priority: object) -> None:
+    """Refuse what is none. Raises InvalidSpec."""
+    if not _is_int(priority) or not 0 <= priority <= HIGHEST_PRIORITY:  # type: ignore[operator]
+        raise InvalidSpec(problem=f"priority must be between 0 and 100, got {shown(priority)}")
+
+
+def backoff_of(spec: SessionSpec) -> RetryPolicy | None:
+    """What a spec says of waits before its retries, or None. Raises InvalidSpec."""
+    if spec.backoff is None or isinstance(spec.backoff, RetryPolicy):
+        return spec.backoff
+    try:
+        return policy_from(spec.backoff, RetryPolicy())
+    except InvalidSetting as error:
+        raise InvalidSpec(problem=f"{error.facts['name']}: {error.facts['problem']}") from None
 
 
 def silence_ms(spec: SessionSpec) -> int:

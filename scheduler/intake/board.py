@@ -72,7 +72,7 @@ def placed_from(data: SessionData) -> PlacedSession:
     return PlacedSession(
         id=data.id,
         state=data.state,
-        request=data.request,
+        request=_as_placed(data),
         placement=data.placement,
         kernels=tuple(_kernel(kernel) for kernel in data.kernels),
         attempt=data.attempt,
@@ -85,6 +85,13 @@ def placed_from(data: SessionData) -> PlacedSession:
         placed_at=data.placed_at or 0,
         running_at=data.running_at,
     )
+
+
+def _as_placed(data: SessionData) -> Request:
+    """Its request with the deadline that its agents hold, whatever its office says since."""
+    if data.timeout_ms is None or data.timeout_ms == data.request.timeout_ms:
+        return data.request
+    return replace(data.request, timeout_ms=data.timeout_ms)
 
 
 def _kernel(kernel: KernelData) -> PlacedKernel:

@@ -261,7 +261,8 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
         return _after_loss(session, says, rules)
     used = session.attempt - session.retries_from
     if used <= session.request.retries:
-        delay = rules.backoff.delay_ms(max(used, 1), rules.spread())
+        backoff = session.request.backoff or rules.backoff
+        delay = backoff.delay_ms(max(used, 1), rules.spread())
         return _finish(session, SessionState.RETRYING, reason, says, delay=delay)
     return _finish(
         session, _OUTCOME_OF_STOP.get(reason, SessionState.FAILED), reason or "failed", says

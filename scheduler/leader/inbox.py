@@ -11,7 +11,14 @@ from scheduler.domain.states import SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
 from scheduler.leader.reports import ReportsIntake
-from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes, load_waiting
+from scheduler.leader.state import (
+    LeaderState,
+    Repositories,
+    load_agents,
+    load_offices,
+    load_scopes,
+    load_waiting,
+)
 from scheduler.leader.writer import Batch, Writer
 from scheduler.store.streams import Entry
 
@@ -44,18 +51,25 @@ class Inbox:
     def handle(self, entries: Sequence[Entry]) -> None:  # noqa: C901, PLR0912 - one branch per kind of entry
         """Follow up what was heard. Raises ResignationAsked."""
         ready: list[str] = []
+        offices: set[str] = set()
         for entry in entries:
             self._state.inbox_cursor = entry.id
             what = entry.fields["what"]
             match entry.fields["kind"]:
                 case "ready":
                     ready += what.split()
+                case "anew":
+                    # Of another priority or another request: it is another one to the queue.
+                    self._state.waiting.discard(what)
+                    ready.append(what)
                 case "cancel":
                     self.cancel(what)
                 case "resolve":
                     self.unresolved = True
                 case "scope":
                     load_scopes(self._state, self._repositories, [Scope(*what.split(" ", 1))])
+                case "office":
+                    offices.add(what)
                 case "agent":
                     self._agent_changed(what)
                 case "lost":
@@ -66,6 +80,8 @@ class Inbox:
                     raise ResignationAsked
                 case _:
                     pass
+        if offices:
+            load_offices(self._state, self._repositories, offices)
         if ready:
             load_waiting(self._state, self._repositories, ready)
 

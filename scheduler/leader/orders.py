@@ -90,6 +90,7 @@ class OrderBook:
             kernels=kernels,
             held=_charge(session.request.text),
             timer=claim_timeout_ms,
+            timeout=session.request.timeout_ms if session.request.inherits else 0,
         )
         return move, PlacedSession(
             id=session.id,

@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis
@@ -17,6 +17,7 @@ from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.leader.elector import Elector, ElectorSettings, Tenure
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.notifications.callbacks import CallbackParts, CallbackRules, Callbacks
 from scheduler.notifications.deliveries import Deliveries
 from scheduler.notifications.delivery import DeliveryParts
 from scheduler.observability.logs import get_logger
@@ -54,6 +55,7 @@ class ReplicaParts:
     elector: ElectorSettings
     reign: ReignSettings
     repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
+    callbacks: CallbackRules = field(default_factory=CallbackRules)
 
 
 class Candidacy:
@@ -233,6 +235,7 @@ class Replica:
         self._groups = tuple(dict.fromkeys(groups)) or (DEFAULT_GROUP,)
         self._candidacies: list[Candidacy] = []
         self._deliveries: Deliveries | None = None
+        self._callbacks: Callbacks | None = None
 
     def start(self) -> None:
         """Check the plugins that are installed, and Redis; create the groups, begin to stand.
@@ -249,6 +252,9 @@ class Replica:
         client, secret = connect(self._parts.redis_url), self._parts.reign.secret
         self._deliveries = Deliveries(DeliveryParts(client, self._parts.keys, secret))
         self._deliveries.start()
+        client, rules = connect(self._parts.redis_url), self._parts.callbacks
+        self._callbacks = Callbacks(CallbackParts(client, self._parts.keys, secret, rules))
+        self._callbacks.start()
 
     def stop(self) -> None:
         """Hand over where it leads, and end; a few seconds at most."""
@@ -258,6 +264,8 @@ class Replica:
             candidacy.stop()
         if self._deliveries is not None:
             self._deliveries.stop()
+        if self._callbacks is not None:
+            self._callbacks.stop()
 
     def health(self) -> dict[str, Any]:
         """What every process says of its health, and ``leads``: the groups it leads now.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from scheduler.cycle.agents import AgentTable
@@ -12,6 +12,7 @@ from scheduler.cycle.snapshot import AGENTS, Snapshot, scope_event
 from scheduler.cycle.waiting import WaitingRoom, WaitingSession
 from scheduler.domain.agent import Beat
 from scheduler.domain.group import ScalingGroupOpts
+from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED
@@ -147,6 +148,34 @@ def load_scopes(state: LeaderState, repositories: Repositories, scopes: list[Sco
     for scope, use in repositories.scopes.read(scopes).items():
         state.snapshot.scopes[scope] = use
         state.waiting.wake(scope_event(*scope))
+
+
+def load_offices(state: LeaderState, repositories: Repositories, offices: set[str]) -> None:
+    """Read anew what offices allow and what their jobs inherit, whether they wait or run.
+
+    What runs keeps the deadline that its agents hold; how often it is tried again is as said now.
+    """
+    scopes = [s for s in state.snapshot.scopes if _is_of(s, offices)]
+    load_scopes(state, repositories, scopes)
+    waiting = {
+        line.request.id for line in state.waiting.lines() if _inherits(line.request, offices)
+    }
+    placed = [session for session in state.board if _inherits(session.request, offices)]
+    found = repositories.sessions.requests(waiting.union(s.request.id for s in placed))
+    for request in sorted(waiting & found.keys()):
+        state.waiting.renew(found[request])
+    for session in placed:
+        if renewed := found.get(session.request.id):
+            kept = replace(renewed, timeout_ms=session.request.timeout_ms)
+            state.board.put(replace(session, request=kept))
+
+
+def _is_of(scope: Scope, offices: set[str]) -> bool:
+    return scope.kind in ("office", "role") and scope.name.partition("/")[0] in offices
+
+
+def _inherits(request: Request, offices: set[str]) -> bool:
+    return bool(request.inherits) and request.office in offices
 
 
 def load_ready_page(state: LeaderState, repositories: Repositories) -> None:

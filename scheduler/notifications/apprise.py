@@ -22,6 +22,8 @@ from scheduler.plugins.subscribers import AbstractSubscriber, SubscriberContext
 
 #: Seconds for each step of a request; the whole of it has the budget of a delivery.
 _PATIENCE_S: Final = 4.0
+#: Its own pause between two messages is 5.5 s for most, half a delivery's budget; throttles are ours.
+_PAUSE_S: Final = 1.0
 _LONGEST_REASON: Final = 200
 _TONES: Final = {
     Tone.GOOD: apprise.NotifyType.SUCCESS,
@@ -113,6 +115,7 @@ def _receiver(url: str) -> Any:
         problem = f"option 'url' of apprise: it is no address that apprise knows ({scheme or 'no scheme'}://...)"
         raise InvalidSetting(name="subscriber", problem=problem)
     made.retry = 0  # the cursor retries, with a back-off
+    made.request_rate_per_sec = min(made.request_rate_per_sec, _PAUSE_S)
     made.socket_connect_timeout = min(made.socket_connect_timeout or _PATIENCE_S, _PATIENCE_S)
     made.socket_read_timeout = min(made.socket_read_timeout or _PATIENCE_S, _PATIENCE_S)
     if len(made) > 1:

@@ -38,9 +38,14 @@ def _family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
     return kind(name, declared.says, labels=declared.labels)
 
 
-def exposition(snapshot: Callable[[], Iterable[Sample]]) -> Callable[[], bytes]:
-    """A function that renders the metrics as Prometheus reads them, those of this process too."""
-    registry = CollectorRegistry()
+def exposition(
+    snapshot: Callable[[], Iterable[Sample]], registry: CollectorRegistry | None = None
+) -> Callable[[], bytes]:
+    """A function that renders the metrics as Prometheus reads them, those of this process too.
+
+    ``registry`` holds what the process counts by itself.
+    """
+    registry = registry or CollectorRegistry()
     registry.register(SnapshotCollector(snapshot))
     ProcessCollector(registry=registry)
     return lambda: generate_latest(registry)

@@ -87,32 +87,47 @@ class Store(Protocol):
     def logs(self) -> LogRepository: ...
 
 
-def follow_log(store: Store, session: str, kernel: int = 0) -> Iterator[LogLine]:
+class LogFollower:
     """Output of one kernel as it comes, over all further attempts, until the session has ended.
 
-    Raises SessionNotFound; LogsNotFound for a kernel it does not have.
+    Raises SessionNotFound; LogsNotFound, in ``look``, for a kernel the session does not have, and where
+    it ended without any output.
     """
-    data = store.sessions.get(session)
-    attempt, after = _attempt(data), BEGINNING
-    while True:
+
+    def __init__(self, store: Store, session: str, kernel: int = 0) -> None:
+        self._store = store
+        self._kernel = kernel
+        self._data = store.sessions.get(session)
+        self._attempt, self._after = _attempt(self._data), BEGINNING
+        self.over = False  #: whether nothing more can come
+
+    def look(self) -> list[LogLine]:
+        """What has come since the last look; waits a fifth of a second for it."""
         # Asked before reading: what an ended session printed is all there by then.
-        ended = data.ended
+        data, ended = self._data, self._data.ended
         try:
-            lines = store.logs.follow(
-                data, after, timeout=0 if ended else LOG_LOOK_S, kernel=kernel
+            lines = self._store.logs.follow(
+                data, self._after, timeout=0 if ended else LOG_LOOK_S, kernel=self._kernel
             )
         except LogsNotFound:
-            if ended or not 0 <= kernel < len(data.request.kernels):
+            if ended or not 0 <= self._kernel < len(data.request.kernels):
                 raise
             lines = []
-            store.sessions.wait(session, LOG_LOOK_S)
-        yield from lines
-        after = lines[-1].id if lines else after
-        if ended and not lines:
-            return
-        data = store.sessions.get(session)
-        if attempt != (attempt := _attempt(data)):
-            after = BEGINNING
+            self._store.sessions.wait(data.id, LOG_LOOK_S)
+        self._after = lines[-1].id if lines else self._after
+        self.over = ended and not lines
+        if not self.over:
+            self._data = self._store.sessions.get(data.id)
+            if self._attempt != (attempt := _attempt(self._data)):
+                self._attempt, self._after = attempt, BEGINNING
+        return lines
+
+
+def follow_log(store: Store, session: str, kernel: int = 0) -> Iterator[LogLine]:
+    """The same, one after the other."""
+    follower = LogFollower(store, session, kernel)
+    while not follower.over:
+        yield from follower.look()
 
 
 def _attempt(data: SessionData) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from scheduler.domain.agent import AgentData, Beat
 from scheduler.domain.errors import StoreUnavailable
+from scheduler.domain.redaction import shown_url
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
@@ -78,6 +79,8 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
             "done_pattern": request.done_pattern,
             "silence_ms": request.silence_ms,
             "retries": request.retries,
+            "backoff": request.backoff.as_json() if request.backoff else None,
+            "inherits": sorted(request.inherits),
             "on_lost": str(request.on_lost),
             "constraints": request.constraints.as_json(),
         },
@@ -86,6 +89,7 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "rescues": data.rescues,
         "unmet": data.unmet,
         "not_before": data.not_before,
+        "timeout_ms": data.timeout_ms,
         "running_at": data.running_at,
         "cancel_requested": data.cancel_requested,
         "cancelled_at": data.cancelled_at,
@@ -93,6 +97,8 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
         "role": data.role,
         "retry_count": data.retry_count,
         "idempotency_key": data.idempotency_key,
+        "callback": shown_url(data.callback) if data.callback else None,
+        "callback_told": data.callback_told,
         "kernels": [asdict(kernel) for kernel in data.kernels],
         "attempts": [asdict(attempt) for attempt in data.history],
         "result": result,

@@ -7,12 +7,15 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from scheduler.domain.errors import InvalidSetting, SessionNotFound
-from scheduler.domain.ids import shown
-from scheduler.domain.job import JobExecution, executions_of
+from scheduler.domain.errors import InvalidSetting, InvalidSpec, RecordSpoilt, SessionNotFound
+from scheduler.domain.ids import SessionId, shown
+from scheduler.domain.job import JobExecution, executions_of, with_role
+from scheduler.domain.office import check_role, office_scopes
+from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import SessionState
+from scheduler.domain.states import PLACED, WAITING, SessionState
 from scheduler.store.jobs import JobRepository
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.sessions import SessionRepository
 
 #: Jobs of one page, at most.
@@ -26,6 +29,8 @@ class Store(Protocol):
     def sessions(self) -> SessionRepository: ...
     @property
     def jobs(self) -> JobRepository: ...
+    @property
+    def offices(self) -> OfficeRepository: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +96,74 @@ def job_of(store: Store, office: str, job: str) -> SessionData:
 def executions(store: Store, office: str, job: str) -> list[JobExecution]:
     """The tries to run a job, oldest first. Raises SessionNotFound."""
     return executions_of(job_of(store, office, job))
+
+
+def set_priority(store: Store, office: str, job: str, priority: int) -> None:
+    """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
+
+    Raises InvalidSpec, SessionNotFound, WrongState.
+    """
+    store.sessions.set_priority(job_of(store, office, job).id, priority)
+
+
+def handoff(store: Store, office: str, job: str, role: str) -> None:
+    """Give a job that waits, or that may be retried, another role of its office.
+
+    What runs is not stopped for it. A timeout that is the one of its old role becomes that of the new
+    one; any other is the job's own, and stays. Raises SessionNotFound, WrongState, OfficeNotFound,
+    InvalidSpec for a role that the office does not have, PendingLimitReached, RecordSpoilt.
+    """
+    if not role:
+        raise InvalidSpec(problem="a job is handed over to a role; name one")
+    found = store.offices.read(office)
+    check_role(found, role)
+    scope = Scope("role", office_scopes(office, role)["role"])
+    answer = "changed"
+    while answer == "changed":
+        data = job_of(store, office, job)
+        if not data.request.known:
+            raise RecordSpoilt(session=data.id, what="what it asked for is gone")
+        timeout = data.request.timeout_ms
+        if timeout == found.config.timeout_of(data.role):
+            timeout = found.config.timeout_of(role)
+        answer = store.jobs.handoff(data, with_role(data.request, scope, timeout))
+
+
+def cancel_job(store: Store, office: str, job: str) -> str:
+    """Cancel; ``cancelled`` now, ``accepted`` where it must be stopped first, or ``ended``.
+
+    Raises SessionNotFound, RecordSpoilt.
+    """
+    return store.sessions.cancel(job_of(store, office, job).id)
+
+
+def retry_job(store: Store, office: str, job: str) -> list[SessionId]:
+    """Run an ended job again. Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached."""
+    return store.sessions.retry(job_of(store, office, job).id)
+
+
+def cancel_all(
+    store: Store, office: str, state: SessionState | None = None, role: str | None = None
+) -> int:
+    """Cancel an office's jobs, of one state and one role where given; how many were, or were asked to.
+
+    Those that were there when it began: what is submitted meanwhile stays. What waits comes first, or
+    the room that is freed would be given to it. Page by page; a repeat goes on where one was broken off.
+    """
+    rounds = [WAITING, (*PLACED, *WAITING)] if state is None else [(state,)]
+    newest = store.jobs.newest(office, role or "", tuple(SessionState), None, 1)
+    end = newest[0][1] + 1 if newest else 0
+    cancelled: set[str] = set()
+    for states in rounds:
+        before = end
+        while page := store.jobs.newest(office, role or "", states, before, LARGEST_PAGE):
+            cancelled.update(job for job, _ in page if _cancel(store, job))
+            before = page[-1][1]
+    return len(cancelled)
+
+
+def _cancel(store: Store, job: str) -> bool:
+    try:
+        return store.sessions.cancel(job) != "ended"
+    except SessionNotFound:
+        return False

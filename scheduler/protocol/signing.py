@@ -29,6 +29,11 @@ def subscriber_key(secret: str, namespace: str, subscriber: str) -> str:
     return _derived(secret, "scheduler subscriber key", namespace, subscriber)
 
 
+def callback_key(secret: str, namespace: str, lane: str) -> str:
+    """The key that signs what is posted to one host's callbacks, as hex. Raises InvalidSetting."""
+    return _derived(secret, "scheduler callback key", namespace, lane)
+
+
 def _derived(secret: str, *purpose: str) -> str:
     if len(secret) < SHORTEST_SECRET:
         raise InvalidSetting(

@@ -8,9 +8,19 @@ from typing import Any, cast
 
 import redis
 
-from scheduler.domain.states import SessionState
+from scheduler.domain.errors import OfficeNotFound, SessionNotFound, WrongState
+from scheduler.domain.office import check_role
+from scheduler.domain.request import Request
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import PLACED, SESSION_LIFE, WAITING, SessionState
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.offices import OfficeRepository
+from scheduler.store.scopes import over_pending
+from scheduler.store.script import Script
+from scheduler.store.submission import kind_of
+
+_HANDOFF = Script.load("session/handoff")
 
 
 class JobRepository:
@@ -45,7 +55,43 @@ class JobRepository:
             found: list[Any] = pipe.execute()
         return dict(zip(SessionState, found, strict=True))
 
+    def handoff(self, data: SessionData, to: Request) -> str:
+        """Give a job that is not placed another request, whose role is another; what was answered.
+
+        ``changed`` where its request is another one by now. Raises SessionNotFound, WrongState,
+        OfficeNotFound, InvalidSpec for a role that its office does not have, PendingLimitReached.
+        """
+        with speaking_to(self._client):
+            word, *rest = _HANDOFF(
+                self._client,
+                self._keys.root,
+                **{"session": data.id, "from": data.request.id, "to": to.id},
+                **{"with": kind_of(to.text)},
+            )
+        match word:
+            case "gone":
+                raise SessionNotFound(session=data.id)
+            case "unknown_office":
+                raise OfficeNotFound(office=rest[0])
+            case "unknown_role":
+                check_role(OfficeRepository(self._client, self._keys).read(rest[0]), rest[1])
+            case "over_pending":
+                raise over_pending(rest, to.families)
+            case "wrong_state":
+                raise _not_to_be_handed_over(data.id, rest[0])
+            case _:
+                pass
+        return str(word)
+
     def _key(self, office: str, role: str, state: SessionState) -> str:
         if role:
             return self._keys.jobs_of_role(office, role, state)
         return self._keys.jobs(office, state)
+
+
+def _not_to_be_handed_over(job: str, state: str) -> WrongState:
+    edge = next(edge for edge in SESSION_LIFE if edge.verb == "retry")
+    allowed = ", ".join(sorted({*WAITING, *edge.sources}))
+    if state in PLACED:
+        allowed += "; cancel it, hand it over, and retry it"
+    return WrongState(session=job, state=state, verb="handoff", allowed=allowed)

@@ -211,6 +211,30 @@ class Keys:
         """hash, what an API key may do and the digest of its secret; operators and the API, for ever"""
         return f"{self.root}:api-key:{key}"
 
+    def callback(self, entry: str) -> str:
+        """hash, one outcome to be posted; written with the end of its session, until delivered"""
+        return f"{self.root}:callback:{entry}"
+
+    def callback_lane(self, lane: str) -> str:
+        """zset, entries of one host by when they are due; replicas, while there are any"""
+        return f"{self.root}:callback:lane:{lane}"
+
+    def callback_lanes(self) -> str:
+        """zset, hosts by when they are to be looked at; replicas, while they have entries"""
+        return f"{self.root}:callback:lanes"
+
+    def callback_holds(self) -> str:
+        """hash, host -> until when nobody else posts there; replicas, while it has entries"""
+        return f"{self.root}:callback:holds"
+
+    def callback_failures(self) -> str:
+        """hash, host -> failures in a row without any answer; replicas, while it has entries"""
+        return f"{self.root}:callback:failures"
+
+    def callbacks_parked(self) -> str:
+        """zset, entries that were given up, by when; replicas, seven days"""
+        return f"{self.root}:callback:parked"
+
     def lock(self, group: str) -> str:
         """string, nonce of the leader; python-redis-lock, TTL 3 s"""
         return f"lock:{self.lock_name(group)}"

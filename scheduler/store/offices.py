@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import redis
 
 from scheduler.domain.errors import (
+    InvalidSetting,
     OfficeExists,
     OfficeInUse,
     OfficeNotFound,
@@ -44,23 +46,28 @@ class OfficeRepository:
 
     def read(self, name: str) -> Office:
         """An office as it stands. Raises OfficeNotFound, InvalidSetting for a name that is none."""
-        found = self.many([check_office_name(name)])
-        if name not in found:
+        config, revision = self._rows([check_office_name(name)])[0]
+        if not config:
             raise OfficeNotFound(office=name)
-        return found[name]
+        return _office(name, config, revision)
 
     def many(self, names: Iterable[str]) -> dict[str, Office]:
-        """Those of the named that exist, in one round trip."""
+        """Those of the named that exist and can be read, in one round trip."""
         wanted = list(dict.fromkeys(names))
+        found: dict[str, Office] = {}
+        for name, (config, revision) in zip(wanted, self._rows(wanted), strict=True):
+            with suppress(InvalidSetting):
+                if config:
+                    found[name] = _office(name, config, revision)
+        return found
+
+    def _rows(self, names: Sequence[str]) -> list[tuple[str | None, str | None]]:
+        if not names:
+            return []
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
-            for name in wanted:
+            for name in names:
                 pipe.hmget(self._keys.office(name), "config", "revision")
-            found = pipe.execute()
-        return {
-            name: Office(name, config_from(json.loads(config)), int(revision))
-            for name, (config, revision) in zip(wanted, found, strict=True)
-            if config
-        }
+            return pipe.execute()
 
     def create(self, name: str, changes: Mapping[str, Any]) -> Office:
         """Make an office; what is not named is as by default. Raises OfficeExists, InvalidSetting."""
@@ -118,3 +125,13 @@ class OfficeRepository:
             raise OfficeNotFound(office=name)
         if answer[0] == "in_use":
             raise OfficeInUse(office=name, waiting=answer[1], placed=answer[2])
+
+
+def _office(name: str, config: str, revision: str | None) -> Office:
+    try:
+        found, number = json.loads(config), int(revision or "")
+    except (ValueError, RecursionError) as error:
+        raise InvalidSetting(
+            name=f"office {name}", problem=f"what Redis holds of it makes no sense: {error}"
+        ) from error
+    return Office(name, config_from(found), number)

@@ -50,6 +50,7 @@ def batch_of(placements: Sequence[Place]) -> dict[str, Any]:
             "kernels": [shared.kernel(kernel) for kernel in place.kernels],
             "held": shared.charge(place.held),
             "timer": place.timer,
+            "timeout": place.timeout,
         }
         for place in placements
     ]

@@ -48,7 +48,7 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
     """
     groups = _groups(client, keys, {each.spec.group for each in checked})
     claimed = _claimed(client, keys, checked)
-    strangers = _strangers(client, keys, {each.request.of_office for each in checked})
+    strangers = _strangers(client, keys, {_job_of(each) for each in checked})
     fresh: list[Checked] = []
     fitting: set[tuple[str, str]] = set()
     for number, each in enumerate(checked, start=1):
@@ -65,9 +65,7 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
         if group.full:
             return ["full", group.full]
         kind = (each.spec.group, each.request.id)
-        if kind not in fitting and (
-            refused := strangers.get(each.request.of_office) or _unfit(group, each)
-        ):
+        if kind not in fitting and (refused := strangers.get(_job_of(each)) or _unfit(group, each)):
             return refused
         fitting.add(kind)
         fresh.append(each)
@@ -75,6 +73,10 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
         return over
     unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
     return ["no_parent", unknown] if unknown else None
+
+
+def _job_of(each: Checked) -> tuple[str, str]:
+    return each.request.office, each.request.role
 
 
 def _strangers(

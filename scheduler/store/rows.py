@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.callback import callback_field
 from scheduler.domain.ids import SessionId, is_name
 from scheduler.domain.request import Request
 from scheduler.domain.session import AttemptData, KernelData, SessionData
@@ -58,6 +59,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         unmet=read("unmet"),
         not_before=fields.optional("not_before"),
         placed_at=fields.optional("placed_at"),
+        timeout_ms=fields.optional("timeout_ms"),
         running_at=fields.optional("running_at"),
         ended_at=fields.optional("ended_at"),
         cancel_requested=row.get("cancel_requested"),
@@ -66,6 +68,8 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
         idempotency_key=row.get("idempotency_key"),
+        callback=row.get("callback", "").partition(" ")[2],
+        callback_told=row.get("callback_told", ""),
         kernels=tuple(_kernel(row, index, fields) for index in range(_kernels(row, fields))),
         history=_history(row, fields),
     )
@@ -111,11 +115,14 @@ def row_from_session(data: SessionData) -> dict[str, str]:
         "retries_from": data.retries_from,
         "unsealed": int(data.unsealed),
         "kernels": len(data.kernels),
+        "callback": callback_field(data.callback) if data.callback else "",
+        "callback_told": data.callback_told,
     }
     row |= {name: str(value) for name, value in optional.items() if value}
     nullable = {
         "not_before": data.not_before,
         "placed_at": data.placed_at,
+        "timeout_ms": data.timeout_ms,
         "running_at": data.running_at,
         "ended_at": data.ended_at,
         "cancel_requested": data.cancel_requested,

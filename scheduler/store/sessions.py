@@ -27,8 +27,8 @@ from scheduler.domain.ids import SessionId, new_nonce
 from scheduler.domain.office import check_role
 from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
-from scheduler.domain.spec import SessionSpec
-from scheduler.domain.states import SESSION_LIFE, SessionState
+from scheduler.domain.spec import SessionSpec, check_priority
+from scheduler.domain.states import FINAL, SESSION_LIFE, SessionState
 from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
@@ -40,6 +40,7 @@ from scheduler.store.submission import PARENT_BATCH, Checked
 
 _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
+_PRIORITY = Script.load("session/priority")
 _RETRY = Script.load("session/retry")
 
 
@@ -50,6 +51,7 @@ class SessionRepository:
         self._client = client
         self._keys = keys
         self._clock = clock
+        self._offices = OfficeRepository(client, keys)
 
     def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
@@ -104,7 +106,7 @@ class SessionRepository:
         """Say that there is no such office, or that it has no such role."""
         if not role:
             raise OfficeNotFound(office=office)
-        check_role(OfficeRepository(self._client, self._keys).read(office), role)
+        check_role(self._offices.read(office), role)
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:
         for start in range(0, len(parents), PARENT_BATCH):
@@ -166,6 +168,24 @@ class SessionRepository:
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
 
+    def set_priority(self, session: str, priority: int) -> None:
+        """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
+
+        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt.
+        """
+        check_priority(priority)
+        with self._blaming_the_record(session), speaking_to(self._client):
+            word, *rest = _PRIORITY(
+                self._client, self._keys.root, session=session, priority=priority
+            )
+        if word == "gone":
+            raise SessionNotFound(session=session)
+        if word == "wrong_state":
+            allowed = ", ".join(sorted({*SessionState}.difference(FINAL)))
+            raise WrongState(
+                session=session, state=rest[0], verb="another priority", allowed=allowed
+            )
+
     @contextmanager
     def _blaming_the_record(self, session: str) -> Iterator[None]:
         """A script that breaks on a record which makes no sense is no defect of ours."""
@@ -208,14 +228,27 @@ class SessionRepository:
         }
 
     def requests(self, ids: Iterable[str]) -> dict[str, Request]:
-        """Requests by id; those that are gone, or are no request any more, are left out."""
+        """Requests by id; those that are gone, or are no request any more, are left out.
+
+        What jobs inherit is as their offices say it now, which is one more round trip.
+        """
         wanted = list(ids)
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for request in wanted:
                 pipe.hget(self._keys.request(request), "text")
             texts = pipe.execute()
         found = {key: _request(text) for key, text in zip(wanted, texts, strict=True) if text}
-        return {key: request for key, request in found.items() if request}
+        return self._under_offices({key: request for key, request in found.items() if request})
+
+    def _under_offices(self, requests: dict[str, Request]) -> dict[str, Request]:
+        jobs = {key: r.office for key, r in requests.items() if r.inherits}
+        offices = self._offices.many(jobs.values())
+        completed = {
+            key: requests[key].under(offices[office].config)
+            for key, office in jobs.items()
+            if office in offices
+        }
+        return requests | completed
 
     def list_ids(
         self, group: str, state: SessionState, *, limit: int, newest_first: bool = True

@@ -14,6 +14,7 @@ import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from scheduler.domain.callback import callback_field
 from scheduler.domain.clock import Clock
 from scheduler.domain.ids import new_session_id
 from scheduler.domain.job import job_text
@@ -68,7 +69,7 @@ def pack(root: str, batch: Sequence[Checked], clock: Clock) -> Packed:
     now_ms = clock.now_ms()
     return _SUBMIT.pack(
         root,
-        requests={each.request.id: _kind(each.request.text) for each in batch},
+        requests={each.request.id: kind_of(each.request.text) for each in batch},
         sessions=[_session(each, now_ms) for each in batch],
     )
 
@@ -92,7 +93,8 @@ def _answer(client: redis.Redis, packed: Packed, sent: Sent | None) -> list[Any]
 
 
 @lru_cache(maxsize=4096)
-def _kind(text: str) -> Mapping[str, Any]:
+def kind_of(text: str) -> Mapping[str, Any]:
+    """A request as scripts that let sessions wait take it."""
     request = parse_request_text(text)
     kind = {
         "text": text,
@@ -124,6 +126,8 @@ def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
     if not_before > 0:
         asked["not_before"] = not_before
         row += ["not_before", str(not_before)]
+    if spec.callback:
+        row += ["callback", callback_field(spec.callback)]
     if checked.parents:
         asked["parents"] = checked.parents[:PARENT_BATCH]
     if len(checked.parents) > PARENT_BATCH:
@@ -140,6 +144,8 @@ def spec_digest(checked: Checked) -> str:
     spec = checked.spec
     identity: list[Any] = [checked.request.id, _payload_digest(checked), spec.group, spec.name]
     identity += [spec.priority, _not_before(spec), list(checked.parents)]
+    if spec.callback:
+        identity.append(spec.callback)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
 
 

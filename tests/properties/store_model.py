@@ -47,6 +47,7 @@ class Session:
     why: str = ""
     attempts: int = 0
     job: str = ""  #: the office, or office/role, that it is a job of
+    priority: int = 10
     cancelling: bool = False  #: asked for while it was placed: it must not run once more
 
     @property
@@ -249,6 +250,39 @@ class Model:
             return "accepted"
         session.state = S.CANCELLED
         return "cancelled"
+
+    def set_priority(self, id_: str, priority: int) -> bool:
+        """Whether it may have another one."""
+        session = self.sessions[id_]
+        if session.state in FINAL:
+            return False
+        session.priority = priority
+        return True
+
+    def queue(self) -> list[str]:
+        """READY ones, best first; sessions stand in the order of their submission."""
+        ready = [id_ for id_, s in self.sessions.items() if s.state is S.READY]
+        return sorted(ready, key=lambda id_: -self.sessions[id_].priority)
+
+    def hand_over(self, id_: str, role: str) -> bool:
+        """Whether a job may have this role of its office."""
+        session = self.sessions[id_]
+        office, state = session.job.partition("/")[0], session.state
+        if state not in WAITING | FINAL - {S.SUCCEEDED}:
+            return False
+        job, before = f"{office}/{role}", session.scopes
+        if job == session.job:
+            return True
+        scopes = {scope for scope in before if not scope.startswith("role ")} | {f"role {job}"}
+        if state in WAITING:
+            # It does not count against itself.
+            session.state, session.scopes = S.FAILED, scopes
+            fits = self.may_wait(session)
+            session.state, session.scopes = state, before
+            if not fits:
+                return False
+        session.job, session.scopes = job, scopes
+        return True
 
     def settle(self, id_: str, edge: str) -> str:
         session = self.sessions[id_]

@@ -22,20 +22,19 @@ from hypothesis.stateful import (
 from scheduler.domain.errors import PendingLimitReached, WrongState
 from scheduler.domain.events import CATALOGUE
 from scheduler.domain.ids import new_nonce
-from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.share import DAY_MS
 from scheduler.domain.states import STOP_STRENGTH
 from scheduler.store.keys import Keys
 from scheduler.store.use import UseRepository
 from tests.conftest import strangers
+from tests.properties.store_jobs import LISTS, ROLES, JobRules, named_job
 from tests.properties.store_model import FINAL, LIVE, PLACED, Agent, K, Model, S, Session
 from tests.unit.store.lives import GROUP, World
 
 AGENTS = ("a1", "a2", "a3")
 SCOPES = ("global global", "keypair k1", "keypair k2", "user u1", "private k1")
 CPU = 6000
-LISTS = ("acme", "acme/builder", "globex", "globex/builder")
 LONG_MS = 10 * DAY_MS
 picks = st.integers(0, 2**16)
 SOME = st.none() | st.integers(0, 4)
@@ -57,12 +56,7 @@ LIMITS = st.builds(
 FINISHES = [("end", target) for target in S] + [("rescue", target) for target in S]
 
 
-def named_job(job: str) -> dict[str, str]:
-    office, _, role = job.partition("/")
-    return office_scopes(office, role) if office else {}
-
-
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(JobRules, RuleBasedStateMachine):
     """The store beside its model."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -80,6 +74,12 @@ class StoreMachine(RuleBasedStateMachine):
             self._admit(agent)
         for scope, each in zip(SCOPES[:3], limits, strict=True):
             self._limit(scope, each)
+        self.world.office(
+            "acme", max_concurrent_jobs=2, max_concurrent_by_role={"builder": 1}, roles=ROLES
+        )
+        self.model.limits["office acme"] = ScopeLimits(max_sessions=2)
+        self.model.limits["role acme/builder"] = ScopeLimits(max_sessions=1)
+        self.world.office("globex", max_concurrent_jobs=1000, roles=ROLES)
 
     def _admit(self, agent: str) -> None:
         assert "done" == self.world.admit(agent, capacity={"cpu": CPU, "mem": 2**20})
@@ -121,8 +121,10 @@ class StoreMachine(RuleBasedStateMachine):
         )
         (cpu, mem), (keypair, of_user, private, job) = slots, owners
         private = private and keypair == "k1"
+        job = "" if private else job
         scopes = {f"keypair {keypair}"} if keypair else set()
         scopes |= {"global global"} | ({"user u1"} if of_user else set())
+        scopes |= {" ".join(scope) for scope in named_job(job).items()}
         asked = {"cpu": str(cpu)} | ({"mem": f"{mem}MiB"} if mem else {})
         session = Session(
             request="",
@@ -132,7 +134,7 @@ class StoreMachine(RuleBasedStateMachine):
             mem=mem,
             state=S.READY,
             parents=dict.fromkeys(wanted, False),
-            job="" if private else job,
+            job=job,
         )
         may_wait = self.model.may_wait(session)
         try:
@@ -316,19 +318,6 @@ class StoreMachine(RuleBasedStateMachine):
             }
 
             assert expected == set(self.client.zrange(self.keys.state(GROUP, state), 0, -1)), state
-
-    @invariant()
-    def lists_of_jobs_are_exact(self) -> None:
-        for list_ in LISTS:
-            office, _, role = list_.partition("/")
-            for state in S:
-                found = self.world.jobs.newest(office, role, [state], None, 1000)
-
-                assert self.model.jobs(list_, state) == {job for job, _ in found}, (list_, state)
-                assert sorted(found, key=lambda job: -job[1]) == found
-        pattern = f"{self.keys.root}:office:*:jobs:*"
-        kept = {(list_, state) for list_ in LISTS for state in S if self.model.jobs(list_, state)}
-        assert len(kept) == len(list(self.client.scan_iter(pattern, count=1000)))
 
     @invariant()
     def records_are_exact(self) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from standardwebhooks import Webhook
@@ -21,73 +19,13 @@ from scheduler.notifications.delivery import Delivery, DeliveryParts
 from scheduler.plugins.subscribers import AbstractSubscriber, SubscriberContext
 from scheduler.protocol.signing import subscriber_key
 from scheduler.store.connection import connect
-from scheduler.store.embedded import FAKE, EmbeddedRedis, find_binary
-from scheduler.store.keys import Keys
+from scheduler.store.embedded import EmbeddedRedis
 from scheduler.testing.waiting import wait_until
+from tests.integration.notifications.receiver import Receiver
 from tests.unit.store.lives import S, World
 
 pytestmark = pytest.mark.integration
 SECRET = "a secret of the tests"
-
-
-class Receiver:
-    """A server that keeps what is posted, and answers as the test says."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.answers: list[int] = []
-        self.headers: list[dict[str, str]] = []
-        self.bodies: list[bytes] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                status = receiver.answers.pop(0) if receiver.answers else 200
-                if status < 300:
-                    receiver.bodies.append(body)
-                    receiver.headers.append(dict(self.headers.items()))
-                    receiver.got.append(json.loads(body))
-                self.send_response(status)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-
-    def names(self) -> list[str]:
-        return [event["type"] for event in self.got]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
-    if find_binary() in (None, FAKE):
-        pytest.skip("no redis-server is installed")
-    started = EmbeddedRedis(tmp_path_factory.mktemp("redis"), options={"appendonly": "no"}).start()
-    yield started
-    started.kill()
-
-
-@pytest.fixture
-def world(server: EmbeddedRedis) -> Iterator[World]:
-    client = connect(server.url)
-    yield World(client, Keys(f"t{uuid4().hex[:8]}"))
-    client.close()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.fixture

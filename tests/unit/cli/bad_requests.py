@@ -79,7 +79,7 @@ SPECS: list[tuple[dict[str, Any], type[SchedulerError], str]] = [
     ({"timeout": "soon"}, InvalidSpec, NOT + "timeout must be a duration such as 30s, 30m, 1.5h or 2d (a bare number is seconds), got 'soon'."),
     ({"timeout": float("nan")}, InvalidSpec, NOT + "timeout must be more than zero, got nan."),
     ({"timeout": float("inf")}, InvalidSpec, NOT + "timeout must be at most a hundred years, got inf."),
-    ({"timeout": None}, InvalidSpec, NOT + "timeout must be a duration such as 30s, 30m, 1.5h or 2d (a bare number is seconds), got None."),
+    ({"timeout": []}, InvalidSpec, NOT + "timeout must be a duration such as 30s, 30m, 1.5h or 2d (a bare number is seconds), got []."),
     ({"timeout": "200000d"}, InvalidSpec, NOT + "timeout must be at most a hundred years, got '200000d'."),
     ({"name": "a\nb"}, InvalidSpec, NOT + "a name has at most 256 characters and no control characters."),
     ({"name": "x" * 257}, InvalidSpec, NOT + "a name has at most 256 characters and no control characters."),

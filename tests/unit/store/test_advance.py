@@ -49,6 +49,8 @@ def moves(world: World, session: str, begins: K, ends: K, result: str) -> list[m
 
 def prepare(world: World, begins: K, **asked: Any) -> str:
     """A session whose kernel is in a state, with someone who waits for it."""
+    if "acme" not in world.offices.names():
+        world.office("acme", max_concurrent_jobs=1000, roles=["builder"])
     session = world.submit(keypair="k", **({"scopes": office_scopes("acme", "builder")} | asked))
     world.submit(depends_on=[session])
     world.place(session)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from scheduler.domain.errors import InvalidSetting, SessionNotFound
-from scheduler.domain.job import ExecutionStatus
+from scheduler.domain.job import ExecutionStatus, job_text
 from scheduler.domain.office import office_scopes
+from scheduler.domain.scope import Scope
 from scheduler.operations.jobs import JobPage, executions, job_of, list_jobs
+from scheduler.store.keys import Keys
 from tests.unit.store.lives import GROUP, NOBODY, S, World
+
+
+@pytest.fixture
+def world(redis_client: redis.Redis, keys: Keys) -> World:
+    made = World(redis_client, keys)
+    for office in ("acme", "globex"):
+        made.office(office, max_concurrent_jobs=1000, roles=["builder", "tester"])
+    return made
+
 
 ACME = office_scopes("acme", "builder")
 
@@ -68,7 +80,7 @@ def test_what_is_forgotten_is_listed_no_more(world: World) -> None:
     world.leader.forget(S.FAILED, 2**45)
 
     assert [] == ids(list_jobs(world, "acme"))
-    assert [] == list(world.client.scan_iter(f"{world.keys.root}:office:*"))
+    assert [] == list(world.client.scan_iter(f"{world.keys.root}:office:*:jobs:*"))
 
 
 def test_many_placements_of_one_script_are_all_listed(world: World) -> None:
@@ -81,19 +93,22 @@ def test_many_placements_of_one_script_are_all_listed(world: World) -> None:
     assert [] == ids(list_jobs(world, "acme", S.READY))
 
 
-@pytest.mark.parametrize("scopes", [{"office": "an office/of old"}, {"office": "a:b"}, {}])
-def test_what_can_name_no_office_has_no_jobs(world: World, scopes: dict[str, str]) -> None:
-    session = world.submit(scopes=scopes)
-    world.place(session)
-
-    assert "" == world.get(session).office
-    assert [] == list(world.client.scan_iter(f"{world.keys.root}:office:*"))
-
-
-def test_a_role_of_another_office_is_no_role_of_the_job(world: World) -> None:
-    job = world.submit(scopes={"office": "acme", "role": "globex/builder"})
-
-    assert ("acme", "") == (world.get(job).office, world.get(job).role)
+@pytest.mark.parametrize(
+    ("scopes", "text"),
+    [
+        ({}, ""),
+        ({"user": "u"}, ""),
+        ({"office": "acme"}, "acme"),
+        (ACME, "acme/builder"),
+        ({"role": "acme/builder"}, ""),
+        # What could be submitted before there were offices.
+        ({"office": "an office/of old"}, ""),
+        ({"office": "a:b"}, ""),
+        ({"office": "acme", "role": "globex/builder"}, "acme"),
+    ],
+)
+def test_whose_job_it_is_stands_in_its_scopes(scopes: dict[str, str], text: str) -> None:
+    assert text == job_text(Scope(*each) for each in scopes.items())
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "YmVmb3Jl", "ключ", "YmVmb3JlIC0x", "YWZ0ZXIgNw"])

@@ -90,6 +90,8 @@ def sessions(draw: st.DrawFn) -> SessionData:
         cancel_requested=draw(st.none() | names),
         unsealed=draw(st.booleans()),
         idempotency_key=draw(st.none() | names.filter(bool)),
+        callback=draw(st.sampled_from(["", "https://ci.example.org/done?x=1"])),
+        callback_told=draw(names),
         kernels=tuple(_numbered(kernel, index) for index, kernel in enumerate(kernels)),
         history=tuple(
             _numbered_attempt(row, number) for number, row in enumerate(history, start=1)

@@ -10,18 +10,18 @@ from typing import Any
 from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
-from scheduler.domain.subscriber import SubscriberData
 from scheduler.domain.tally import Tally
-from scheduler.domain.throttle import Window
 from scheduler.store import schema
 from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
-from scheduler.store.subscribers import Failed
 from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
+from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
+from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
+from tests.unit.store.words_of_subscribers import REPEATS_OF_SUBSCRIBERS, SUBSCRIBERS
 
 Case = Callable[[World], object]
 
@@ -29,38 +29,6 @@ Case = Callable[[World], object]
 def run(world: World, name: str, **values: Any) -> list[Any]:
     """A script as it is."""
     return Script.load(name)(world.client, world.keys.root, **values)
-
-
-# Subscribers
-
-
-def _subscriber(world: World, kind: str = "webhook") -> SubscriberData:
-    world.subscribers.add("ci", kind, {}, ["*"], "0-0")
-    return world.subscribers.get("ci")
-
-
-def _no_subscriber(world: World) -> SubscriberData:
-    found = _subscriber(world)
-    world.subscribers.remove("ci")
-    return found
-
-
-def _advance(world: World, subscriber: SubscriberData) -> None:
-    world.subscribers.advance(subscriber, "0-1", delivered=1, gaps=1)
-
-
-def _throttled(world: World) -> SubscriberData:
-    window = Window(since=1).after_holding("job_failed", "")
-    world.subscribers.advance(_subscriber(world), "0-1", window=window)
-    return world.subscribers.get("ci")
-
-
-def _digest(world: World, subscriber: SubscriberData) -> None:
-    world.subscribers.digested(subscriber, Window(since=2, sent=1))
-
-
-def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
-    return world.subscribers.fail(subscriber, Failed("it said no", 1_000, limit))
 
 
 # Sessions
@@ -239,26 +207,6 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("group/delete", "deleted"): _delete_a_group,
     ("group/delete", "in_use"): lambda w: w.groups.delete(GROUP),
     ("group/delete", "unknown_group"): lambda w: w.groups.delete("nowhere"),
-    ("subscriber/add", "added"): _subscriber,
-    ("subscriber/add", "exists"): lambda w: (_subscriber(w), _subscriber(w, kind="other")),
-    ("subscriber/advance", "done"): lambda w: _advance(w, _subscriber(w)),
-    ("subscriber/advance", "moved"): lambda w: _advance(w, replace(_subscriber(w), cursor="0-9")),
-    ("subscriber/advance", "gone"): lambda w: _advance(w, _no_subscriber(w)),
-    ("subscriber/digest", "done"): lambda w: _digest(w, _throttled(w)),
-    ("subscriber/digest", "moved"): lambda w: _digest(w, _subscriber(w)),
-    ("subscriber/digest", "gone"): lambda w: _digest(w, _no_subscriber(w)),
-    ("subscriber/fail", "again"): lambda w: _fail(w, _subscriber(w), 2),
-    ("subscriber/fail", "parked"): lambda w: _fail(w, _subscriber(w), 0),
-    ("subscriber/fail", "moved"): lambda w: _fail(w, replace(_subscriber(w), cursor="0-9"), 2),
-    ("subscriber/fail", "gone"): lambda w: _fail(w, _no_subscriber(w), 2),
-    ("subscriber/resume", "resumed"): lambda w: (
-        _fail(w, _subscriber(w), 0),
-        w.subscribers.resume("ci"),
-    ),
-    ("subscriber/resume", "running"): lambda w: (_subscriber(w), w.subscribers.resume("ci")),
-    ("subscriber/resume", "gone"): lambda w: w.subscribers.resume("ci"),
-    ("subscriber/remove", "removed"): _no_subscriber,
-    ("subscriber/remove", "gone"): lambda w: w.subscribers.remove("ci"),
     ("scope/set", "set"): lambda w: w.scopes.limit(GLOBAL, ScopeLimits(3)),
     ("leader/apply", "applied"): lambda w: w.apply(),
     ("leader/apply", "already"): lambda w: w.apply(cursor=("5-5", "6-6")),
@@ -442,6 +390,9 @@ CASES: Mapping[tuple[str, str], Case] = {
     **OTHERS,
     **KEYS,
     **OFFICES,
+    **JOBS,
+    **CALLBACKS,
+    **SUBSCRIBERS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
 }
 
@@ -454,8 +405,12 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
+    **REPEATS_OF_CALLBACKS,
+    **REPEATS_OF_SUBSCRIBERS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
+    ("session/priority", "changed"): "already",
+    ("session/handoff", "handed"): "already",
     ("agent/drain", "done"): "already",
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",

@@ -8,11 +8,11 @@
 -- @arg label str
 -- @arg digest str
 -- @reply created | exists
--- @include lib/emit
+-- @include lib/clock_ms
+-- @include lib/int
 local known = redis.call('HGET', keys.api_key(key), 'digest')
 if known then return { known == digest and 'created' or 'exists' } end
 redis.call('HSET', keys.api_key(key), 'role', role, 'office', office, 'name', label,
     'digest', digest, 'created_at', int(now))
 redis.call('SADD', keys.api_keys(), key)
-emit('key.created', 'key', key, 'role', role, 'office', office)
 return { 'created' }

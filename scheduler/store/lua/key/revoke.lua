@@ -3,10 +3,10 @@
 -- @arg key str
 -- @reply revoked | already | gone
 -- @include lib/although_full
--- @include lib/emit
-local role, office, revoked = unpack(redis.call('HMGET', keys.api_key(key), 'role', 'office', 'revoked_at'))
+-- @include lib/clock_ms
+-- @include lib/int
+local role, revoked = unpack(redis.call('HMGET', keys.api_key(key), 'role', 'revoked_at'))
 if not role then return { 'gone' } end
 if revoked then return { 'already' } end
 redis.call('HSET', keys.api_key(key), 'revoked_at', int(now))
-emit('key.revoked', 'key', key, 'role', role, 'office', office)
 return { 'revoked' }

@@ -1,6 +1,7 @@
 -- Bring a session to a final state: everything that is true of every end.
 -- Its dependents are told later, in bounded steps, from the group's resolve list.
 -- @include lib/move
+-- @include lib/put_callback
 local function tell_end(id, group, target)
     redis.call('ZREM', keys.timers(group), id)
     if redis.call('EXISTS', keys.dependents(id)) == 1 then
@@ -11,10 +12,11 @@ local function tell_end(id, group, target)
 end
 
 local function finish(id, verb, target, reason, ...)
-    local state, group = move(id, verb, target, reason, 'ended_at', int(now), ...)
+    local state, group, attempt, callback = move(id, verb, target, reason, 'ended_at', int(now), ...)
     if not state then return nil, group end
     -- Where it was asked for before, that moment stays.
     if target == 'CANCELLED' then redis.call('HSETNX', keys.session(id), 'cancelled_at', int(now)) end
     tell_end(id, group, target)
+    if callback then put_callback(id, target, reason, attempt, callback) end
     return state, group
 end

@@ -15,3 +15,12 @@ local function relist_job(job, id, seq, from, to)
         redis.call('ZADD', list, int(tonumber(seq or '0') or 0), id)
     end
 end
+
+-- Whether a job was given another role since the leader read it, which charges another scope.
+local function handed_over(key, charge)
+    local role = redis.call('HGET', key, 'handed')
+    for _, scope in ipairs(role and charge.scopes or {}) do
+        if scope[1] == 'role' and scope[2] == role then return false end
+    end
+    return role
+end

@@ -1,12 +1,13 @@
 -- Move a session along its life: guard, state, index and event in one place.
--- Returns the state it left and its group; or nil and "gone", or nil and the state that forbids it.
+-- Returns the state it left, its group, its attempt and its callback; or nil and "gone", or nil and
+-- the state that forbids it.
 -- READY sessions are indexed by rank (priority, then order of submission), all others by time.
 -- @include lib/enter_state
 -- @include lib/announce
 local function move(id, verb, target, reason, ...)
     local key = keys.session(id)
-    local state, group, priority, seq, attempt, placement, agents, job = unpack(redis.call('HMGET', key,
-        'state', 'group', 'priority', 'seq', 'attempt', 'placement', 'agents', 'job'))
+    local state, group, priority, seq, attempt, placement, agents, job, callback = unpack(redis.call('HMGET', key,
+        'state', 'group', 'priority', 'seq', 'attempt', 'placement', 'agents', 'job', 'callback'))
     if not state then return nil, 'gone' end
     local edges = SESSION_LIFE[verb][state]
     if not edges or not edges[target] then return nil, state end
@@ -21,5 +22,5 @@ local function move(id, verb, target, reason, ...)
     end
     emit('session.' .. string.lower(target), 'session', id, 'group', group, 'from', state, 'verb', verb,
         'attempt', attempt or '0', 'placement', placement or '', 'agents', agents or '', 'reason', reason)
-    return state, group
+    return state, group, attempt or '0', callback
 end

@@ -5,7 +5,7 @@
 -- Indexes are written once for all placements of the script, by flush_places.
 --
 -- @op session, placement, agents, kernels [[agent, slots, order]], held (a number of charges),
---     timer (ms until the orders count as unclaimed)
+--     timer (ms until the orders count as unclaimed), timeout (ms it may run, where its office says so; or 0)
 -- @item placed | already | stale | limited | away | full
 -- @flush flush_places
 -- @include lib/charge
@@ -43,6 +43,7 @@ function moves.place(op, payload)
     if not state or not SESSION_LIFE.place[state] or owner ~= group then return 'stale' end
     local held = batch.charges[op.held]
     local charge = charge_of(held)
+    if job and handed_over(key, charge) then return 'stale' end
     if not has_room(charge) then return 'limited' end
     local why = take_slots(op.kernels)
     if why then return why end
@@ -50,6 +51,8 @@ function moves.place(op, payload)
     wait(charge, -1)
     redis.call('HSET', key, 'state', 'SCHEDULED', 'reason', '', 'placement', op.placement, 'agents', op.agents,
         'held', held, 'kernels', #op.kernels, 'placed_at', scheduled_at, fields_of(1, op.kernels[1]))
+    -- The agent holds this deadline; whoever leads next must not think of another one.
+    if op.timeout > 0 then redis.call('HSET', key, 'timeout_ms', int(op.timeout)) end
     for index, kernel in ipairs(op.kernels) do
         if index > 1 then redis.call('HSET', key, fields_of(index, kernel)) end
         push_order(agent_of(kernel[1]), op.session .. '-' .. (index - 1) .. '-' .. op.placement,

@@ -1,0 +1,1 @@
+"""The HTTP API: the offices' jobs over HTTP, closed by default."""

@@ -1,0 +1,73 @@
+"""Answers: JSON that is written as fast as it can be, and the views of jobs and offices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from scheduler.api.etags import is_known
+from scheduler.domain.job import JobExecution
+from scheduler.domain.office import Office, as_json
+from scheduler.domain.session import SessionData
+
+
+def answer(body: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
+    """A JSON answer; of ``headers`` an underscore is written as a dash."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(orjson.dumps(body), status, named, "application/json")
+
+
+def tagged(body: Mapping[str, Any], tag: str, asked: str | None) -> Response:
+    """What was asked for with its tag; 304 where who asks has it already."""
+    if is_known(asked, tag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
+    return answer(body, ETag=tag)
+
+
+def job_view(data: SessionData) -> dict[str, Any]:
+    """A job as it is shown; `models.jobs.Job` says what is what."""
+    return {
+        "id": data.id,
+        "office": data.office,
+        "role": data.role,
+        "name": data.name,
+        "work": data.work,
+        "state": str(data.state),
+        "priority": data.priority,
+        "group": data.group,
+        "attempt": data.attempt,
+        "retry_count": data.retry_count,
+        "retries": data.request.retries,
+        "timeout_ms": data.request.timeout_ms,
+        "agents": sorted({kernel.agent for kernel in data.kernels}),
+        "reason": data.why,
+        "unmet": data.unmet,
+        "submitted_at": data.submitted_at,
+        "not_before": data.not_before,
+        "running_at": data.running_at,
+        "ended_at": data.ended_at,
+        "cancelled_at": data.cancelled_at,
+        "cancel_requested": data.cancel_requested is not None,
+    }
+
+
+def office_view(office: Office) -> dict[str, Any]:
+    """An office as it is shown."""
+    return {"name": office.name, "revision": office.revision, "config": as_json(office.config)}
+
+
+def office_tag(office: Office) -> str:
+    """The tag of an office's configuration: its revision."""
+    return f'"{office.revision}"'
+
+
+def execution_view(execution: JobExecution) -> dict[str, Any]:
+    """A try to run a job as it is shown."""
+    shown = asdict(execution)
+    del shown["job"]
+    return {**shown, "agents": list(execution.agents), "status": str(execution.status)}

@@ -1,0 +1,1 @@
+"""What bodies of the HTTP API look like."""

@@ -1,0 +1,1 @@
+"""The pages of the HTTP API, by what they speak of."""

@@ -1,0 +1,124 @@
+"""What happens, as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+import anyio
+import orjson
+from fastapi import APIRouter, Header, Query, Request
+from sse_starlette import ServerSentEvent
+
+from scheduler.api.errors import EventsGone
+from scheduler.api.models.common import problems
+from scheduler.api.routing import NAME_PATTERN, GuardedRoute, KeyOf, StoreOf, filters
+from scheduler.api.streams import EventStream, Streams
+from scheduler.api.watching import Watch
+from scheduler.auth.permissions import check_allowed
+from scheduler.domain.api_key import Role
+from scheduler.domain.errors import StoreUnavailable
+from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
+
+router = APIRouter(prefix="/api/events", tags=["events"], route_class=GuardedRoute)
+
+EVENT_ID: Final = "^[0-9]{1,18}-[0-9]{1,18}$"
+#: How often a stream on which nothing happens says that it is alive, s.
+PING_S: Final = 15
+#: What a stream ends with where events between were trimmed away while it was read.
+GAP: Final = "gap"
+
+
+@router.get(
+    "",
+    response_class=EventStream,
+    responses={
+        **problems(410),
+        200: {
+            "description": "Events in order, until the reader leaves.",
+            "content": {
+                "text/event-stream": {
+                    "schema": {"type": "string"},
+                    "example": "id: 1764151200000-17\nevent: session.running\n"
+                    'data: {"id":"1764151200000-17","name":"session.running","fields":{}}\n\n',
+                }
+            },
+        },
+    },
+    openapi_extra=filters(Role.VIEWER),
+)
+async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
+    request: Request,
+    store: StoreOf,
+    key: KeyOf,
+    events: Annotated[
+        list[str] | None,
+        Query(
+            description="Names or patterns as session.* or job_failed; repeated, any of them.",
+            examples=[["job_*"]],
+            max_length=50,
+        ),
+    ] = None,
+    office: Annotated[
+        str | None, Query(pattern=NAME_PATTERN, description="Only what is of this office.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        Query(pattern=EVENT_ID, description="The same as Last-Event-ID, for the first time."),
+    ] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(pattern=EVENT_ID, description="Go on after this event; from now on without it."),
+    ] = None,
+) -> EventStream:
+    """What happens, in order, without a gap: each event once for whoever sends its last id again.
+
+    410 where events after that id are no longer kept. The key of an office sees what is that office's.
+    """
+    wanted = tuple(events or ALL_EVENTS)
+    check_patterns(wanted)
+    whose = office or key.office
+    check_allowed(key, Role.VIEWER, whose)
+    streams: Streams = request.app.state.streams
+    with streams.taken() as stream:
+        watch = await streams.call(lambda: Watch(store, (last_event_id or since), wanted, whose))
+        told = EventStream(_told(streams, watch), ping=PING_S, send_timeout=60, sep="\n")
+        return stream.answered(told)
+
+
+async def _told(streams: Streams, watch: Watch) -> AsyncIterator[ServerSentEvent]:
+    """Events as they come, until the process ends. An outage ends it: the reader comes back, with its id."""
+    with suppress(StoreUnavailable):
+        while not streams.stopping:
+            try:
+                found = await _unless_stopped(streams, watch.look)
+            except EventsGone as gap:
+                yield _event(GAP, watch.after, {"detail": str(gap)})
+                return
+            for name, event_id, body in found or ():
+                yield _event(name, event_id, body)
+            if watch.moved:
+                # So that a reader who wants little does not come back with an id long trimmed away.
+                yield ServerSentEvent(id=watch.told(), sep="\n")
+
+
+async def _unless_stopped(
+    streams: Streams, work: Callable[[], Sequence[Any]]
+) -> Sequence[Any] | None:
+    """What comes, or None where the process ends first: nobody waits then for what may come."""
+    found: Sequence[Any] | None = None
+    async with anyio.create_task_group() as group:
+
+        async def stop() -> None:
+            await streams.stopped()
+            group.cancel_scope.cancel()
+
+        group.start_soon(stop)
+        found = await streams.call(work)
+        group.cancel_scope.cancel()
+    return found
+
+
+def _event(name: str, event_id: str, body: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(orjson.dumps(body).decode(), event=name, id=event_id, sep="\n")

@@ -1,0 +1,172 @@
+"""Jobs: submitted, listed, read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse, Response
+
+from scheduler.api.answers import answer, execution_view, job_view, tagged
+from scheduler.api.etags import etag
+from scheduler.api.models.common import problems
+from scheduler.api.models.jobs import (
+    ExecutionList,
+    JobList,
+    JobWithResult,
+    Submission,
+    Submitted,
+)
+from scheduler.api.routing import (
+    NAME_PATTERN,
+    GuardedRoute,
+    IfNoneMatch,
+    JobId,
+    OfficeId,
+    StoreOf,
+    needs,
+)
+from scheduler.api.streams import Streams, TextStream
+from scheduler.domain.api_key import Role
+from scheduler.domain.office import check_role, office_scopes
+from scheduler.domain.spec import SessionSpec
+from scheduler.domain.states import SessionState
+from scheduler.operations.following import LogFollower
+from scheduler.operations.jobs import executions, job_of, list_jobs
+from scheduler.operations.submission import submit_sessions
+from scheduler.store.logs import LogLine
+
+router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
+
+LARGEST_PAGE = 500
+TEXT = "text/plain; charset=utf-8"
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern="^[\\x21-\\x7e]{1,128}$",
+        description="A repeat with this key answers what the first made; of another body it is 409.",
+        examples=["order-4711"],
+    ),
+]
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    response_model=Submitted,
+    responses=problems(400, 404, 409, 413),
+    openapi_extra=needs(Role.SUBMITTER),
+)
+def submit_jobs(
+    office_id: OfficeId, body: Submission, store: StoreOf, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Submit one job, or a graph of jobs: all or none of them."""
+    # Of another office the same key is another: nobody learns what keys others use.
+    key = f"{office_id}/{idempotency_key}" if idempotency_key else None
+    asked: dict[str, Any] = dict(body)
+    office = store.offices.read(office_id)
+    role = asked.pop("role", "")
+    check_role(office, role)
+    spec = SessionSpec(**asked, scopes=office_scopes(office_id, role), idempotency_key=key)
+    (job,) = submit_sessions(store, [spec])
+    where = f"/api/offices/{office_id}/jobs/{job}"
+    made = {"id": job, "graph": None, "jobs": 1}
+    return answer(made, HTTPStatus.CREATED, Location=where)
+
+
+@router.get("", response_model=JobList, responses=problems(404), openapi_extra=needs(Role.VIEWER))
+def list_(  # noqa: PLR0913 - what a page may be asked by
+    office_id: OfficeId,
+    store: StoreOf,
+    state: SessionState | None = None,
+    role: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=100, description="As the page before ended with.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+) -> Response:
+    """A page of the office's jobs, the last submitted first, of one state and one role if asked."""
+    store.offices.read(office_id)
+    page = list_jobs(store, office_id, state, role, cursor, limit)
+    return answer({"items": [job_view(data) for data in page.items], "cursor": page.cursor})
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobWithResult,
+    responses=problems(404),
+    openapi_extra=needs(Role.VIEWER),
+)
+def show(
+    office_id: OfficeId, job_id: JobId, store: StoreOf, if_none_match: IfNoneMatch = None
+) -> Response:
+    """A job as it stands, and what its callable returned."""
+    data = job_of(store, office_id, job_id)
+    view = job_view(data)
+    result = store.sessions.result(job_id) if data.state is SessionState.SUCCEEDED else None
+    return tagged({**view, "result": result}, etag(view), if_none_match)
+
+
+@router.get(
+    "/{job_id}/executions",
+    response_model=ExecutionList,
+    responses=problems(404),
+    openapi_extra=needs(Role.VIEWER),
+)
+def show_executions(office_id: OfficeId, job_id: JobId, store: StoreOf) -> Response:
+    """The tries to run a job, oldest first."""
+    found = executions(store, office_id, job_id)
+    return answer({"items": [execution_view(execution) for execution in found]})
+
+
+@router.get(
+    "/{job_id}/logs",
+    response_class=PlainTextResponse,
+    responses=problems(404),
+    openapi_extra=needs(Role.VIEWER),
+)
+async def show_logs(  # noqa: PLR0913 - what may be asked of a log
+    request: Request,
+    office_id: OfficeId,
+    job_id: JobId,
+    store: StoreOf,
+    kernel: Annotated[int, Query(ge=0, le=1_000)] = 0,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="The last by default; not with follow.")
+    ] = None,
+    *,
+    follow: Annotated[
+        bool, Query(description="Stream what comes, over all further attempts, until the job ends.")
+    ] = False,
+) -> Response:
+    """What a job's kernel has printed."""
+    streams: Streams = request.app.state.streams
+    data = await run_in_threadpool(job_of, store, office_id, job_id)
+    if not follow:
+        lines = await run_in_threadpool(store.logs.read, data, attempt, kernel)
+        return PlainTextResponse(_text(lines))
+    with streams.taken() as stream:
+        # What can be refused is refused before the answer has begun.
+        follower = await streams.call(lambda: LogFollower(store, job_id, kernel))
+        first = await streams.call(follower.look)
+        text = _follow(streams, follower, first)
+        return stream.answered(TextStream(text, media_type=TEXT))
+
+
+async def _follow(
+    streams: Streams, follower: LogFollower, first: Sequence[LogLine]
+) -> AsyncIterator[bytes]:
+    """Pieces as they come. Who reads learns of an outage by an answer that is cut off."""
+    yield _text(first)
+    while not (follower.over or streams.stopping):
+        if lines := await streams.call(follower.look):
+            yield _text(lines)
+
+
+def _text(lines: Sequence[LogLine]) -> bytes:
+    # Half a character that a kernel printed is no reason to keep the rest from anybody.
+    return "".join(line.text for line in lines).encode(errors="replace")

@@ -1,0 +1,148 @@
+"""Jobs, steered while they live: cancelled, asked to run again, put before others, handed over."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from scheduler.api.answers import answer, job_view
+from scheduler.api.etags import check_fresh, etag
+from scheduler.api.models.common import problems
+from scheduler.api.models.jobs import (
+    Again,
+    Cancelled,
+    CancelledAll,
+    Handoff,
+    Job,
+    NewPriority,
+    Reason,
+    Retried,
+)
+from scheduler.api.routing import (
+    NAME_PATTERN,
+    GuardedRoute,
+    IfMatch,
+    JobId,
+    OfficeId,
+    StoreOf,
+    needs,
+)
+from scheduler.bootstrap import Store
+from scheduler.domain.api_key import Role
+from scheduler.domain.states import SessionState
+from scheduler.operations.jobs import cancel_all, handoff, job_of, set_priority
+
+router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
+
+
+@router.post(
+    "/cancel-all",
+    response_model=CancelledAll,
+    responses=problems(404),
+    openapi_extra=needs(Role.OPERATOR),
+)
+def cancel_all_jobs(
+    office_id: OfficeId,
+    store: StoreOf,
+    state: Annotated[SessionState | None, Query(description="Only those in this state.")] = None,
+    role: Annotated[
+        str | None, Query(pattern=NAME_PATTERN, description="Only those of this role.")
+    ] = None,
+) -> Response:
+    """Cancel all jobs that have not ended; what is submitted meanwhile stays."""
+    store.offices.read(office_id)
+    return answer({"cancelled": cancel_all(store, office_id, state, role)})
+
+
+@router.post(
+    "/{job_id}/cancel",
+    response_model=Cancelled,
+    responses={
+        **problems(400, 404, 412, 413),
+        202: {"model": Cancelled, "description": "It must be stopped first."},
+    },
+    openapi_extra=needs(Role.SUBMITTER),
+)
+def cancel(
+    office_id: OfficeId,
+    job_id: JobId,
+    store: StoreOf,
+    body: Reason | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Cancel a job; one that ended before stays as it is."""
+    _check(store, office_id, job_id, if_match)
+    reason = (body or {}).get("reason")
+    outcome = store.sessions.cancel(job_id, *([reason] if reason else []))
+    status = HTTPStatus.ACCEPTED if outcome == "accepted" else HTTPStatus.OK
+    return answer({"outcome": outcome}, status)
+
+
+@router.post(
+    "/{job_id}/retry",
+    response_model=Retried,
+    responses=problems(400, 404, 409, 412, 413),
+    openapi_extra=needs(Role.SUBMITTER),
+)
+def retry(
+    office_id: OfficeId,
+    job_id: JobId,
+    store: StoreOf,
+    body: Again | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Run a job again that ended badly."""
+    _check(store, office_id, job_id, if_match)
+    along = (body or {}).get("with_dependents", False)
+    return answer({"jobs": store.sessions.retry(job_id, with_dependents=int(along))})
+
+
+@router.patch(
+    "/{job_id}/priority",
+    response_model=Job,
+    responses=problems(400, 404, 409, 412, 413),
+    openapi_extra=needs(Role.OPERATOR),
+)
+def change_priority(
+    office_id: OfficeId,
+    job_id: JobId,
+    body: NewPriority,
+    store: StoreOf,
+    if_match: IfMatch = None,
+) -> Response:
+    """Another priority: of what waits at once, of what is placed should it wait again."""
+    _check(store, office_id, job_id, if_match)
+    set_priority(store, office_id, job_id, body["priority"])
+    return _as_it_is(store, office_id, job_id)
+
+
+@router.post(
+    "/{job_id}/handoff",
+    response_model=Job,
+    responses=problems(400, 404, 409, 412, 413),
+    openapi_extra=needs(Role.OPERATOR),
+)
+def hand_over(
+    office_id: OfficeId, job_id: JobId, body: Handoff, store: StoreOf, if_match: IfMatch = None
+) -> Response:
+    """Give a job that waits, or that may be retried, another role of its office."""
+    _check(store, office_id, job_id, if_match)
+    handoff(store, office_id, job_id, body["role"])
+    return _as_it_is(store, office_id, job_id)
+
+
+def _check(store: Store, office: str, job: str, if_match: str | None) -> None:
+    """Refuse what is no job of the office, or not as it was looked at. Raises SessionNotFound, NotFresh.
+
+    Between this and the change lie microseconds; the change itself looks once more at the state.
+    """
+    data = job_of(store, office, job)
+    check_fresh(if_match, etag(job_view(data)))
+
+
+def _as_it_is(store: Store, office: str, job: str) -> Response:
+    view: dict[str, Any] = job_view(job_of(store, office, job))
+    return answer(view, ETag=etag(view))

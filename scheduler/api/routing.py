@@ -1,0 +1,89 @@
+"""Pages that say which role they need, and are not made without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Path, Request, Response
+from fastapi.routing import APIRoute
+
+from scheduler.auth.permissions import check_allowed
+from scheduler.bootstrap import Store
+from scheduler.domain.api_key import ApiKey, Role
+from scheduler.domain.errors import KeyRefused
+
+_ROLE: Final = "x-required-role"
+_OFFICES: Final = "x-offices"
+
+
+class GuardedRoute(APIRoute):
+    """A page whose role is looked at before its body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers."""
+        facts = self.openapi_extra or {}
+        role, filtered = Role(facts[_ROLE]), facts.get(_OFFICES) == "filtered"
+        answer = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            key = key_of(request)
+            office = request.path_params.get("office_id", "")
+            check_allowed(key, role, key.office if filtered else office)
+            return await answer(request)
+
+        return guarded
+
+
+def needs(role: Role) -> dict[str, Any]:
+    """What a page needs, as its declaration and the document say it."""
+    return {_ROLE: str(role)}
+
+
+def filters(role: Role) -> dict[str, Any]:
+    """The same of a page that shows to the key of an office what is that office's."""
+    return {_ROLE: str(role), _OFFICES: "filtered"}
+
+
+def key_of(request: Request) -> ApiKey:
+    """Who asks. Raises KeyRefused where nobody was let in."""
+    found = request.scope["state"].get("key")
+    if not isinstance(found, ApiKey):
+        raise KeyRefused(why="it shows no API key")
+    return found
+
+
+async def _store(request: Request) -> Store:
+    found: Store = request.app.state.store
+    return found
+
+
+async def _key(request: Request) -> ApiKey:
+    return key_of(request)
+
+
+StoreOf = Annotated[Store, Depends(_store)]
+KeyOf = Annotated[ApiKey, Depends(_key)]
+
+NAME_PATTERN: Final = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$"
+JOB_PATTERN: Final = "^[0-9a-hjkmnp-tv-z]{26}$"
+
+OfficeId = Annotated[
+    str, Path(pattern=NAME_PATTERN, description="The office's name.", examples=["acme"])
+]
+JobId = Annotated[
+    str,
+    Path(pattern=JOB_PATTERN, description="The job's id.", examples=["01kaz3v9m2r4t6w8y0b1d3f5h7"]),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description="Do it only where the ETag is still this one; 412 otherwise.",
+        max_length=1_000,
+        examples=['"7"'],
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(description="Answer 304 where the ETag is still this one.", max_length=1_000),
+]

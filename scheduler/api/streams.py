@@ -1,0 +1,109 @@
+"""Streams: how many there may be, how they wait, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from sse_starlette import EventSourceResponse
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from scheduler.api.errors import TooManyStreams
+
+T = TypeVar("T")
+
+
+class Streams:
+    """The open streams of a process; each has a thread of its own while it waits.
+
+    They do not share threads with the short requests: a hundred who wait for something to happen
+    must not keep anybody else waiting.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._threads = CapacityLimiter(limit)
+        self._stopping = asyncio.Event()
+        self.open = 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether all streams are to end."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Let all streams end, as the process does."""
+        self._stopping.set()
+
+    async def stopped(self) -> None:
+        """Wait until all streams are to end."""
+        await self._stopping.wait()
+
+    def taken(self) -> Stream:
+        """Open one. Raises TooManyStreams."""
+        if self.open >= self._limit or self.stopping:
+            raise TooManyStreams(limit=self._limit)
+        self.open += 1
+        return Stream(self)
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run something that waits, in a thread for streams; a reader who left does not wait for it."""
+        return await run_sync(work, limiter=self._threads, abandon_on_cancel=True)
+
+
+class Stream:
+    """One open stream: given back where its answer never begins, and else when that is over."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._answered = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._answered:
+            self.give_back()
+
+    def answered(self, response: R) -> R:
+        """From now on the answer holds it."""
+        self._answered = True
+        response.stream = self
+        return response
+
+    def give_back(self) -> None:
+        """It is over."""
+        self._streams.open -= 1
+
+
+class _Held(Response):
+    """An answer that gives its stream back, whoever ends it."""
+
+    stream: Stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.stream.give_back()
+
+
+class TextStream(_Held, StreamingResponse):
+    """Text as it comes."""
+
+
+class EventStream(_Held, EventSourceResponse):
+    """Server-sent events as they come, and comments while none do."""
+
+
+R = TypeVar("R", bound=_Held)

@@ -1,0 +1,187 @@
+"""Jobs of offices through elected leaders: limits, order, and what they get from their office (J1-J5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scheduler.domain.office import office_scopes
+from scheduler.domain.states import SessionState
+from scheduler.protocol.order import StartOrder
+from tests.integration.leader.world import Cluster, FakeAgent, stays, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.real]
+S = SessionState
+NO_WAIT = {"initial_ms": 1, "jitter": 0}
+
+
+def jobs(
+    cluster: Cluster, count: int = 1, role: str = "", office: str = "web", **asked: Any
+) -> list[str]:
+    """Jobs of an office."""
+    return cluster.submit(count, scopes=office_scopes(office, role), **asked)
+
+
+def fail(agent: FakeAgent, order: StartOrder) -> None:
+    agent.up([order])
+    agent.end([order], exit_code=1)
+
+
+def test_a_limit_that_changes_holds_at_once_and_kills_nothing(cluster: Cluster) -> None:
+    """J2, J12: a minute passes between two sweeps; only the change can have woken who waits."""
+    cluster.store.offices.create("web", {"max_concurrent_jobs": 3})
+    cluster.leader(sweep="60s")
+    agent = cluster.agent()
+    jobs(cluster, 8)
+    agent.up(agent.taken(3))
+
+    cluster.store.offices.change("web", {"max_concurrent_jobs": 1})
+    assert stays(lambda: len(agent.take()) == 0 and len(agent.running) == 3, for_=0.2)
+    agent.end(list(agent.running.values())[:2])
+    assert stays(lambda: not agent.take(), for_=0.2), "one runs still, which is all it may"
+
+    cluster.store.offices.change("web", {"max_concurrent_jobs": 6})
+    agent.taken(5)
+    assert len(agent.running) == 6
+
+
+def test_a_limit_of_nought_lets_nothing_begin(cluster: Cluster) -> None:
+    cluster.store.offices.create("web", {"max_concurrent_jobs": 0})
+    cluster.leader(sweep="60s")
+    agent = cluster.agent()
+    jobs(cluster)
+    assert stays(lambda: not agent.take(), for_=0.2)
+    cluster.store.offices.change("web", {"max_concurrent_jobs": 1})
+    agent.taken()
+
+
+def test_jobs_go_by_priority_and_then_by_age(cluster: Cluster) -> None:
+    """J3, in each office."""
+    cluster.store.offices.create("web", {"max_concurrent_jobs": 1})
+    cluster.leader()
+    agent = cluster.agent()
+    [first] = jobs(cluster)
+    running = agent.taken()
+    priorities = [10, 90, 10, 50, 90, 0]
+    waiting = [
+        (-priority, n, jobs(cluster, priority=priority)[0]) for n, priority in enumerate(priorities)
+    ]
+    order = [first]
+    for _ in waiting:
+        agent.up(running)
+        agent.end(running)
+        running = agent.taken()
+        order.append(running[0].session)
+
+    assert order == [first, *(job for _, _, job in sorted(waiting))]
+
+
+def test_roles_of_one_name_in_two_offices_do_not_meet(cluster: Cluster) -> None:
+    """J2: max_concurrent_by_role, inside the limit of the office."""
+    for office in ("web", "shop"):
+        cluster.store.offices.create(
+            office, {"max_concurrent_by_role": {"reviewer": 1}, "roles": ["builder"]}
+        )
+    cluster.leader()
+    agent = cluster.agent()
+    asked = {
+        job: (office, role)
+        for office in ("web", "shop")
+        for role in ("reviewer", "builder")
+        for job in jobs(cluster, 4, role, office)
+    }
+
+    taken = [asked[order.session] for order in agent.taken(6)]
+    assert stays(lambda: not agent.take(), for_=0.2)
+    assert sorted(taken) == sorted(
+        [("web", "reviewer"), ("shop", "reviewer")] + [("web", "builder"), ("shop", "builder")] * 2
+    )
+
+
+def test_a_timeout_that_changes_holds_for_jobs_that_wait_and_not_for_those_that_run(
+    cluster: Cluster,
+) -> None:
+    """J4: the agent holds the deadline it was given; a next leader thinks of no other one."""
+    cluster.store.offices.create("web", {"timeout_ms": 60_000, "max_concurrent_jobs": 1})
+    leader = cluster.leader()
+    agent = cluster.agent()
+    [runs, waits, says] = [*jobs(cluster, 2), *jobs(cluster, timeout="7s")]
+    [order] = agent.taken()
+    agent.up([order])
+    cluster.reach(runs, S.RUNNING)
+
+    cluster.store.offices.change("web", {"timeout_ms": 5_000})
+    leader.stop()
+    cluster.leader("r2")
+    agent.end([order])
+    [second] = agent.taken()
+
+    assert (order.timeout_ms, second.timeout_ms) == (60_000, 5_000)
+    assert (second.session, cluster.get(waits).timeout_ms) == (waits, 5_000)
+    data = cluster.get(runs)
+    assert data.timeout_ms == 60_000
+    assert data.history[0].deadline
+    assert 50_000 < data.history[0].deadline - data.history[0].started_at <= 60_000
+    agent.end([second])
+    [third] = agent.taken()
+    assert (third.session, third.timeout_ms) == (says, 7_000)
+
+
+def test_retries_and_back_off_are_what_the_office_says_when_a_try_fails(cluster: Cluster) -> None:
+    """J5: a change holds for jobs that wait or run, but not for one that said its own."""
+    cluster.store.offices.create("web", {"max_retries": 0, "max_concurrent_jobs": 9})
+    cluster.leader()
+    agent = cluster.agent()
+    [inherits, says] = [*jobs(cluster), *jobs(cluster, retries=0)]
+    orders = {order.session: order for order in agent.taken(2)}
+
+    cluster.store.offices.change("web", {"max_retries": 1, "backoff": NO_WAIT})
+    wait_until(lambda: cluster.get(inherits).request.retries == 1)
+    for order in orders.values():
+        fail(agent, order)
+    [again] = agent.taken()
+    assert again.session == inherits
+    cluster.reach(says, S.FAILED)
+    fail(agent, again)
+    assert cluster.reach(inherits, S.FAILED).attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("backoff", "waits"),
+    [
+        ({"kind": "constant", "initial_ms": 40, "jitter": 0}, [40, 40]),
+        ({"kind": "linear", "initial_ms": 40, "jitter": 0}, [40, 80]),
+        ({"kind": "exponential", "initial_ms": 40, "factor": 3, "jitter": 0}, [40, 120]),
+        ({"kind": "exponential", "initial_ms": 40, "maximum_ms": 50, "jitter": 0}, [40, 50]),
+    ],
+)
+@pytest.mark.parametrize("own", [False, True])
+def test_each_kind_of_back_off_is_waited_for(
+    cluster: Cluster, backoff: dict[str, Any], waits: list[int], *, own: bool
+) -> None:
+    """J5: said by the office, or by a session that is nobody's."""
+    cluster.store.offices.create("web", {"backoff": {} if own else backoff})
+    cluster.leader()
+    agent = cluster.agent()
+    [job] = cluster.submit(retries=2, backoff=backoff) if own else jobs(cluster)
+    for _ in range(3):
+        fail(agent, agent.taken()[0])
+    data = cluster.reach(job, S.FAILED)
+
+    events = [e for e in cluster.store.events.since("0-0") if e.fields.get("session") == job]
+    at = {(e.name, int(e.fields["attempt"])): int(e.fields["at"]) for e in events}
+    for attempt, wait in enumerate(waits, start=1):
+        waited = at["session.ready", attempt] - at["session.retrying", attempt]
+        assert wait <= waited < wait + 1_500, f"attempt {attempt} of {data.attempt}"
+
+
+def test_an_office_that_cannot_be_read_stops_no_leader(cluster: Cluster) -> None:
+    """C4: its jobs run by the defaults until somebody puts it right."""
+    cluster.store.offices.create("web", {})
+    cluster.store.client.hset(cluster.store.keys.office("web"), "config", "{")
+    cluster.leader()
+    agent = cluster.agent()
+    jobs(cluster)
+
+    assert agent.taken()[0].timeout_ms == 30 * 60_000
