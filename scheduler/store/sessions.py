@@ -280,15 +280,23 @@ class SessionRepository:
 
     def result(self, session: str) -> Any:
         """What the main kernel returned, or None. Raises RecordSpoilt."""
-        with speaking_to(self._client):
-            text = self._client.get(self._keys.result(session))
-        return None if text is None else _json(cast("str", text), session, "result")
+        text = self._text(self._keys.result(session), session, "result")
+        return None if text is None else _json(text, session, "result")
 
     def payload(self, session: str) -> dict[str, Any]:
         """The work it was asked to do; {} when it is forgotten. Raises RecordSpoilt."""
-        with speaking_to(self._client):
-            text = cast("str | None", self._client.get(self._keys.payload(session)))
+        text = self._text(self._keys.payload(session), session, "payload")
         return cast("dict[str, Any]", _json(text, session, "payload")) if text else {}
+
+    def _text(self, key: str, session: str, what: str) -> str | None:
+        """One text of a session. Raises RecordSpoilt where something else stands there."""
+        try:
+            with speaking_to(self._client):
+                return cast("str | None", self._client.get(key))
+        except ScriptError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            raise RecordSpoilt(session=session, what=f"its {what} is no text") from error
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
         """The leader's last refusal of this kind of request."""
