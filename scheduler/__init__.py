@@ -4,8 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scheduler.client import Client, Session
+    from scheduler.client import Client, Graph, Session
+    from scheduler.domain.dependency import EdgePolicy
     from scheduler.domain.errors import SchedulerError
+    from scheduler.domain.graph import GraphJob, GraphSpec
     from scheduler.domain.job_events import SchedulerEvent
     from scheduler.domain.session import SessionData
     from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "ClusterMode",
+    "EdgePolicy",
+    "Graph",
+    "GraphJob",
+    "GraphSpec",
     "OnLost",
     "SchedulerError",
     "SchedulerEvent",
@@ -27,6 +33,10 @@ __all__ = [
 _HOMES = {
     "Client": "scheduler.client",
     "Session": "scheduler.client",
+    "Graph": "scheduler.client",
+    "GraphJob": "scheduler.domain.graph",
+    "GraphSpec": "scheduler.domain.graph",
+    "EdgePolicy": "scheduler.domain.dependency",
     "SchedulerError": "scheduler.domain.errors",
     "SchedulerEvent": "scheduler.domain.job_events",
     "SessionData": "scheduler.domain.session",

@@ -17,6 +17,7 @@ from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.connection import connect
 from scheduler.store.events import EventRepository
+from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
@@ -42,6 +43,7 @@ class Store:
     sessions: SessionRepository
     agents: AgentRepository
     groups: GroupRepository
+    graphs: GraphRepository
     scopes: ScopeRepository
     offices: OfficeRepository
     events: EventRepository
@@ -65,6 +67,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         sessions=SessionRepository(client, keys, clock),
         agents=AgentRepository(client, keys),
         groups=GroupRepository(client, keys),
+        graphs=GraphRepository(client, keys, clock, patience_ms=settings.graph_patience),
         scopes=ScopeRepository(client, keys),
         offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),

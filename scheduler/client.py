@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.domain.errors import SessionFailed, WaitTimeout
 from scheduler.domain.events import Event
+from scheduler.domain.graph import GraphData, GraphSpec, graph_from
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
@@ -16,6 +17,7 @@ from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
 from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
+from scheduler.operations.graphs import SHOWN, read_graph, submit_graph, wait_for_graph
 from scheduler.operations.submission import submit_sessions
 from scheduler.operations.telling import told
 from scheduler.settings import load
@@ -93,6 +95,10 @@ class Session:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
 
+    def release(self) -> int:
+        """Let it go on without the dependencies that hold it; how many. Raises WrongState, NotHeld."""
+        return self._client.store.sessions.release(self.id)
+
     def set_priority(self, priority: int) -> None:
         """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
 
@@ -114,6 +120,31 @@ class Session:
         Raises SessionNotFound, AgentNotFound.
         """
         return why_not(self._client.store, self.id, agent)
+
+
+class Graph:
+    """A handle on a graph of sessions; ``jobs`` are its sessions by their names in there."""
+
+    def __init__(self, client: Client, data: GraphData) -> None:
+        self._client = client
+        self._data = data
+        self.id = data.id
+        self.jobs = {name: Session(client, session) for name, session in data.sessions.items()}
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.id}>"
+
+    def show(self, *, limit: int = SHOWN) -> GraphData:
+        """How its jobs stand now, and of the first ``limit`` of them what they need. Raises GraphNotFound."""
+        return read_graph(self._client.store, self.id, limit=limit)
+
+    def wait(self, timeout: float = FOREVER) -> Mapping[str, int]:
+        """Wait until all jobs have ended, at most ``timeout`` s; how many ended in which state. Raises WaitTimeout."""
+        return wait_for_graph(self._client.store, self._data, timeout)
+
+    def cancel(self) -> int:
+        """Cancel all jobs that have not ended; how many. Raises GraphNotFound."""
+        return self._client.store.graphs.cancel(self.id, "its graph was cancelled")
 
 
 class Client:
@@ -162,10 +193,26 @@ class Client:
         DesignatedAgentNotFound, UnknownPlugin, IdempotencyConflict, Unsatisfiable, RedisFull; the
         first call also RedisUnsuitable, as of a Redis that evicts.
         """
+        self._check_server()
+        return [Session(self, session) for session in submit_sessions(self.store, specs)]
+
+    def submit_graph(self, graph: GraphSpec | Mapping[str, Any]) -> Graph:
+        """Submit sessions that depend on each other by name: all of them or nothing (``docs/graphs.md``).
+
+        A mapping is read as a file is. Raises InvalidGraph, GraphGivenUp, and what ``enqueue_many`` raises.
+        """
+        spec = graph if isinstance(graph, GraphSpec) else graph_from(graph)
+        self._check_server()
+        return Graph(self, submit_graph(self.store, spec))
+
+    def graph(self, graph_id: str) -> Graph:
+        """A handle on a graph that was submitted before. Raises GraphNotFound."""
+        return Graph(self, self.store.graphs.with_sessions(self.store.graphs.read(graph_id)))
+
+    def _check_server(self) -> None:
         if not self._may_write:
             check_server(self.store.client)
             self._may_write = True
-        return [Session(self, session) for session in submit_sessions(self.store, specs)]
 
     def events(self, *names: str, since: str | None = None) -> Iterator[Event]:
         """What happens, in order, as typed events; waits for more, for ever.
@@ -201,6 +248,10 @@ def _with_ids(options: dict[str, Any]) -> dict[str, Any]:
     """Sessions given as handles become ids."""
     if "depends_on" not in options or isinstance(options["depends_on"], str):
         return options
+    asked = options["depends_on"]
+    ids = [getattr(parent, "id", parent) for parent in asked]
     return options | {
-        "depends_on": [getattr(parent, "id", parent) for parent in options["depends_on"]]
+        "depends_on": dict(zip(ids, asked.values(), strict=True))
+        if isinstance(asked, Mapping)
+        else ids
     }

@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     storm_pause: Duration = duration("60s")
     #: The slow sweep, the safety net below all wake-ups.
     sweep: Duration = duration("5s")
+    #: A graph nobody loads any more, as its app died, is deleted after this long.
+    graph_patience: Duration = duration("10m")
     #: How long ended sessions, their results and logs are kept.
     retention: Duration = duration("7d")
     #: How many events the stream keeps.

@@ -28,6 +28,31 @@ settings.register_profile("hunt", max_examples=2000, deadline=None, derandomize=
 settings.load_profile("steady")
 
 
+#: The modules that take longest, in seconds of waiting: begun last they would keep one worker alone.
+LONGEST = ("test_faults", "test_deaths", "test_failover", "test_connections")
+#: When the last of those that wait begins, as a part of all modules.
+LAST_WAIT = 0.7
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mix what waits with what computes: workers take module after module in this order.
+
+    Tests of whole processes mostly wait, and the others mostly compute. One after the other, first
+    the cores would be idle, then the workers would stand in each other's way.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    waiting = [path for path in modules if {"acceptance", "integration"} & {*path.parts}]
+    waiting.sort(key=lambda path: path.stem not in LONGEST or path.parent.name != "acceptance")
+    computing = [path for path in modules if path not in waiting]
+    turns = {path: LAST_WAIT * turn / len(waiting) for turn, path in enumerate(waiting)}
+    turns |= {path: turn / len(computing) for turn, path in enumerate(computing)}
+    items[:] = [item for path in sorted(turns, key=turns.__getitem__) for item in modules[path]]
+
+
 @pytest.fixture(scope="session")
 def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], redis.Redis]]:
     """Clients by name of their server; a server is started when a test first asks for it."""

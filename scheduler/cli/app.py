@@ -21,11 +21,12 @@ SHELLS = ("bash", "zsh", "fish")
 #: Where the commands are; each is imported when it is asked for.
 HOMES = {
     "agent": "scheduler.cli.agents:agent",
-    "callback": "scheduler.cli.callbacks:callback",
     "api": "scheduler.cli.api:api",
+    "callback": "scheduler.cli.callbacks:callback",
     "dev": "scheduler.cli.dev:dev",
     "doctor": "scheduler.cli.doctor:doctor",
     "events": "scheduler.cli.events:events",
+    "graph": "scheduler.cli.graphs:graph",
     "group": "scheduler.cli.groups:group",
     "key": "scheduler.cli.keys:key",
     "leader": "scheduler.cli.leader:leader",

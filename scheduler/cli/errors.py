@@ -15,6 +15,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from scheduler.domain.errors import (
+    GraphFailed,
     InvalidInput,
     NotFound,
     Refused,
@@ -48,6 +49,7 @@ EXIT_CODES: Mapping[type[Exception], Exit] = MappingProxyType(
         Refused: Exit.REFUSED,
         StoreUnavailable: Exit.NO_REDIS,
         SessionFailed: Exit.FAILED,
+        GraphFailed: Exit.FAILED,
         WaitTimeout: Exit.FAILED,
         SchedulerError: Exit.DEFECT,
     }
@@ -77,7 +79,7 @@ def session_failed(data: SessionData) -> SessionFailed:
 
 @contextmanager
 def while_waiting(session: str) -> Iterator[None]:
-    """Who stops waiting for a session by Ctrl-C has not stopped the session."""
+    """Who stops waiting for a session or a graph by Ctrl-C has not stopped it."""
     try:
         yield
     except KeyboardInterrupt:

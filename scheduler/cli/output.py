@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from scheduler.cli.errors import one_line
 from scheduler.domain.clock import utc
@@ -118,12 +119,22 @@ def print_facts(facts: Mapping[str, object]) -> None:
     _render(table)
 
 
+def print_tree(tree: Tree) -> None:
+    """A tree; its labels are the caller's, on one line each."""
+    _render(tree)
+
+
+def coloured(state: str) -> Text:
+    """A state as tables show it."""
+    return _cell(state)
+
+
 def _cell(value: object) -> Text:
     text = one_line("" if value is None else str(value))
     return Text(text, style=_COLOURS.get(text, ""))
 
 
-def _render(table: Table) -> None:
+def _render(what: Table | Tree) -> None:
     terminal = sys.stdout.isatty()
     out = io.StringIO()
     console = Console(
@@ -133,7 +144,7 @@ def _render(table: Table) -> None:
         color_system="standard" if terminal else None,
         width=shutil.get_terminal_size().columns if terminal else ENDLESS,
     )
-    console.print(table)
+    console.print(what)
     for line in out.getvalue().splitlines():
         click.echo(line.rstrip())
 

@@ -329,6 +329,19 @@ def wait(app: App, session: str, timeout: int | None, output: str) -> None:
 
 @session.command()
 @_id
+@output_option
+@pass_app
+def release(app: App, session: str, output: str) -> None:
+    """Let a session go on without the dependencies that hold it (their policy is hold)."""
+    count = app.store.sessions.release(checked_session(session))
+    if output == JSON:
+        print_json({"id": session, "released_from": count})
+    else:
+        click.echo(session)
+
+
+@session.command()
+@_id
 @click.option("--with-dependents", is_flag=True, help="Also what was cancelled because it failed.")
 @output_option
 @pass_app

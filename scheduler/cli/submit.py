@@ -72,9 +72,10 @@ _OPTIONS = (
     click.option(
         "--depends-on",
         multiple=True,
-        metavar="ID",
+        metavar="ID[=POLICY]",
         shell_complete=complete_sessions,
-        help="Wait until this session has succeeded; may be repeated.",
+        help="Wait until this session has succeeded; may be repeated. ID=ignore: or ended anyhow; ID=hold: wait on"
+        " when it does not succeed, instead of being cancelled.",
     ),
     click.option(
         "--timeout",
@@ -228,6 +229,8 @@ def _spec(asked: Mapping[str, Any], now_ms: int) -> SessionSpec:
     said["command"] = list(asked["command"]) or None
     for name in ("env", "labels", "preferred_labels", "scopes"):
         said[name] = _once(name, asked[name])
+    edges = [text.partition("=") for text in asked["depends_on"]]
+    said["depends_on"] = {parent: policy if sign else "cancel" for parent, sign, policy in edges}
     only, rather = said.pop("only_agents"), said.pop("preferred_agents")
     if only and rather:
         raise InvalidSpec(problem="give --agent or --prefer-agent, not both")

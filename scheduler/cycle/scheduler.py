@@ -89,6 +89,8 @@ def _decide(snapshot: Snapshot, policy: Policy, limit: int) -> Plan:
 def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
     """Try one session after the other; whether there is more to try."""
     scheduler, waiting = policy.scheduler, snapshot.waiting
+    if waiting.broken:
+        raise _Broken(f"scheduler {scheduler.name!r} is broken: {waiting.broken}")
     policy.hooks.begin()
     _call(policy.selector, policy.selector.learn, waiting.take_arrived())
     _call(scheduler, scheduler.prioritize, snapshot.context, waiting.heads())

@@ -21,7 +21,6 @@ class _Room(WaitingRoom):
 
     def __init__(self, real: WaitingRoom, rank: Rank) -> None:
         super().__init__(rank)
-        self.broken = ""
         self._placed: list[WaitingSession] = []
         for line in real.lines():
             for session in real.of(line.request.id):
@@ -30,12 +29,8 @@ class _Room(WaitingRoom):
         self.take_arrived()
 
     def add(self, session: WaitingSession) -> None:
-        if self.broken:
-            return
-        try:
+        if not self.broken:
             super().add(session)
-        except Exception as error:  # noqa: BLE001 - the shadow's own trouble, and not that of who waits
-            self.broken = f"it cannot rank sessions: {type(error).__name__}: {error}"
 
     def discard(self, session: str) -> WaitingSession | None:
         return None if self.broken else super().discard(session)

@@ -52,9 +52,10 @@ class Snapshot:
 
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""
-        found = {scope: self.scopes.get(scope, _UNKNOWN) for scope in scopes}
+        known = self.scopes
+        found = {scope: known.get(scope, _UNKNOWN) for scope in scopes}
         for scope, use in found.items():
-            if use.limits.main_keypair:
+            if use.limits is not NO_LIMITS and use.limits.main_keypair:
                 main = self.scopes.get(Scope("keypair", use.limits.main_keypair), _UNKNOWN).limits
                 found[scope] = replace(use, main=None if main == NO_LIMITS else main)
         return found

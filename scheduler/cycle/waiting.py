@@ -55,11 +55,17 @@ class Line:
     cures: frozenset[str] = frozenset()
 
 
+def _as_they_came(session: Candidate) -> tuple[int, ...]:
+    return (-session.priority, session.seq)
+
+
 class WaitingRoom:
     """All READY sessions that were loaded."""
 
     def __init__(self, rank: Rank) -> None:
-        self._rank = rank
+        self._wanted = self._rank = rank
+        #: Why the scheduler cannot order them, as long as it cannot: they stand as they came meanwhile.
+        self.broken = ""
         self._entries = count()
         self._known: dict[str, WaitingSession] = {}
         self._lines: dict[str, Line] = {}
@@ -170,6 +176,8 @@ class WaitingRoom:
 
     def wake_all(self) -> None:
         """Look at everything again: the slow sweep, and whatever changes more than can be named."""
+        if self.broken:
+            self.rank_anew(self._wanted)
         # Not by their cures: a rule of a plugin may have named none.
         for line in self._lines.values():
             if line.verdict is not None:
@@ -177,11 +185,8 @@ class WaitingRoom:
 
     def rank_anew(self, rank: Rank) -> None:
         """Another scheduler orders the lines from now on."""
-        self._rank = rank
-        for line in self._lines.values():
-            waiting, line.heap = [s for _, s in line.heap if self._waits(s)], []
-            for session in waiting:
-                self._push(line, session)
+        self._wanted, self.broken = rank, ""
+        self._order_by(rank)
 
     def renew(self, request: Request) -> None:
         """What a kind of sessions inherits is different from now on; they stand where they stood."""
@@ -226,12 +231,24 @@ class WaitingRoom:
         """All that wait."""
         return set(self._known)
 
+    def _order_by(self, rank: Rank) -> None:
+        self._rank = rank
+        for line in self._lines.values():
+            line.heap = []
+        for session in self._known.values():
+            self._push(self._lines[session.request.id], session)
+            if self._rank is not rank:
+                return  # it broke at this one, and all were ordered as they came
+
     def _push(self, line: Line, session: WaitingSession) -> None:
         # The number ends the rank: a session that left and came back stands there twice, and two
         # sessions are never compared themselves.
-        heapq.heappush(
-            line.heap, ((*self._rank(session), session.id, next(self._entries)), session)
-        )
+        try:
+            entry = (*self._rank(session), session.id, next(self._entries)), session
+            heapq.heappush(line.heap, entry)
+        except Exception as error:  # noqa: BLE001 - the scheduler's own trouble, which its next cycle tells
+            self.broken = f"it cannot rank sessions: {type(error).__name__}: {error}"
+            self._order_by(_as_they_came)
 
     def _waits(self, session: WaitingSession) -> bool:
         return self._known.get(session.id) is session

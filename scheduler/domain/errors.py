@@ -3,11 +3,13 @@
 SchedulerError
 |-- InvalidInput              exit 2   what was asked makes no sense as written
 |   |-- InvalidSpec           ...of a session
+|   |-- InvalidGraph          ...of sessions that depend on each other
 |   |-- InvalidSlots          ...of a slot name, unit or amount
 |   |-- InvalidSetting        ...of a setting or option
 |   `-- UnknownPlugin         ...of a scheduler, selector or validator
 |-- NotFound                  exit 3
 |   |-- SessionNotFound
+|   |-- GraphNotFound
 |   |-- AgentNotFound
 |   |-- GroupNotFound
 |   |-- RevisionNotFound
@@ -23,6 +25,8 @@ SchedulerError
 |   |-- Unsatisfiable
 |   |-- PendingLimitReached   a scope lets no more sessions wait
 |   |-- WrongState
+|   |-- NotHeld
+|   |-- GraphGivenUp          its app took too long to load it
 |   |-- RecordSpoilt          what Redis holds of a session makes no sense
 |   |-- GroupExists
 |   |-- GroupInUse
@@ -44,6 +48,7 @@ SchedulerError
 |-- StoreUnavailable          exit 5   Redis did not answer
 |   `-- RedisRefuses          ...or answered that it will not serve us: password, read-only replica
 |-- SessionFailed             exit 1   the session ended, and not well
+|-- GraphFailed               exit 1   ...or not all of a graph did
 |-- WaitTimeout               exit 1   it did not end in the time given
 |-- BadMessage                a forged or broken order or report
 `-- ScriptError               a defect of ours: a script and its caller disagree
@@ -74,6 +79,10 @@ class InvalidSpec(InvalidInput):
     """The session was not submitted: {problem}."""
 
 
+class InvalidGraph(InvalidInput):
+    """The graph was not submitted: {problem}."""
+
+
 class InvalidSlots(InvalidInput):
     """Bad slots: {problem}."""
 
@@ -92,6 +101,10 @@ class NotFound(SchedulerError):
 
 class SessionNotFound(NotFound):
     """Session {session} is not known here; it may have been forgotten after its retention."""
+
+
+class GraphNotFound(NotFound):
+    """Graph {graph} is not known here; `scheduler graph list` shows those that are."""
 
 
 class AgentNotFound(NotFound):
@@ -152,6 +165,14 @@ class PendingLimitReached(Refused):
 
 class WrongState(Refused):
     """Session {session} is {state}; {verb} works only in {allowed}."""
+
+
+class NotHeld(Refused):
+    """Session {session} is not held by a dependency that did not succeed; there is nothing to release."""
+
+
+class GraphGivenUp(Refused):
+    """Graph {graph} was given up while it was loaded, as if its app had died: {why}; nothing of it is left."""
 
 
 class RecordSpoilt(Refused):
@@ -236,6 +257,10 @@ class RedisRefuses(StoreUnavailable):
 
 class SessionFailed(SchedulerError):
     """Session {session} ended {state}: {reason}."""
+
+
+class GraphFailed(SchedulerError):
+    """Not all jobs of graph {graph} succeeded: {counts}."""
 
 
 class WaitTimeout(SchedulerError):

@@ -7,191 +7,42 @@ subscribers and `Client.events()` get.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any
 
+from scheduler.domain.event_kinds import (
+    AgentEvent,
+    CallbackEvent,
+    EpochEvent,
+    Event,
+    EventData,
+    GraphEvent,
+    GroupEvent,
+    LeaderEvent,
+    OfficeEvent,
+    ScopeEvent,
+    SessionEvent,
+    SubscriberEvent,
+    number,
+    texts,
+)
 
-@dataclass(frozen=True, slots=True)
-class EventData:
-    """One entry of the stream; (epoch, seq) has no gaps within an epoch."""
-
-    epoch: int
-    seq: int
-    name: str
-    fields: Mapping[str, str]
-
-    @property
-    def id(self) -> str:
-        """The id to go on from."""
-        return f"{self.epoch}-{self.seq}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "id": self.id,
-            "epoch": self.epoch,
-            "seq": self.seq,
-            "name": self.name,
-            "fields": dict(self.fields),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened. An event of a name this version does not know has this class."""
-
-    name: ClassVar[str] = ""
-    says: ClassVar[str] = ""  #: what it tells of the session, agent ...
-    data: EventData = field(repr=False)  #: as it is stored
-    at_ms: int  #: Redis' clock
-
-    @property
-    def id(self) -> str:
-        """The id to go on from."""
-        return self.data.id
-
-    @classmethod
-    def read(cls, data: EventData) -> Self:
-        """The event that an entry tells; what is missing in it is empty."""
-        return cls(data=data, at_ms=_number(data, "at"), **cls._told(data))
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:  # noqa: ARG003 - subclasses read it
-        return {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionEvent(Event):
-    """Of a session, which is in the state of the event's name from then on."""
-
-    session: str
-    group: str
-    previous: str  #: the state it left; "" when it was submitted
-    verb: str  #: of the table of lives
-    attempt: int
-    placement: str
-    agents: tuple[str, ...]
-    reason: str
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        told = _texts(data, "session", "group", "verb", "placement", "reason")
-        return told | {
-            "previous": data.fields.get("from", ""),
-            "attempt": _number(data, "attempt"),
-            "agents": tuple(data.fields.get("agents", "").split()),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentEvent(Event):
-    """Of an agent."""
-
-    agent: str
-    group: str
-    boot: str
-    reason: str
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "agent", "group", "boot", "reason")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupEvent(Event):
-    """Of a scaling group."""
-
-    group: str
-    reason: str
-    revision: int | None  #: of its options, where they changed
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        told = _texts(data, "group", "reason")
-        return told | {"revision": _number(data, "revision") or None}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeaderEvent(Event):
-    """Of a leader."""
-
-    group: str
-    term: int
-    holder: str  #: the replica's name
-    reason: str
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "group", "holder", "reason") | {"term": _number(data, "term")}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScopeEvent(Event):
-    """Of a scope."""
-
-    scope: str  #: kind and name
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "scope")
-
-
-@dataclass(frozen=True, kw_only=True)
-class OfficeEvent(Event):
-    """Of an office."""
-
-    office: str
-    revision: int | None  #: of its configuration, where it changed
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "office") | {"revision": _number(data, "revision") or None}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochEvent(Event):
-    """Of the stream itself."""
-
-    group: str
-    after: str  #: id of the last event that was on record
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "group", "after")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubscriberEvent(Event):
-    """Of a subscriber."""
-
-    subscriber: str
-    reason: str
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "subscriber", "reason")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CallbackEvent(Event):
-    """Of the callback of a session."""
-
-    session: str
-    reason: str
-
-    @classmethod
-    def _told(cls, data: EventData) -> dict[str, Any]:
-        return _texts(data, "session", "reason")
-
-
-def _texts(data: EventData, *names: str) -> dict[str, Any]:
-    return {name: data.fields.get(name, "") for name in names}
-
-
-def _number(data: EventData, name: str) -> int:
-    text = data.fields.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+#: The kinds are of this page, too.
+__all__ = [
+    "AgentEvent",
+    "CallbackEvent",
+    "EpochEvent",
+    "Event",
+    "EventData",
+    "GraphEvent",
+    "GroupEvent",
+    "LeaderEvent",
+    "OfficeEvent",
+    "ScopeEvent",
+    "SessionEvent",
+    "SubscriberEvent",
+]
 
 
 class SessionPendingEvent(SessionEvent):
@@ -254,6 +105,18 @@ class SessionCancelRequestedEvent(SessionEvent):
     says = "was asked to be cancelled while placed; the leader carries it out"
 
 
+class SessionHeldEvent(SessionEvent):
+    name = "session.held"
+    says = (
+        "stays PENDING since a dependency did not succeed, until that does or somebody releases it"
+    )
+
+
+class GraphSubmittedEvent(GraphEvent):
+    name = "graph.submitted"
+    says = "was loaded whole, and becomes visible"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SessionPriorityChangedEvent(Event):
     name = "session.priority_changed"
@@ -266,8 +129,8 @@ class SessionPriorityChangedEvent(Event):
 
     @classmethod
     def _told(cls, data: EventData) -> dict[str, Any]:
-        numbers = {name: _number(data, name) for name in ("priority", "before")}
-        return _texts(data, "session", "group") | numbers
+        numbers = {name: number(data, name) for name in ("priority", "before")}
+        return texts(data, "session", "group") | numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +148,7 @@ class SessionHandedOverEvent(Event):
     def _told(cls, data: EventData) -> dict[str, Any]:
         office, _, role = data.fields.get("job", "").partition("/")
         previous = data.fields.get("before", "").partition("/")[2]
-        return _texts(data, "session", "group") | {
+        return texts(data, "session", "group") | {
             "office": office,
             "role": role,
             "previous": previous,

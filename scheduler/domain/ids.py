@@ -46,6 +46,16 @@ def submitted_ms(session: str) -> int:
     )
 
 
+def new_graph_id(now_ms: int) -> str:
+    """A g and what a session id is: the two are told apart wherever they meet."""
+    return f"g{new_session_id(now_ms)}"
+
+
+def is_graph_id(text: str) -> bool:
+    """Whether the text has the shape of a graph's id."""
+    return text[:1] == "g" and is_session_id(text[1:])
+
+
 def new_nonce() -> str:
     """128 random bits as 32 hex digits: boots, placements, terms."""
     return secrets.token_hex(16)

@@ -172,6 +172,28 @@ class Resolve(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Unroll(Move):
+    """Make the sessions of a sealed graph seen, and then its roots READY."""
+
+    verb: ClassVar[str] = "unroll"
+    graph: str
+    group: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heal(Move):
+    """Put right what a PENDING session should have been told."""
+
+    verb: ClassVar[str] = "heal"
+    session: str
+    group: str
+    parents: Sequence[str]  #: that ended or are gone, or do not know that it waits; at most 200
+    unmet: str  #: how many it said are not met, as it was read
+    found: int  #: how many were not met, or -1
+
+
+@dataclass(frozen=True, slots=True)
 class Admit(Move):
     """A boot of an agent may take orders."""
 

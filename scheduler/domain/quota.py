@@ -17,10 +17,20 @@ def over_slots(use: ScopeUse, asked: Mapping[str, int]) -> str:
     policy = use.policy
     if policy is None:
         return f"its main keypair {use.limits.main_keypair} has no limits, and so no policy"
-    if not policy.max_slots:
+    if not policy.max_slots or _within(policy, use.slots, asked):
         return ""
     limits = {family: policy.of_slot(family) for family in asked}
     return _exceeded(("used", use.slots), asked, limits)
+
+
+def _within(policy: ScopeLimits, held: Mapping[str, int], asked: Mapping[str, int]) -> bool:
+    """Whether nothing is exceeded: asked of each scope for each placement, mostly with that answer."""
+    limits, others = policy.max_slots, policy.other_slots
+    for family, amount in asked.items():
+        limit = limits.get(family, others)
+        if limit is not None and held.get(family, 0) + amount > limit:
+            return False
+    return True
 
 
 def over_pending_slots(use: ScopeUse, asked: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.ids import has_control_characters, shown
+from scheduler.domain.records import record
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spelling import meant
 
@@ -56,16 +57,20 @@ class ScopeLimits:
         """Whether they say anything about sessions that wait."""
         return self.max_pending_sessions is not None or bool(self.max_pending_slots)
 
+    @property
+    def other_slots(self) -> int | None:
+        """How much of each family may be held that ``max_slots`` does not name; None is unlimited."""
+        return 0 if self.max_slots and self.unspecified_slots is OtherSlots.ZERO else None
+
     def of_slot(self, family: str) -> int | None:
         """How much of a family may be held; None is unlimited."""
-        others = 0 if self.max_slots and self.unspecified_slots is OtherSlots.ZERO else None
-        return self.max_slots.get(family, others)
+        return self.max_slots.get(family, self.other_slots)
 
 
 NO_LIMITS = ScopeLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScopeUse:
     """A scope's limits and what it has: placed sessions and their slots, waiting ones and what they ask."""
 
@@ -91,9 +96,11 @@ class ScopeUse:
         """With a session more or less that asks for these slots."""
         held = dict(self.slots)
         for family, amount in slots.items():
-            held[family] = held.get(family, 0) + sign * amount
-            if held[family] <= 0:
-                del held[family]
+            left = held.get(family, 0) + sign * amount
+            if left > 0:
+                held[family] = left
+            else:
+                held.pop(family, None)
         sessions = max(0, self.sessions + sign)
         return ScopeUse(self.limits, sessions, held, self.pending, self.pending_slots, self.main)
 

@@ -25,10 +25,13 @@ class Usage:
 
 def dominant_share(held: Mapping[str, int], capacity: Mapping[str, int]) -> float:
     """The largest part of any family that is held, 0 to 1; what no agent has any more does not count."""
-    return max(
-        (amount / capacity[family] for family, amount in held.items() if capacity.get(family)),
-        default=0.0,
-    )
+    largest = 0.0
+    # No generator: each owner is asked about in each cycle, and it costs more than all it looks at.
+    for family, amount in held.items():
+        whole = capacity.get(family)
+        if whole and amount / whole > largest:
+            largest = amount / whole
+    return largest
 
 
 def add_use(

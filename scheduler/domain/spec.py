@@ -11,6 +11,7 @@ from typing import Any
 
 from scheduler.domain.callback import check_callback
 from scheduler.domain.constraints import Constraints, make_constraints
+from scheduler.domain.dependency import edges_of
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, is_name, is_session_id, shown
@@ -53,7 +54,10 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "name": (str, "a text"),
     "keypair": ((str, type(None)), "a text"),
     "scopes": (Mapping, 'a mapping of kind to name such as {"user": "alice"}'),
-    "depends_on": ((list, tuple), "a list of sessions or their ids"),
+    "depends_on": (
+        (list, tuple, Mapping),
+        "a list of sessions or their ids, or a mapping of ids to cancel, ignore or hold",
+    ),
     "not_before": ((datetime, type(None)), "a datetime with a time zone"),
     "idempotency_key": ((str, type(None)), "a text"),
     "done_pattern": ((str, type(None)), "a text"),
@@ -118,7 +122,9 @@ class SessionSpec:
     ``labels``, ``architecture`` and ``agents`` say where it may run, ``preferred_labels`` and
     ``agents_strict=False`` where it would rather run (``docs/placement.md``). ``keypair`` and
     ``scopes`` (``{"user": "alice", "group": "vision"}``, one name per kind) say whose limits it
-    counts against (``docs/limits.md``). Where ``timeout``, ``retries`` and ``backoff`` (a mapping with
+    counts against (``docs/limits.md``). ``depends_on`` are sessions to wait for, or a mapping of their ids
+    to what it means when one does not succeed: cancel (so in a list), ignore or hold (``docs/graphs.md``).
+    Where ``timeout``, ``retries`` and ``backoff`` (a mapping with
     some fields of `RetryPolicy`) are not given, a job of an office gets what its office says when it
     runs (``docs/offices.md``), any other session 30 minutes, none, and what its replica was set to.
     Beside its exit, a whole line of its output that matches the
@@ -150,7 +156,7 @@ class SessionSpec:
     priority: int = DEFAULT_PRIORITY
     keypair: str | None = None
     scopes: Mapping[str, str] = field(default_factory=dict)
-    depends_on: Sequence[str] = ()
+    depends_on: Sequence[str] | Mapping[str, str] = ()
     timeout: str | float | timedelta | None = None
     retries: int | None = None
     backoff: Mapping[str, Any] | RetryPolicy | None = None
@@ -307,7 +313,7 @@ class SessionSpec:
             raise InvalidSpec(
                 problem=f"{len(self.depends_on)} dependencies are too many, the limit is {MAX_DEPENDENCIES}"
             )
-        for parent in self.depends_on:
+        for parent in edges_of(self.depends_on):
             if not is_session_id(str(parent)):
                 raise InvalidSpec(problem=f"dependency {shown(str(parent))} is no session id")
 

@@ -75,7 +75,13 @@ def _edge(verb: str, sources: Iterable[str], targets: Iterable[str], by: str, sa
 SESSION_LIFE: tuple[Edge, ...] = (
     _edge("submit", [_NOTHING], [S.PENDING, S.READY], "app", "asked for"),
     _edge("seal", [S.PENDING], [S.PENDING, S.READY], "app", "the last dependency was loaded"),
-    _edge("release", [S.PENDING], [S.READY], "leader", "dependencies met, start time reached"),
+    _edge(
+        "release",
+        [S.PENDING],
+        [S.READY],
+        "leader, operator",
+        "dependencies met, start time reached",
+    ),
     _edge("refuse", [S.READY], [S.FAILED], "leader", "can fit no agent known to the group"),
     _edge("expire", WAITING, [S.CANCELLED], "leader", "pending timeout"),
     _edge("cascade", [S.PENDING], [S.CANCELLED], "leader", "a parent did not succeed"),

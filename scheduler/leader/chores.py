@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from scheduler.cycle.snapshot import AGENTS, scope_event
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.clock import Clock
-from scheduler.domain.ids import SessionId
-from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell
+from scheduler.domain.ids import SessionId, is_graph_id
+from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell, Unroll
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
+from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
@@ -54,6 +55,7 @@ class Parts:
     watch: Watch
     reports: ReportsIntake
     inbox: Inbox
+    graphs: GraphChores
 
 
 class Chores:
@@ -152,7 +154,8 @@ class Chores:
         parents = self._p.repositories.leader.unresolved(limit=_PARENTS)
         batch = Batch()
         for parent in parents:
-            batch.add([Resolve(parent, self._group, _DEPENDENTS // len(parents))])
+            tell = Unroll if is_graph_id(parent) else Resolve
+            batch.add([tell(parent, self._group, _DEPENDENTS // len(parents))])
         words = self._p.writer.write(batch)
         self._p.inbox.unresolved = bool(parents) and ("more" in words or len(parents) == _PARENTS)
         return self._p.inbox.unresolved
@@ -318,6 +321,9 @@ class Chores:
             look_aside(state, self._p.repositories)
         state.waiting.wake_all()
         self._p.inbox.unresolved = True
+        batch = Batch()
+        batch.add(self._p.graphs.sweep())
+        self._p.writer.write(batch)
         leader.trim_inbox(state.inbox_cursor)
         listed = len(state.waiting) + len(state.aside) + len(state.unplaceable)
         return state.all_loaded and leader.ready_count() != listed

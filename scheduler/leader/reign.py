@@ -20,6 +20,7 @@ from scheduler.domain.term import Term
 from scheduler.intake.decide import Rules
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
+from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.profiling import Profiling
@@ -182,7 +183,11 @@ class Reign:
         watch = Watch(self._settings.watch, self.term.number)
         self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
         self.inbox = Inbox(state, repositories, writer, rules, self.reports)
-        parts = Parts(state, repositories, writer, rules, orders, watch, self.reports, self.inbox)
+        keys = Keys(self._settings.namespace)
+        graphs = GraphChores(self._client, keys, self._clock, self.term.group)
+        parts = Parts(
+            state, repositories, writer, rules, orders, watch, self.reports, self.inbox, graphs
+        )
         self.chores = Chores(
             parts,
             self._clock,

@@ -209,8 +209,16 @@ def context_of(store: _Store, data: SessionData) -> ValidatorContext:
 
 
 def _unmet(store: _Store, data: SessionData) -> Sequence[Dependency]:
-    ids = [parent for parent, met in store.sessions.parents(data.id).items() if met == "unmet"]
-    named = [Dependency(d.id, d.name, str(d.state)) for d in store.sessions.many(ids[:NAMED])]
+    edges = store.sessions.parents(data.id)
+    held = {parent for parent, edge in edges.items() if edge.startswith("held")}
+    ids = [*sorted(held), *(parent for parent, edge in edges.items() if edge.startswith("unmet"))]
+    found = {str(d.id): d for d in store.sessions.many(ids[:NAMED])}
+    named = [
+        Dependency(parent, found[parent].name, str(found[parent].state), parent in held)
+        if parent in found
+        else Dependency(parent, "", "gone", parent in held)
+        for parent in ids[:NAMED]
+    ]
     if len(ids) > NAMED:
         named.append(Dependency(f"and {len(ids) - NAMED} more", "", ""))
     return named

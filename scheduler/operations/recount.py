@@ -88,6 +88,9 @@ class Recount:
                     if counts and seen.add(entry.seq):
                         tally.sessions += 1
                         tally.uses[entry.request] += 1
+            for entry in chain.from_iterable(self._audit.unseen(group)):
+                if entry.state and (newest is None or entry.seq <= newest) and seen.add(entry.seq):
+                    tally.uses[entry.request] += 1
         return tally
 
     def records(self, tally: Tally) -> list[str]:

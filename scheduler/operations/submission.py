@@ -34,6 +34,12 @@ def submit_sessions(store: Store, specs: Sequence[SessionSpec]) -> list[SessionI
 
     Raises UnknownPlugin, DesignatedAgentNotFound, and what ``SessionRepository.submit`` raises.
     """
+    check_specs(store, specs)
+    return store.sessions.submit(specs)
+
+
+def check_specs(store: Store, specs: Sequence[SessionSpec]) -> None:
+    """Look up what specs name. Raises UnknownPlugin, DesignatedAgentNotFound."""
     for mode in {spec.cluster_mode for spec in specs} - _BUILT_IN:
         check_cluster_mode(mode)
     designated: dict[str, set[str]] = {}
@@ -42,7 +48,6 @@ def submit_sessions(store: Store, specs: Sequence[SessionSpec]) -> list[SessionI
             designated.setdefault(spec.group, set()).update(spec.agents)
     for group, agents in sorted(designated.items()):
         _check_designated(store, group, agents)
-    return store.sessions.submit(specs)
 
 
 def _check_designated(store: Store, group: str, agents: set[str]) -> None:

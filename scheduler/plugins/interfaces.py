@@ -341,6 +341,9 @@ class Dependency:
     id: str
     name: str
     state: str
+    held: bool = (
+        False  #: it ended without success, and what depends on it waits for somebody's word
+    )
 
 
 @dataclass(frozen=True, slots=True)

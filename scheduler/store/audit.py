@@ -98,6 +98,18 @@ class AuditRepository:
             yield self.entries(group, state, ids)
             start += len(ids)
 
+    def unseen(self, group: str) -> Iterator[list[Entry]]:
+        """Sessions of graphs that are not to be seen yet."""
+        start = 0
+        while ids := self._unseen(group, start):
+            yield self.entries(group, SessionState.PENDING, ids)
+            start += len(ids)
+
+    def _unseen(self, group: str, start: int) -> list[str]:
+        with speaking_to(self._client):
+            found = self._client.zrange(self._keys.unseen(group), start, start + PAGE - 1)
+        return cast("list[str]", found)
+
     def entries(self, group: str, state: SessionState, ids: Sequence[str]) -> list[Entry]:
         """Index and records of the given sessions, in one step."""
         with speaking_to(self._client), self._client.pipeline(transaction=True) as pipe:

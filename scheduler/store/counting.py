@@ -32,10 +32,10 @@ class Counted:
 
 
 def last_event(client: redis.Redis, keys: Keys) -> str:
-    """Changes whenever anything happens to a session."""
+    """Changes whenever anything happens to a session; those of graphs are loaded without an event."""
     with speaking_to(client):
-        epoch, seq = cast("Any", client).hmget(keys.counters(), "epoch", "seq")
-    return f"{epoch or ''}-{seq or ''}"
+        found = cast("Any", client).hmget(keys.counters(), "epoch", "seq", "submitted", "discarded")
+    return "-".join(each or "" for each in found)
 
 
 def count_anew(client: redis.Redis, keys: Keys) -> Counted:
@@ -114,9 +114,10 @@ def _pages(client: redis.Redis, keys: Keys) -> Iterator[tuple[SessionState, list
     with speaking_to(client):
         groups = sorted(cast("Iterable[str]", client.smembers(keys.groups())))
     for group in groups:
-        for state in (*WAITING, *PLACED):
+        indexes = [(state, keys.state(group, state)) for state in (*WAITING, *PLACED)]
+        for state, index in [(SessionState.PENDING, keys.unseen(group)), *indexes]:
             start = 0
-            while ids := _ids(client, keys.state(group, state), start):
+            while ids := _ids(client, index, start):
                 start += len(ids)
                 with speaking_to(client), client.pipeline(transaction=False) as pipe:
                     for session in ids:

@@ -44,12 +44,16 @@ class Keys:
         return f"{self.root}:session:{session}:result"
 
     def parents(self, session: str) -> str:
-        """hash, dependency -> unmet or met; apps and leader, as long as its session"""
+        """hash, dependency -> unmet, met or held, and a policy; apps and leader, as long as its session"""
         return f"{self.root}:session:{session}:parents"
 
     def dependents(self, session: str) -> str:
         """set, sessions that wait for this one; apps and leader, until it ended"""
         return f"{self.root}:session:{session}:dependents"
+
+    def held(self, session: str) -> str:
+        """set, dependents that are held since this one did not succeed; leader, as long as its session"""
+        return f"{self.root}:session:{session}:held"
 
     def cascaded(self, session: str) -> str:
         """set, dependents cancelled because this one failed; leader, as long as its session"""
@@ -58,6 +62,30 @@ class Keys:
     def request(self, request: str) -> str:
         """hash, text of one kind of request and how many sessions use it; until none does"""
         return f"{self.root}:request:{request}"
+
+    def graph(self, graph: str) -> str:
+        """hash, facts of a graph and how far it is loaded and shown; apps and leader, as long as its sessions"""
+        return f"{self.root}:graph:{graph}"
+
+    def graph_jobs(self, graph: str) -> str:
+        """list, "session name" of each job, parents first; apps, as long as its graph"""
+        return f"{self.root}:graph:{graph}:jobs"
+
+    def graph_roots(self, graph: str) -> str:
+        """set, sessions of a graph that wait for nothing but its seal; apps and leader, until released"""
+        return f"{self.root}:graph:{graph}:roots"
+
+    def graphs(self) -> str:
+        """zset, graphs that were sealed by the ms they were; apps and leader, as long as they are"""
+        return f"{self.root}:graphs"
+
+    def graphs_loading(self, group: str) -> str:
+        """zset, graphs being loaded by the ms at which they expire; apps and leader"""
+        return f"{self.root}:group:{group}:loading"
+
+    def unseen(self, group: str) -> str:
+        """zset, sessions of graphs that are not to be seen yet, by number; apps and leader"""
+        return f"{self.root}:group:{group}:unseen"
 
     def idempotency(self, key: str) -> str:
         """string, "session digest" of the submit that used this key; apps, as long as its session"""

@@ -15,9 +15,11 @@ from scheduler.domain.errors import (
     GroupNotFound,
     IdempotencyConflict,
     InvalidInput,
+    NotHeld,
     OfficeNotFound,
     RecordSpoilt,
     RedisFull,
+    SchedulerError,
     ScriptError,
     SessionNotFound,
     Unsatisfiable,
@@ -42,6 +44,8 @@ _DEPEND = Script.load("session/depend")
 _CANCEL = Script.load("session/cancel")
 _PRIORITY = Script.load("session/priority")
 _RETRY = Script.load("session/retry")
+_RELINK = Script.load("session/relink")
+_RELEASE = Script.load("session/release")
 
 
 class SessionRepository:
@@ -78,35 +82,12 @@ class SessionRepository:
 
     def _accepted(self, batch: Sequence[Checked], answer: Sequence[Any]) -> list[SessionId]:
         word, *rest = answer
-        match word:
-            case "unknown_group":
-                raise GroupNotFound(group=rest[0], known=", ".join(self.groups()) or "none")
-            case "conflict":
-                raise IdempotencyConflict(key=rest[0], session=rest[1])
-            case "no_parent":
-                raise DependencyNotFound(session=rest[0])
-            case "unsatisfiable":
-                asks = {each.request.id: each.request.asks for each in batch}
-                raise Unsatisfiable(need=asks[rest[0]], group=rest[1])
-            case "full":
-                raise RedisFull(used_percent=rest[0])
-            case "over_pending":
-                families = {each.request.id: each.request.families for each in batch}
-                raise over_pending(rest, families[rest[0]])
-            case "unknown_office" | "unknown_role":
-                self._refuse_office(*rest)
-            case _:  # submitted: the loader admits no other word
-                pass
+        if word != "submitted":
+            raise refused(self._client, self._keys, batch, answer)
         for session, checked in zip(rest, batch, strict=True):
             if len(checked.parents) > PARENT_BATCH:
-                self._load_parents(session, checked.parents[PARENT_BATCH:])
+                self._load_parents(session, checked.edges[PARENT_BATCH:])
         return rest
-
-    def _refuse_office(self, office: str, role: str = "") -> None:
-        """Say that there is no such office, or that it has no such role."""
-        if not role:
-            raise OfficeNotFound(office=office)
-        check_role(self._offices.read(office), role)
 
     def _load_parents(self, session: str, parents: Sequence[str]) -> None:
         for start in range(0, len(parents), PARENT_BATCH):
@@ -141,7 +122,7 @@ class SessionRepository:
         Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
         Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt.
         """
-        token, taken = new_nonce(), [session]
+        token, taken = new_nonce(), dict.fromkeys([session])
         while True:
             with self._blaming_the_record(session), speaking_to(self._client):
                 word, *rest = _RETRY(
@@ -153,8 +134,11 @@ class SessionRepository:
                 )
             if word != "retried":
                 break
-            taken += rest[1:]
-            if int(rest[0]) == 0:
+            left, *again = rest
+            for session_id, _, cursor in (each.partition(" ") for each in again):
+                taken |= {session_id: None}
+                self._relink(session_id, cursor)
+            if int(left) == 0:
                 return [SessionId(each) for each in taken]
         if word == "gone":
             raise SessionNotFound(session=session)
@@ -167,6 +151,39 @@ class SessionRepository:
         raise WrongState(
             session=session, state=rest[0], verb="retry", allowed=", ".join(sorted(edge.sources))
         )
+
+    def _relink(self, session: str, cursor: str) -> None:
+        """Wait again for the dependencies that did not fit; the leader's sweep would do it, too."""
+        while cursor not in ("", "0"):
+            with speaking_to(self._client):
+                answer = _RELINK(self._client, self._keys.root, session=session, cursor=cursor)
+            cursor = answer[1] if answer[0] == "linked" else ""
+
+    def release(self, session: str) -> int:
+        """Let a session go on without the dependencies that hold it; how many those were.
+
+        Raises SessionNotFound, WrongState, NotHeld.
+        """
+        parents = [p for p, edge in self.parents(session).items() if edge.startswith("held")]
+        count = 0
+        for some in [
+            parents[i : i + PARENT_BATCH] for i in range(0, len(parents), PARENT_BATCH)
+        ] or [[]]:
+            with self._blaming_the_record(session), speaking_to(self._client):
+                word, *rest = _RELEASE(self._client, self._keys.root, session=session, parents=some)
+            if word == "gone":
+                raise SessionNotFound(session=session)
+            if word == "wrong_state":
+                raise WrongState(
+                    session=session,
+                    state=rest[0],
+                    verb="release",
+                    allowed=str(SessionState.PENDING),
+                )
+            count += int(rest[0])
+        if not count:
+            raise NotHeld(session=session)
+        return count
 
     def set_priority(self, session: str, priority: int) -> None:
         """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
@@ -274,7 +291,7 @@ class SessionRepository:
         return None if rank is None else cast("int", rank) + 1
 
     def parents(self, session: str) -> dict[str, str]:
-        """Dependency -> unmet or met."""
+        """Dependency -> unmet, met or held, followed by its policy where that is not cancel."""
         with speaking_to(self._client):
             return cast("dict[str, str]", self._client.hgetall(self._keys.parents(session)))
 
@@ -330,6 +347,45 @@ class SessionRepository:
                 channel.get_message(timeout=min(left, 1.0))
                 data = self.get(session)
         return data
+
+
+def refused(
+    client: redis.Redis, keys: Keys, batch: Sequence[Checked], answer: Sequence[Any]
+) -> SchedulerError:
+    """What a script says that wrote none of a batch of new sessions."""
+    word, *rest = answer
+    match word:
+        case "unknown_office" | "unknown_role":
+            error = _refused_office(client, keys, *rest)
+        case "unknown_group":
+            error = GroupNotFound(group=rest[0], known=known_groups(client, keys))
+        case "conflict":
+            error = IdempotencyConflict(key=rest[0], session=rest[1])
+        case "no_parent":
+            error = DependencyNotFound(session=rest[0])
+        case "unsatisfiable":
+            asks = {each.request.id: each.request.asks for each in batch}
+            error = Unsatisfiable(need=asks[rest[0]], group=rest[1])
+        case "full":
+            error = RedisFull(used_percent=rest[0])
+        case _:  # over_pending: the loader of scripts admits no other word
+            families = {each.request.id: each.request.families for each in batch}
+            error = over_pending(rest, families[rest[0]])
+    return error
+
+
+def known_groups(client: redis.Redis, keys: Keys) -> str:
+    """The names of the scaling groups, for a sentence."""
+    return ", ".join(sorted(cast("set[str]", client.smembers(keys.groups())))) or "none"
+
+
+def _refused_office(client: redis.Redis, keys: Keys, office: str, role: str = "") -> SchedulerError:
+    """That there is no such office, or that it has no such role."""
+    try:
+        check_role(OfficeRepository(client, keys).read(office), role)
+    except SchedulerError as error:
+        return error
+    return OfficeNotFound(office=office)
 
 
 def _json(text: str, session: str, what: str) -> Any:

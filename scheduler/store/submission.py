@@ -16,6 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from scheduler.domain.callback import callback_field
 from scheduler.domain.clock import Clock
+from scheduler.domain.dependency import edge_text, edges_of
 from scheduler.domain.ids import new_session_id
 from scheduler.domain.job import job_text
 from scheduler.domain.request import Request, parse_request_text, request_of
@@ -40,11 +41,14 @@ class Checked:
     request: Request
     payload: str
     parents: Sequence[str]
+    edges: Sequence[str]  #: the parents as scripts read them, each with its policy
 
     @classmethod
     def of(cls, spec: SessionSpec) -> Self:
         """Raises InvalidSpec, InvalidSlots."""
-        return cls(spec, request_of(spec), payload_of(spec), list(dict.fromkeys(spec.depends_on)))
+        found = edges_of(spec.depends_on)
+        edges = [edge_text(parent, policy) for parent, policy in found.items()]
+        return cls(spec, request_of(spec), payload_of(spec), list(found), edges)
 
 
 def write(
@@ -70,7 +74,7 @@ def pack(root: str, batch: Sequence[Checked], clock: Clock) -> Packed:
     return _SUBMIT.pack(
         root,
         requests={each.request.id: kind_of(each.request.text) for each in batch},
-        sessions=[_session(each, now_ms) for each in batch],
+        sessions=[session_of(each, now_ms) for each in batch],
     )
 
 
@@ -106,7 +110,7 @@ def kind_of(text: str) -> Mapping[str, Any]:
     return kind | {"job": job} if job else kind
 
 
-def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
+def session_of(checked: Checked, now_ms: int) -> dict[str, Any]:
     """A new session as the script takes it; what was not asked for is left out."""
     spec, request = checked.spec, checked.request
     digest = _payload_digest(checked)
@@ -129,7 +133,7 @@ def _session(checked: Checked, now_ms: int) -> dict[str, Any]:
     if spec.callback:
         row += ["callback", callback_field(spec.callback)]
     if checked.parents:
-        asked["parents"] = checked.parents[:PARENT_BATCH]
+        asked["parents"] = checked.edges[:PARENT_BATCH]
     if len(checked.parents) > PARENT_BATCH:
         asked["more"] = 1
     if spec.idempotency_key:
@@ -143,7 +147,7 @@ def spec_digest(checked: Checked) -> str:
     """What an idempotency key stands for: of a repeat with the same spec it is the same."""
     spec = checked.spec
     identity: list[Any] = [checked.request.id, _payload_digest(checked), spec.group, spec.name]
-    identity += [spec.priority, _not_before(spec), list(checked.parents)]
+    identity += [spec.priority, _not_before(spec), list(checked.edges)]
     if spec.callback:
         identity.append(spec.callback)
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

@@ -120,14 +120,20 @@ class WatchedRedis:
         wait_until(promoted, within=_PATIENCE_S, saying="no failover took place", every=0.1)
 
     def wait_until_first_follows(self) -> None:
-        """Until the first server, started again, is a replica of the second."""
+        """Until the first server, started again, is a replica of the second.
+
+        Sentinel waits until it was well for eight seconds at a stretch, which may be long in coming
+        on a machine where it now and then does not answer for one.
+        """
 
         def follows() -> bool:
             with client_of(self.first) as first:
                 facts = _info(first)
                 return (facts["role"], facts.get("master_link_status")) == ("slave", "up")
 
-        wait_until(follows, within=_PATIENCE_S, saying="the old primary never followed", every=0.1)
+        wait_until(
+            follows, within=2 * _PATIENCE_S, saying="the old primary never followed", every=0.1
+        )
 
     def _primaries(self) -> list[tuple[str, int]]:
         return [

@@ -22,7 +22,7 @@ BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "agents/executors/callables.py": "whatever a callable raises is how it ended",
     "scheduler/cycle/hooks.py": "a hook that raises refuses by its name, in a thread of its own",
     "scheduler/cycle/scheduler.py": "a broken cluster mode refuses by its name, and stops nobody else",
-    "scheduler/cycle/shadow.py": "a shadow that cannot rank who waits is told, and harms nobody",
+    "scheduler/cycle/waiting.py": "a scheduler that cannot rank sessions is told by its next cycle",
     "scheduler/leader/replica.py": "a defect ends the term; the next begins from what Redis holds",
     "scheduler/notifications/delivery.py": "whatever a subscriber raises is its own failure",
     "scheduler/plugins/asking.py": "a broken validator refuses by its name, and stops nobody else",

@@ -147,7 +147,9 @@ class Model:
 
     def _wait_for_parents(self, id_: str) -> None:
         session = self.sessions[id_]
-        for parent in session.parents:
+        for parent in [parent for parent, met in session.parents.items() if not met]:
+            if parent not in self.sessions:
+                continue  # the sweep says what that means
             session.parents[parent] = self.sessions[parent].state is S.SUCCEEDED
             if not session.parents[parent]:
                 self.dependents.setdefault(parent, set()).add(id_)
@@ -316,7 +318,6 @@ class Model:
         if session.state not in FINAL - {S.SUCCEEDED} or not self.may_wait(session):
             return False
         session.state, session.cancelling = S.PENDING, False
-        session.parents = {parent: False for parent in session.parents if parent in self.sessions}
         self._wait_for_parents(id_)
         if session.state is S.READY:
             self.to_ready(session)

@@ -12,6 +12,7 @@ class DispersedAgentSelector(RankedAgentSelector):
     """Fewest slots that were not asked for, then most remaining (field rule of seed 000, 1.3)."""
 
     name: ClassVar[str] = "dispersed"
+    by_families: ClassVar[bool] = True
 
     def amounts(self, view: AgentView, index: int, need: Need) -> Rank:
         free = view.free_by_family(index)

@@ -2,7 +2,8 @@
 
 Each kind of need keeps a heap of agents by rank. An agent whose free slots changed is pushed again
 with its new rank, and entries that are out of date are dropped when they come up; so a placement
-costs a few heap steps, however many agents there are.
+costs a few heap steps, however many agents there are. Where ranks depend on nothing of a need but its
+families, needs share an order (shared.py) as long as its first agents have room.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import heapq
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from scheduler.cycle.selectors.priority import SlotPriority, in_order
+from scheduler.cycle.selectors.shared import SharedOrder
 from scheduler.plugins.interfaces import AbstractAgentSelector, AgentView, Need
 from scheduler.plugins.options import SELECTOR_OPTS, PluginOptions, read_options
 
 #: Kinds of need whose ranking is kept; the one longest unused is dropped.
 _KEPT = 1024
+#: Choices for a kind of need by its own ranking, after the shared order had too many without room.
+_ALONE = 64
 
 Rank = tuple[int, ...]
 
@@ -44,9 +49,14 @@ class RankedOptions(PluginOptions):
 class RankedAgentSelector(AbstractAgentSelector):
     """Chooses the agent with the lowest rank that has room; ties are broken by id."""
 
+    #: Whether ``amounts`` says one amount for each family, and looks at nothing of a need but those.
+    by_families: ClassVar[bool] = False
+
     def __init__(self, opts: Mapping[str, Any]) -> None:
         self._opts = read_options(RankedOptions, opts, self.name, SELECTOR_OPTS)
         self._rankings: OrderedDict[tuple[object, ...], _Ranking] = OrderedDict()
+        self._orders: OrderedDict[tuple[object, ...], SharedOrder] = OrderedDict()
+        self._alone: dict[tuple[object, ...], int] = {}
 
     @abstractmethod
     def amounts(self, view: AgentView, index: int, need: Need) -> Rank:
@@ -55,6 +65,10 @@ class RankedAgentSelector(AbstractAgentSelector):
     def families(self, need: Need) -> tuple[str, ...]:
         """What a need asks for, in the order in which it is compared."""
         return in_order(need.families, self._opts.slot_priority)
+
+    def least(self, need: Need) -> int:  # noqa: ARG002 - the usual answer looks at nothing
+        """What the first amount of a rank must be for an agent to have room; 0 if that is not known."""
+        return 0
 
     def rank(self, view: AgentView, index: int, need: Need) -> Rank:
         """Fewest slots that were not asked for, then amounts; before both, replicas where they spread."""
@@ -69,6 +83,38 @@ class RankedAgentSelector(AbstractAgentSelector):
         return (view.kernels_of_endpoint(index, endpoint), *rank)
 
     def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:
+        if self.by_families and not self._goes_alone(need):
+            found, known = self._shared(view, need).best(view, need, self.least(need))
+            if known:
+                return found
+            if len(self._alone) > _KEPT:
+                self._alone.clear()
+            self._alone[need.key] = _ALONE
+        return self._by_its_own(view, need)
+
+    def _goes_alone(self, need: Need) -> bool:
+        left = self._alone.get(need.key)
+        if left is None:
+            return False
+        if left:
+            self._alone[need.key] = left - 1
+        else:
+            del self._alone[need.key]
+        return True
+
+    def _shared(self, view: AgentView, need: Need) -> SharedOrder:
+        spread = self._opts.enforce_spreading_endpoint_replica
+        key = (need.families, need.constraints.endpoint if spread else "")
+        order = self._orders.get(key)
+        if order is None:
+            order = self._orders[key] = SharedOrder()
+            if len(self._orders) > _KEPT:
+                self._orders.popitem(last=False)
+        self._orders.move_to_end(key)
+        order.follow(view, partial(self.rank, view, need=need))
+        return order
+
+    def _by_its_own(self, view: AgentView, need: Need) -> int | None:
         ranking = self._ranking(view, need)
         heap, current = ranking.heap, ranking.current
         while heap:

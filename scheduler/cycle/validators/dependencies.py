@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from scheduler.domain.verdict import Cure
 from scheduler.plugins.interfaces import (
     AbstractValidator,
+    Dependency,
     SchedulerValidationError,
     ValidatorContext,
 )
@@ -24,7 +26,20 @@ class DependenciesValidator(AbstractValidator):
     def validate(self, context: ValidatorContext) -> None:
         if not context.unmet:
             return
-        names = ", ".join(f"{d.name} ({d.id})" if d.name else d.id for d in context.unmet)
+        if held := [d for d in context.unmet if d.held]:
+            raise DependenciesNotMet(
+                f"Held by dependency sessions that did not end as success. ({_named(held)})",
+                Cure(
+                    f"release:{context.session}", f"`scheduler session release {context.session}`"
+                ),
+                *[
+                    Cure(
+                        f"session:{d.id}", f"session {d.id}, now {d.state}, is retried and succeeds"
+                    )
+                    for d in held
+                ],
+            )
+        names = _named(context.unmet)
         raise DependenciesNotMet(
             f"Waiting dependency sessions to finish as success. ({names})",
             *[
@@ -33,3 +48,7 @@ class DependenciesValidator(AbstractValidator):
                 if d.state
             ],
         )
+
+
+def _named(dependencies: Sequence[Dependency]) -> str:
+    return ", ".join(f"{d.name} ({d.id})" if d.name else d.id for d in dependencies)

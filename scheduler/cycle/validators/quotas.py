@@ -36,7 +36,7 @@ class ResourceLimitValidator(AbstractValidator):
         uses = {
             scope: use
             for scope, use in context.scopes.items()
-            if use.limits_slots and scope.kind in kinds
+            if scope[0] in kinds and use.limits_slots
         }
         if not uses:
             return

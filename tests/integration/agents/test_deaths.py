@@ -229,7 +229,7 @@ def test_sigterm_stops_kernels_and_says_goodbye(leader: Leader, agent: AgentProc
     agent.signal(signal.SIGTERM)
 
     assert 0 == agent.wait()
-    assert facts.boottime_ns() - began < 5e9  # 2.5 s by design, on a quiet machine
+    assert facts.boottime_ns() - began < 6.5e9  # 2.5 s by design, on a quiet machine
     assert [] == agent.left()
     assert ["agent_left"] * 3 == [leader.end(order).reason for order in orders]
     assert isinstance(leader.reports()[-1], Leaving)
@@ -263,7 +263,7 @@ def test_sigterm_ends_an_agent_without_redis(
 
         assert 0 == agent.wait()
         # Grace and two seconds by design; one that waits for Redis' answers takes seven and more.
-        assert facts.boottime_ns() - began < 5e9
+        assert facts.boottime_ns() - began < 6.5e9
         assert [] == agent.left()
     finally:
         if how is signal.SIGSTOP:

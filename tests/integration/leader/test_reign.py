@@ -39,7 +39,7 @@ def reign(cluster: Cluster, *, retention_ms: int = 10**9) -> Reign:
     return made
 
 
-def turn_until(made: Reign, predicate: object, *, within: float = 10.0) -> None:
+def turn_until(made: Reign, predicate: object, *, within: float = 30.0) -> None:
     """Turns until it is true."""
 
     def look() -> bool:

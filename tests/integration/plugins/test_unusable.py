@@ -40,6 +40,13 @@ class Odd(FifoScheduler):
 
     def pick_session(self):
         raise ZeroDivisionError("no one")
+
+
+class Unranked(FifoScheduler):
+    name = "unranked"
+
+    def rank(self, candidate):
+        raise ZeroDivisionError("no rank")
 """
 
 
@@ -172,14 +179,27 @@ def test_the_next_leader_places_nothing_and_looks_after_what_runs(cluster: Clust
     cluster.reach(late, S.SUCCEEDED)
 
 
-def test_a_scheduler_that_raises_stops_placing_and_nothing_else(cluster: Cluster, put: Put) -> None:
-    put('"scheduler.schedulers" = {odd = "wrong:Odd"}')
+@pytest.mark.parametrize(
+    ("scheduler", "says"),
+    [
+        ("odd", "scheduler 'odd' is broken: ZeroDivisionError: no one"),
+        (
+            "unranked",
+            "scheduler 'unranked' is broken: it cannot rank sessions: ZeroDivisionError: no rank",
+        ),
+    ],
+)
+def test_a_scheduler_that_raises_stops_placing_and_nothing_else(
+    cluster: Cluster, put: Put, scheduler: str, says: str
+) -> None:
+    """K19: in the same term, and what runs goes on to its end."""
+    put('"scheduler.schedulers" = {odd = "wrong:Odd", unranked = "wrong:Unranked"}')
     with capture_logs() as said:
         cluster.leader()
         agent = cluster.agent()
         cluster.submit()
         taken = agent.taken()
-        cluster.configure(scheduler="odd")
+        cluster.configure(scheduler=scheduler)
         (late,) = cluster.submit()
         told = wait_until(
             lambda: cluster.app.session(late).explain().refusals, saying="the reason is told"
@@ -187,7 +207,8 @@ def test_a_scheduler_that_raises_stops_placing_and_nothing_else(cluster: Cluster
         agent.end(taken)
         cluster.done(1)
 
-    assert "scheduler 'odd' is broken: ZeroDivisionError: no one" == told[0].reason
+    assert says == told[0].reason
+    assert 1 == len([line for line in said if line["event"] == "leader.elected"])
     broken = [line for line in said if line["event"] == "policy.broken"]
     assert 1 == len(broken)
     assert 1 == cluster.store.sessions.counts(GROUP)[S.READY]

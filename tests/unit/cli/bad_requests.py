@@ -62,7 +62,7 @@ SPECS: list[tuple[dict[str, Any], type[SchedulerError], str]] = [
     ({"callable": None, "command": ["true"], "args": [1]}, InvalidSpec, NOT + "args and kwargs are for callables; put them into the command."),
     ({"depends_on": [NOBODY]}, DependencyNotFound, NOT + "it depends on {nobody}, which is not known here."),
     ({"depends_on": ["x"]}, InvalidSpec, NOT + "dependency 'x' is no session id."),
-    ({"depends_on": NOBODY}, InvalidSpec, NOT + "depends_on must be a list of sessions or their ids, got '{nobody}'."),
+    ({"depends_on": NOBODY}, InvalidSpec, NOT + "depends_on must be a list of sessions or their ids, or a mapping of ids to cancel, ignore or hold, got '{nobody}'."),
     ({"depends_on": [None]}, InvalidSpec, NOT + "dependency 'None' is no session id."),
     ({"depends_on": [NOBODY] * 20_001}, InvalidSpec, NOT + "20001 dependencies are too many, the limit is 20000."),
     ({"args": [{1, 2}]}, InvalidSpec, NOT + "its arguments are not JSON: Object of type set is not JSON serializable."),

@@ -41,6 +41,26 @@ class Odd(FifoScheduler):
         super().update_allocation(placed, successor)
 
 
+class Unranked(FifoScheduler):
+    """Cannot rank sessions of some priorities, or ranks them by what cannot be compared."""
+
+    name: ClassVar[str] = "unranked"
+
+    def __init__(self, **wrong: Any) -> None:
+        super().__init__({})
+        self.wrong = wrong
+
+    def rank(self, candidate: Candidate) -> tuple[int, ...]:
+        if self.wrong and candidate.priority == 50:
+            rank: tuple[int, ...] = self.wrong["rank"]()
+            return rank
+        return super().rank(candidate)
+
+
+def raises() -> tuple[int, ...]:
+    raise ZeroDivisionError("no day")
+
+
 class Stubborn(FifoScheduler):
     """Picks the same session for ever."""
 
@@ -100,3 +120,46 @@ def test_a_selector_that_cannot_learn_is_told_by_its_name() -> None:
     plan = propose(made, policy(Forgetful({})), limit=10)
 
     assert "selector 'forgetful' is broken: OSError: 1 are too many" == plan.broken
+
+
+@pytest.mark.parametrize(
+    ("rank", "says"),
+    [
+        (raises, "ZeroDivisionError: no day"),
+        (lambda: ("a", "b"), "TypeError: '<' not supported between instances of 'str' and 'int'"),
+        (lambda: None, "TypeError: Value after * must be an iterable, not NoneType"),
+    ],
+)
+def test_a_scheduler_that_cannot_rank_places_nothing_and_is_told_by_its_name(
+    rank: Any, says: str
+) -> None:
+    """K19: one session is enough, as its order among the others is not known; the others are not lost."""
+    scheduler = Unranked(rank=rank)
+    made = snapshot([agent("a")], [waiting(), waiting()], scheduler)
+    last = [waiting(priority=50), waiting()]
+    for session in last:
+        made.waiting.add(session)
+
+    plan = propose(made, by(scheduler), limit=10)
+
+    assert [] == plan.placements
+    assert f"scheduler 'unranked' is broken: it cannot rank sessions: {says}" == plan.broken
+    assert {plan.broken} == {verdict.reason for verdict in plan.refusals.values()}
+    assert (False, []) == (plan.more, made.waiting.heads())
+
+    made.waiting.discard(last[0].id)
+    made.waiting.wake_all()
+    assert 3 == len(propose(made, by(scheduler), limit=10).placements)
+
+
+def test_another_scheduler_takes_over_from_one_that_cannot_rank() -> None:
+    scheduler = Unranked(rank=raises)
+    made = snapshot([agent("a")], [waiting(priority=50), waiting()], scheduler)
+    assert propose(made, by(scheduler), limit=10).broken
+
+    made.waiting.rank_anew(FifoScheduler({}).rank)
+    made.waiting.wake_all()
+
+    assert [50, 10] == [
+        placed.session.priority for placed in propose(made, policy(), limit=10).placements
+    ]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.agents import AgentTable
-from scheduler.cycle.selectors import ranked
+from scheduler.cycle.selectors import ranked, shared
 from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
 from scheduler.cycle.selectors.dispersed import DispersedAgentSelector
 from scheduler.cycle.selectors.ranked import RankedAgentSelector
@@ -98,8 +98,9 @@ def test_nobody_is_chosen_where_nobody_has_room() -> None:
     assert None is chosen(ConcentratedAgentSelector({}), table([agent("a", 500)]))
 
 
-def test_a_ranking_does_not_grow_with_what_was_placed() -> None:
+def test_a_ranking_does_not_grow_with_what_was_placed(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry whose rank never comes up again would stay in the heap for the whole term."""
+    monkeypatch.setattr(ConcentratedAgentSelector, "by_families", False)
     view, selector = table([agent("a"), agent("b", 64_000)]), ConcentratedAgentSelector({})
     for _ in range(3_000):
         assert "a" == chosen(selector, view)
@@ -116,6 +117,7 @@ def test_rankings_that_were_not_used_for_long_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ranked, "_KEPT", 64)
+    monkeypatch.setattr(ConcentratedAgentSelector, "by_families", False)
     view, selector = table([agent("a")]), ConcentratedAgentSelector({})
 
     for need in NEEDS:
@@ -166,11 +168,27 @@ def change(view: AgentTable, verb: str, name: str, *, flag: bool) -> None:
 
 
 @pytest.mark.parametrize("plugin", [ConcentratedAgentSelector, DispersedAgentSelector])
+@pytest.mark.parametrize("patience", [shared.PATIENCE, 1])
 @given(steps=STEPS, kinds=st.lists(st.integers(0, len(NEEDS) - 1), min_size=1, max_size=8))
 def test_the_choice_is_the_one_that_sorting_all_agents_gives(
+    plugin: type[RankedAgentSelector],
+    patience: int,
+    steps: list[tuple[str, int, bool]],
+    kinds: list[int],
+) -> None:
+    """K3, K10, X13: after any sequence of placements, ends, drains, joins and losses.
+
+    From the order that kinds of need share, and, where that has too many without room, from their own.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shared, "PATIENCE", patience)
+        patched.setattr(ranked, "_ALONE", 2)
+        check_choices(plugin, steps, kinds)
+
+
+def check_choices(
     plugin: type[RankedAgentSelector], steps: list[tuple[str, int, bool]], kinds: list[int]
 ) -> None:
-    """K3, K10, X13: after any sequence of placements, ends, drains, joins and losses."""
     view, selector = table([agent(f"a{i}", devices=2 * (i % 2)) for i in range(4)]), plugin({})
     placed: list[tuple[str, dict[str, int]]] = []
     for number, (verb, value, flag) in enumerate(steps):

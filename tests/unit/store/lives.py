@@ -12,7 +12,7 @@ import redis
 
 from scheduler.domain import moves as m
 from scheduler.domain.clock import SystemClock
-from scheduler.domain.ids import new_nonce
+from scheduler.domain.ids import is_graph_id, new_nonce
 from scheduler.domain.office import Office
 from scheduler.domain.request import charge_text, lost_request
 from scheduler.domain.session import SessionData
@@ -23,6 +23,7 @@ from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
 from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.events import EventRepository
+from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
@@ -126,6 +127,7 @@ class World:
         self.jobs = JobRepository(client, keys)
         self.agents = AgentRepository(client, keys)
         self.groups = GroupRepository(client, keys)
+        self.graphs = GraphRepository(client, keys, SystemClock())
         self.scopes = ScopeRepository(client, keys)
         self.offices = OfficeRepository(client, keys)
         self.events = EventRepository(client, keys)
@@ -318,11 +320,14 @@ class World:
         return self.apply(m.Resolve(session, GROUP, limit))[0]
 
     def resolve_all(self) -> int:
-        """Tell all dependents of all that ended; how many steps it took."""
+        """Tell all dependents of all that ended, and unroll all graphs; how many steps it took."""
         steps = 0
         while ended := self.leader.unresolved():
-            for session in ended:
-                self.resolve(session)
+            for each in ended:
+                if is_graph_id(each):
+                    self.apply(m.Unroll(each, GROUP, 200))
+                else:
+                    self.resolve(each)
                 steps += 1
         return steps
 

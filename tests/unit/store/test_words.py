@@ -52,6 +52,7 @@ def key_named(page: Keys, name: str) -> str:
         "inbox": (GROUP,),
         "reports": (GROUP,),
         "leadership": (GROUP,),
+        "graphs_loading": (GROUP,),
         "beat": ("a1",),
         "log": ("a1", f"{NOBODY}-0-{OTHER}"),
     }

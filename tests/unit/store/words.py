@@ -16,6 +16,7 @@ from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
+from tests.unit.store import graph_words
 from tests.unit.store.key_words import KEYS, KEYS_REPEATED
 from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order_id
 from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
@@ -27,7 +28,6 @@ Case = Callable[[World], object]
 
 
 def run(world: World, name: str, **values: Any) -> list[Any]:
-    """A script as it is."""
     return Script.load(name)(world.client, world.keys.root, **values)
 
 
@@ -388,6 +388,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
 CASES: Mapping[tuple[str, str], Case] = {
     **SESSIONS,
     **OTHERS,
+    **graph_words.GRAPHS,
     **KEYS,
     **OFFICES,
     **JOBS,
@@ -407,6 +408,7 @@ def reach(world: World, case: Case) -> None:
 REPEATS: Mapping[tuple[str, str], str] = {
     **REPEATS_OF_CALLBACKS,
     **REPEATS_OF_SUBSCRIBERS,
+    **graph_words.REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
     ("session/priority", "changed"): "already",
@@ -451,6 +453,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
 
 #: What a repeat may change all the same, by the names of Keys' methods, and why that is harmless.
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **graph_words.MAY_GROW,
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
@@ -464,6 +467,5 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("move/tell", "done"): ("events", "counters"),  # a moment, not a state
 }
 
-
 #: A repeat goes on where the first one ended, as its header says.
-GOES_ON = frozenset({("move/resolve", "more")})
+GOES_ON = frozenset({("move/resolve", "more"), *graph_words.GOES_ON})

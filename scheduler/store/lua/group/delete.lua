@@ -11,6 +11,7 @@ local function count(amount, what)
 end
 count(redis.call('SCARD', keys.group_agents(group)), 'agents')
 for state in pairs(SESSION_STATES) do count(redis.call('ZCARD', keys.state(group, state)), 'sessions ' .. state) end
+count(redis.call('ZCARD', keys.unseen(group)), 'sessions of graphs')
 count(redis.call('EXISTS', keys.lock(group)), 'leader')
 if #holds > 0 then
     table.sort(holds)
@@ -19,7 +20,7 @@ end
 redis.call('SREM', keys.groups(), group)
 redis.call('DEL', keys.group(group), keys.group_revisions(group), keys.verdicts(group), keys.inbox(group),
     keys.reports(group), keys.timers(group), keys.resolve(group), keys.selector(group), keys.shadow(group),
-    keys.tally(group))
+    keys.tally(group), keys.graphs_loading(group))
 local today = math.floor(now / DAY_MS)
 for day = today - KEPT_DAYS, today do redis.call('DEL', keys.use(group, int(day))) end
 emit('group.deleted', 'group', group)

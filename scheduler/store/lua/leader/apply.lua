@@ -27,6 +27,8 @@
 -- @include move/advance
 -- @include move/settle
 -- @include move/resolve
+-- @include move/unroll
+-- @include move/heal
 -- @include move/admit
 -- @include move/answer
 -- @include move/mark

@@ -1,24 +1,40 @@
--- Add dependencies to a session. Returns how many are unmet now.
--- A parent that has already failed is told to its group's leader, which cascades as if it failed later.
+-- Add dependencies ("id", or "id policy") to a session. Returns how many are unmet now.
+-- A parent that has already failed is told to its group's leader, which decides as if it failed later;
+-- one that is gone is left to the leader's sweep.
 -- @include lib/announce
 -- @include lib/clock_ms
+-- @include lib/edge
 -- @include lib/int
+local function link_parent(id, parent, state, group)
+    if not state then return end
+    redis.call('SADD', keys.dependents(parent), id)
+    if FINAL[state] then
+        redis.call('ZADD', keys.resolve(group), int(now), parent)
+        announce(group, 'resolve', parent)
+    end
+end
+
 local function add_parents(id, parents)
     local unmet = 0
-    for _, parent in ipairs(parents) do
+    for _, asked in ipairs(parents) do
+        local parent, policy = read_edge(asked)
         if redis.call('HEXISTS', keys.parents(id), parent) == 0 then
             local state, group = unpack(redis.call('HMGET', keys.session(parent), 'state', 'group'))
-            local met = state == 'SUCCEEDED'
-            redis.call('HSET', keys.parents(id), parent, met and 'met' or 'unmet')
+            local met = meets(state, policy)
+            redis.call('HSET', keys.parents(id), parent, edge_text(met and 'met' or 'unmet', policy))
             if not met then
                 unmet = unmet + 1
-                redis.call('SADD', keys.dependents(parent), id)
-                if FINAL[state] then
-                    redis.call('ZADD', keys.resolve(group), int(now), parent)
-                    announce(group, 'resolve', parent)
-                end
+                link_parent(id, parent, state, group)
             end
         end
     end
     return unmet
+end
+
+-- The first of some dependencies that does not exist.
+local function missing_parent(parents)
+    for _, asked in ipairs(parents or {}) do
+        local parent = read_edge(asked)
+        if redis.call('EXISTS', keys.session(parent)) == 0 then return parent end
+    end
 end

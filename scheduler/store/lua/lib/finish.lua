@@ -4,7 +4,7 @@
 -- @include lib/put_callback
 local function tell_end(id, group, target)
     redis.call('ZREM', keys.timers(group), id)
-    if redis.call('EXISTS', keys.dependents(id)) == 1 then
+    if redis.call('EXISTS', keys.dependents(id), keys.held(id)) > 0 then
         redis.call('ZADD', keys.resolve(group), int(now), id)
         announce(group, 'resolve', id)
     end

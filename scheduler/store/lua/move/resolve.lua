@@ -1,17 +1,11 @@
--- Tell up to limit dependents of an ended session: met, or (it did not succeed) cancelled with it.
+-- Tell up to limit dependents of an ended session; where it did not succeed, the edge says what that means.
 --
 -- Each child is popped in the step that decides about it, so a repeat goes on where this ended.
+-- Those that an earlier end of it left on hold are told of a success after all others.
 --
 -- @op session, group (whose list it is on), limit
 -- @item more | done
--- @include lib/finish
--- @include lib/release_if_due
-local function cascade(parent, state, child)
-    if finish(child, 'cascade', 'CANCELLED', 'dependency ' .. parent .. ' ended ' .. state) then
-        redis.call('SADD', keys.cascaded(parent), child)
-    end
-end
-
+-- @include lib/tell_child
 function moves.resolve(op)
     local state = redis.call('HGET', keys.session(op.session), 'state')
     -- It was retried meanwhile, and its dependents wait for the new end; or it is forgotten.
@@ -19,20 +13,12 @@ function moves.resolve(op)
         redis.call('ZREM', keys.resolve(op.group), op.session)
         return 'done'
     end
-    local children = redis.call('SPOP', keys.dependents(op.session), op.limit)
-    for _, child in ipairs(children) do
-        if redis.call('HGET', keys.parents(child), op.session) == 'unmet' then
-            if state == 'SUCCEEDED' then
-                redis.call('HSET', keys.parents(child), op.session, 'met')
-                -- A spoilt number must not keep its siblings from being told.
-                redis.pcall('HINCRBY', keys.session(child), 'unmet', -1)
-                release_if_due(child, 'release')
-            else
-                cascade(op.session, state, child)
-            end
-        end
-    end
-    if redis.call('EXISTS', keys.dependents(op.session)) == 1 then return 'more' end
+    local waiting = keys.dependents(op.session)
+    if state == 'SUCCEEDED' and redis.call('EXISTS', waiting) == 0 then waiting = keys.held(op.session) end
+    for _, child in ipairs(redis.call('SPOP', waiting, op.limit)) do tell_child(child, op.session, state) end
+    local more = redis.call('EXISTS', keys.dependents(op.session))
+    if state == 'SUCCEEDED' then more = more + redis.call('EXISTS', keys.held(op.session)) end
+    if more > 0 then return 'more' end
     redis.call('ZREM', keys.resolve(op.group), op.session)
     return 'done'
 end

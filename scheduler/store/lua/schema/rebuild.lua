@@ -16,8 +16,9 @@ if tonumber(redis.call('HGET', keys.schema(), 'version') or '0') ~= version then
 for _, group in ipairs(redis.call('SMEMBERS', keys.groups())) do
     if redis.call('EXISTS', keys.lock(group)) == 1 then return { 'led', group } end
 end
-local epoch, seq = unpack(redis.call('HMGET', keys.counters(), 'epoch', 'seq'))
-if (epoch or '') .. '-' .. (seq or '') ~= mark then return { 'disturbed' } end
+local counts = redis.call('HMGET', keys.counters(), 'epoch', 'seq', 'submitted', 'discarded')
+for index = 1, 4 do counts[index] = counts[index] or '' end
+if table.concat(counts, '-') ~= mark then return { 'disturbed' } end
 for _, scope in ipairs(scopes) do
     local key = keys.scope_use(scope.kind, scope.name)
     redis.call('DEL', key)

@@ -12,9 +12,8 @@ local key = keys.session(session)
 local state, unsealed = unpack(redis.call('HMGET', key, 'state', 'unsealed'))
 if not state then return { 'gone' } end
 if state ~= 'PENDING' or unsealed ~= '1' then return { 'sealed' } end
-for _, parent in ipairs(parents) do
-    if redis.call('EXISTS', keys.session(parent)) == 0 then return { 'no_parent', parent } end
-end
+local unknown = missing_parent(parents)
+if unknown then return { 'no_parent', unknown } end
 redis.call('HINCRBY', key, 'unmet', add_parents(session, parents))
 if last == 0 then return { 'loaded' } end
 redis.call('HDEL', key, 'unsealed')

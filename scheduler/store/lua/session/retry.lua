@@ -1,7 +1,8 @@
 -- Run an ended session again: its dependencies and its start time hold again.
 --
 -- with_dependents = 1 takes along, 200 at a time, the sessions that were cancelled because this one
--- failed; the second item of the reply says how many are left for a repeat. A repeat with the same
+-- failed; the second item of the reply says how many are left for a repeat, and an item "id cursor" that
+-- `session/relink` must go on there: it depends on more than fit here. A repeat with the same
 -- token goes on where the last one ended, and asks for no second run. over_pending: a scope lets no
 -- more wait; a dependent that it keeps out stays one that was cancelled with this session.
 --
@@ -11,9 +12,12 @@
 -- @reply retried | wrong_state | gone | over_pending | unknown_office
 -- @include lib/move
 -- @include lib/may_wait
--- @include lib/recount_parents
+-- @include lib/relink_parents
 -- @include lib/release_if_due
 -- @include lib/office_known
+-- Dependencies that this script may still look at.
+local left = 200
+
 local function again(id)
     local key = keys.session(id)
     local state, group, unsealed, request =
@@ -27,35 +31,41 @@ local function again(id)
     redis.call('HDEL', key, 'cancel_requested', 'cancelled_at', 'ended_at', 'rescues', 'error')
     redis.call('DEL', keys.result(id))
     -- What was never sealed waits for its seal again: some dependencies are not known here yet.
-    local unmet = recount_parents(id) + (unsealed == '1' and 1 or 0)
-    redis.call('HSET', key, 'unmet', unmet, 'retries_from', redis.call('HGET', key, 'attempt') or '0')
+    local cursor, edges, unmet = relink_parents(id, '0')
+    -- Of more than a page nobody can tell here; their number is kept in step whatever state it is in.
+    if cursor == '0' then redis.call('HSET', key, 'unmet', unmet + (unsealed == '1' and 1 or 0)) end
+    redis.call('HSET', key, 'retries_from', redis.call('HGET', key, 'attempt') or '0')
+    left = left - edges
     move(id, 'retry', 'PENDING', 'asked to run again')
     redis.call('ZREM', keys.resolve(group), id)
     set_pending_timer(id, group)
     release_if_due(id, 'release')
-    return true
+    return cursor == '0' and id or id .. ' ' .. cursor
 end
 
+local own, why = session, nil
 if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
-    local done, why = again(session)
-    if not done then
+    own, why = again(session)
+    if not own then
         if why == 'gone' then return { 'gone' } end
         return type(why) == 'table' and why or { 'wrong_state', why }
     end
     redis.call('HSET', keys.session(session), 'retry_token', token)
 end
-local reply = { 'retried', '0' }
+local reply = { 'retried', '0', own }
 if with_dependents == 1 then
-    local over
-    for _, child in ipairs(redis.call('SPOP', keys.cascaded(session), 200)) do
-        local done, why = again(child)
-        if done then reply[#reply + 1] = child end
-        if type(why) == 'table' then
-            redis.call('SADD', keys.cascaded(session), child)
-            over = why
-        end
+    local over = {}
+    for _ = 1, 200 do
+        local child = left > 0 and redis.call('SPOP', keys.cascaded(session))
+        if not child then break end
+        local done, refused = again(child)
+        reply[#reply + 1] = done
+        if type(refused) == 'table' then over[#over + 1], why = child, refused end
     end
-    if over then return over end
+    if over[1] then
+        redis.call('SADD', keys.cascaded(session), unpack(over))
+        return why
+    end
     reply[2] = tostring(redis.call('SCARD', keys.cascaded(session)))
 end
 return reply

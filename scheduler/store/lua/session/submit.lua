@@ -6,7 +6,7 @@
 -- requests: {id: {text, need {slot: amount}, scopes [[kind, name]], slots {family: amount},
 -- job (whose jobs they are: "office" or "office/role"; left out where nobody's)}}; sessions:
 -- [{id, group, priority, request, payload, row [field, value, ...], and only where they were given:
--- not_before, key, spec, parents [id], more (1: further parents follow)}], at most 200.
+-- not_before, key, spec, parents [id or "id policy"], more (1: further parents follow)}], at most 200.
 --
 -- What many sessions share is written once per batch: a call costs three times what Redis does in it.
 --
@@ -46,9 +46,8 @@ for index, asked in ipairs(sessions) do
         if stranger then return stranger end
         if fitting[kind] == nil then fitting[kind] = reachable(options, requests[asked.request].need) end
         if not fitting[kind] then return { 'unsatisfiable', asked.request, asked.group } end
-        for _, parent in ipairs(asked.parents or {}) do
-            if redis.call('EXISTS', keys.session(parent)) == 0 then return { 'no_parent', parent } end
-        end
+        local unknown = missing_parent(asked.parents)
+        if unknown then return { 'no_parent', unknown } end
         if asked.key then claimed[asked.key] = asked.id .. ' ' .. asked.spec end
         answers[index + 1], fresh[#fresh + 1] = asked.id, asked
     end
@@ -67,11 +66,7 @@ for index, asked in ipairs(fresh) do
 end
 flush_sessions()
 for key, session in pairs(claimed) do redis.call('SET', keys.idempotency(key), session) end
-for request, count in pairs(uses) do
-    -- Always, not for the first only: a text that was lost is there again with the next such submit.
-    redis.call('HSETNX', keys.request(request), 'text', requests[request].text)
-    redis.call('HINCRBY', keys.request(request), 'uses', count)
-end
+count_uses(uses, requests)
 for group, options in pairs(groups) do
     if options.ready[1] then announce(group, 'ready', table.concat(options.ready, ' ')) end
 end
