@@ -17,12 +17,10 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-import click
 import pytest
 
 from agents import facts
 from scheduler import Client
-from scheduler.cli.app import cli
 from scheduler.store.embedded import EmbeddedRedis
 from scheduler.testing import wait_until
 
@@ -121,9 +119,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "DEPLOY_READY_WITHIN": "60",
         }
         ports = {"replica-1": replica, "replica-2": replica + 1, "agent": agent, "api": api}
-        if cli.get_command(click.Context(cli), "api") is None:
-            told["DEPLOY_APIS"] = "0"
-            del ports["api"]
         stack = Stack({**os.environ, **told}, server, ports)
         began = monotonic()
         try:

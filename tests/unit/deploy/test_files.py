@@ -25,8 +25,6 @@ def check_words(words: Sequence[str]) -> None:
     """A command of ours with options it has, and all those it cannot do without."""
     command: click.Command = cli
     context = click.Context(cli)
-    if words[0] == "api" and cli.get_command(context, "api") is None:
-        return
     rest = list(words)
     while isinstance(command, click.Group):
         found = command.get_command(context, rest.pop(0))
