@@ -23,7 +23,7 @@ from scheduler.domain.errors import (
 from scheduler.domain.ids import has_control_characters
 from scheduler.domain.slots import parse_capacity
 from scheduler.observability import logs
-from scheduler.observability.serving import read_address
+from scheduler.observability.address import read_address
 from scheduler.protocol import signing
 
 _EXIT_CODES: Final = ((InvalidInput, 2), (NotFound, 3), (Refused, 4), (StoreUnavailable, 5))

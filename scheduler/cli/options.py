@@ -16,12 +16,12 @@ from scheduler.domain.slots import parse_limits, parse_pairs
 from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import meant
 from scheduler.domain.states import FINAL, SessionState
-from scheduler.observability import serving
+from scheduler.observability import address as addresses
 
 #: Ids offered by the shell; more than that nobody reads.
 OFFERED = 50
 NONE = "none"
-LARGEST_PORT = serving.LARGEST_PORT
+LARGEST_PORT = addresses.LARGEST_PORT
 
 
 def milliseconds(text: str) -> int:
@@ -118,7 +118,7 @@ def plugin_option(text: str) -> tuple[str, Any]:
 def address(text: str) -> tuple[str, int]:
     """HOST:PORT, or PORT on the loopback interface."""
     try:
-        return serving.read_address(text)
+        return addresses.read_address(text)
     except ValueError as error:
         raise click.BadParameter(f"{shown(text)} is not of the form HOST:PORT") from error
 

@@ -17,15 +17,6 @@ from scheduler.observability import metrics
 
 #: A reader that is slower than this has gone.
 READ_TIMEOUT_S = 10.0
-LARGEST_PORT = 65_535
-
-
-def read_address(text: str) -> tuple[str, int]:
-    """HOST:PORT, or PORT on the loopback interface. Raises ValueError."""
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or int(port) > LARGEST_PORT:
-        raise ValueError("it is not of the form HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def health_facts(service: str, why: str, **more: Any) -> dict[str, Any]:
