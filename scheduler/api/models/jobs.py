@@ -21,6 +21,7 @@ from scheduler.api.models.common import (
     NO_OTHERS,
     PRINTABLE_WORD,
     STRICT,
+    WHOLE,
     Duration,
     Label,
     Name,
@@ -64,14 +65,16 @@ def _as_documented(slots: dict[str, str | int]) -> dict[str, str | int]:
     return slots
 
 
-Priority = Annotated[int, Field(ge=0, le=HIGHEST_PRIORITY, description="0 to 100, higher first.")]
+Priority = Annotated[
+    int, Field(ge=0, le=HIGHEST_PRIORITY, description="0 to 100, higher first."), WHOLE
+]
 Moment = Annotated[AwareDatetime, Field(strict=False, examples=["2026-12-01T09:00:00+09:00"])]
 Word = Annotated[str, Field(pattern=_NO_NUL)]
 JobIds = Annotated[
     list[Annotated[str, Field(pattern=JOB_PATTERN)]], Field(max_length=MAX_DEPENDENCIES)
 ]
 Slots = Annotated[
-    dict[Annotated[str, Field(pattern=_SLOT)], str | int],
+    dict[Annotated[str, Field(pattern=_SLOT)], str | Annotated[int, WHOLE]],
     AfterValidator(_as_documented),
     WithJsonSchema(
         {
@@ -136,7 +139,7 @@ class _Job(TypedDict, total=False):
     role: Annotated[Name, Field(description="One of the office's roles; none by default.")]
     priority: Priority
     slots: Slots
-    cluster_size: Annotated[int, Field(ge=1, le=MAX_KERNELS)]
+    cluster_size: Annotated[int, Field(ge=1, le=MAX_KERNELS), WHOLE]
     cluster_mode: Literal["single-node", "multi-node"]
     labels: Labels
     env: Variables
@@ -146,6 +149,7 @@ class _Job(TypedDict, total=False):
     retries: Annotated[
         int,
         Field(ge=0, le=MAX_RETRIES, description="After a failure; by default as its office says."),
+        WHOLE,
     ]
     on_lost: Literal["rerun", "fail", "keep"]
     done_pattern: DonePattern

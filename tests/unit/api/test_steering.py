@@ -169,3 +169,16 @@ def test_the_tries_of_a_job_are_listed(api: Api) -> None:
 
     assert {"items": []} == api.ask("GET", f"{JOBS}/{job}/executions").json()
     assert "never ran" in said(api.ask("GET", f"{JOBS}/{job}/logs"), 404)
+
+
+def test_an_office_tells_how_it_stands_and_is_processed_by_hand(api: Api) -> None:
+    """J7, J6."""
+    api.submit(role="dev")
+    stats = api.ask("GET", "/api/offices/acme/scheduler/stats", by="viewer acme").json()
+
+    assert (3, 3, 1, 1) == tuple(
+        stats[name] for name in ("limit", "available_slots", "ready", "waiting")
+    )
+    assert {"running": 0, "waiting": 1, "limit": None} == stats["roles"]["dev"]
+    processed = api.ask("POST", "/api/offices/acme/scheduler/process", by="operator").json()
+    assert (1, []) == (processed["ready"], processed["no_leader"])
