@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -209,7 +210,9 @@ def submit(app: App, /, **asked: Any) -> None:
     scheduler session submit --callable math:sqrt --args '[2]' --wait
     """  # noqa: D301 - click needs the character itself
     wait, output = asked.pop("wait"), asked.pop("output")
-    spec = _spec(asked, app.store.clock.now_ms())
+    # "+3s" counts on the clock by which it is started, or one that is an hour off here delays it by that.
+    soon = isinstance(asked["not_before"], timedelta)
+    spec = _spec(asked, app.audit.now_ms() if soon else 0)
     check_server(app.store.client)
     session = submit_sessions(app.store, [spec])[0]
     if wait:

@@ -281,8 +281,10 @@ class Replica:
             self._deliveries.stop()
         if self._chores is not None:
             self._chores.stop()
-        if self._callbacks is not None:
-            self._callbacks.stop()
+        # Its loop can be closed once only, and a replica may be asked to stop twice.
+        callbacks, self._callbacks = self._callbacks, None
+        if callbacks is not None:
+            callbacks.stop()
 
     def health(self) -> dict[str, Any]:
         """What every process says of its health, and ``leads``: the groups it leads now.
