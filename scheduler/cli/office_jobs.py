@@ -21,7 +21,7 @@ from scheduler.operations.offices import office_stats, submit_jobs
 _job = click.argument("job", shell_complete=complete_sessions)
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command()
 @office_name
 @click.option("--role", default="", metavar="ROLE", help="One of the office's roles.")
 @submit_options
@@ -31,8 +31,9 @@ _job = click.argument("job", shell_complete=complete_sessions)
 def submit(app: App, /, office: str, role: str, **asked: Any) -> None:
     """Submit a job of an office: a COMMAND with its arguments, or --callable.
 
-    As `scheduler session submit`. Timeout, retries and back-off that are not said are what the office
-    says when the job runs; idempotency keys are the office's own.
+    As `scheduler session submit`; a command with options of its own stands behind --. Timeout, retries
+    and back-off that are not said are what the office says when the job runs; idempotency keys are the
+    office's own.
 
     \b
     scheduler office submit web --role reviewer --priority 50 -- python review.py

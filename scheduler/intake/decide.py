@@ -262,7 +262,7 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
         return _finish(session, SessionState.READY, says or _SAYS[reason], "", uncounted=1)
     if reason == "lost":
         return _after_loss(session, says, rules)
-    follows = rules.queue.on_job_complete(session, False, reason or "failed")  # noqa: FBT003 - as the seed has it
+    follows = rules.queue.on_job_complete(session, success=False, error=reason or "failed")
     if follows.state is not SessionState.RETRYING:
         reason = reason or "failed"
     return _finish(session, follows.state, reason, says, delay=follows.delay_ms)

@@ -17,8 +17,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
 
-from scheduler.domain.clock import Clock
-from scheduler.leader.housework import CHORES, Chore
+from scheduler.domain.errors import RedisFull
+from scheduler.leader.housework import CHORES, Chore, Tools, forget_some
 from scheduler.observability.logs import get_logger
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
@@ -79,27 +79,36 @@ class Housekeeping:
         client: redis.Redis,
         keys: Keys,
         group: str,
-        clock: Clock,
+        tools: Tools,
         chores: Mapping[str, Chore] = CHORES,
     ) -> None:
         self._client = client
         self._keys = keys
         self._group = group
-        self._clock = clock
+        self._tools = tools
+        self._clock = tools.clock
         self._chores = chores
         self._scheduler = ChoreScheduler(client, keys, group)
         self._next = 0.0
         self._log = get_logger(group=group)
 
     def run_due(self) -> None:
-        """Put on the queue what is due, once a second at most. Raises StoreUnavailable."""
+        """Put on the queue what is due, once a second at most.
+
+        What RQ writes is refused by a full Redis, which must be drained all the same: then the leader
+        forgets what is old by itself, a little each time. Raises StoreUnavailable.
+        """
         if self._clock.monotonic() < self._next:
             return
         self._next = self._clock.monotonic() + _LOOK_EVERY_S
-        with speaking_to(self._client):
-            if self._scheduler.count() < len(self._chores):
-                self._plan()
-            self._scheduler.enqueue_jobs()
+        try:
+            with speaking_to(self._client):
+                if self._scheduler.count() < len(self._chores):
+                    self._plan()
+                self._scheduler.enqueue_jobs()
+        except RedisFull:
+            forgotten = forget_some(self._tools, self._group)
+            self._log.warning("chores.no_room", then=f"{forgotten} sessions were forgotten")
 
     def _plan(self) -> None:
         """Note every chore, due now; what was noted before goes on as it was."""

@@ -35,22 +35,24 @@ class Tools:
     retention_ms: int
 
 
+def forget_some(tools: Tools, group: str) -> int:
+    """Forget up to a hundred sessions of each way to end, if the retention is over; how many it were."""
+    before, forgotten = tools.retention.now_ms() - tools.retention_ms, 0
+    for state in FINAL:
+        # Their records first: they tell where the logs are.
+        old = tools.retention.ended_before(group, state, before, _FORGOTTEN_PER_STEP)
+        if old:
+            tools.retention.delete_logs(tools.sessions.many(old))
+            forgotten += len(tools.retention.forget(group, state, before, _FORGOTTEN_PER_STEP))
+    return forgotten
+
+
 def forget_ended(tools: Tools, group: str) -> str:
     """Forget the group's sessions that ended longer ago than the retention, with their logs."""
-    before, forgotten = tools.retention.now_ms() - tools.retention_ms, 0
-    until = tools.clock.monotonic() + _LONGEST_S
-    for state in FINAL:
-        more = True
-        while more and tools.clock.monotonic() < until:
-            # Their records first: they tell where the logs are.
-            old = tools.retention.ended_before(group, state, before, _FORGOTTEN_PER_STEP)
-            if not old:
-                break
-            tools.retention.delete_logs(tools.sessions.many(old))
-            gone = tools.retention.forget(group, state, before, _FORGOTTEN_PER_STEP)
-            forgotten += len(gone)
-            more = len(gone) >= _FORGOTTEN_PER_STEP
-    return f"{forgotten} sessions forgotten"
+    until, forgotten = tools.clock.monotonic() + _LONGEST_S, 0
+    while (some := forget_some(tools, group)) and tools.clock.monotonic() < until:
+        forgotten += some
+    return f"{forgotten + some} sessions forgotten"
 
 
 def fold_digests(tools: Tools, group: str) -> str:  # noqa: ARG001 - digests are of offices, which have jobs in any group

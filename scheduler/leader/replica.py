@@ -65,6 +65,19 @@ class ReplicaParts:
     callbacks: CallbackRules = field(default_factory=CallbackRules)
 
 
+def tools_of(client: redis.Redis, parts: ReplicaParts) -> Tools:
+    """What chores of a replica work with."""
+    keys = parts.keys
+    return Tools(
+        SessionRepository(client, keys, parts.clock),
+        RetentionRepository(client, keys),
+        DurationRepository(client, keys),
+        ChoreRepository(client, keys),
+        parts.clock,
+        parts.retention_ms,
+    )
+
+
 class Candidacy:
     """One replica in one group: a loop that stands, and a thread that leads while elected."""
 
@@ -130,7 +143,9 @@ class Candidacy:
             clock.monotonic() >= self._abstain_until
             and (tenure := self._elector.stand()) is not None
         ):
-            housekeeping = Housekeeping(self._raw, self._parts.keys, self._group, clock)
+            housekeeping = Housekeeping(
+                self._raw, self._parts.keys, self._group, tools_of(self._client, self._parts)
+            )
             self._turns = SchedulerLoop(
                 f"lead-{self._group}",
                 clock,
@@ -260,16 +275,8 @@ class Replica:
         self._callbacks.start()
 
     def _chore_worker(self, client: redis.Redis) -> ChoreWorker:
-        parts, keys, clock = self._parts, self._parts.keys, self._parts.clock
-        tools = Tools(
-            SessionRepository(client, keys, clock),
-            RetentionRepository(client, keys),
-            DurationRepository(client, keys),
-            ChoreRepository(client, keys),
-            clock,
-            parts.retention_ms,
-        )
-        return ChoreWorker(connect_for_rq(parts.redis_url), keys, tools, parts.elector.holder)
+        raw, name = connect_for_rq(self._parts.redis_url), self._parts.elector.holder
+        return ChoreWorker(raw, self._parts.keys, tools_of(client, self._parts), name)
 
     def stop(self) -> None:
         """Hand over where it leads, and end; a few seconds at most."""
@@ -281,8 +288,10 @@ class Replica:
             self._deliveries.stop()
         if self._chores is not None:
             self._chores.stop()
-        if self._callbacks is not None:
-            self._callbacks.stop()
+        # Its loop can be closed once only, and a replica may be asked to stop twice.
+        callbacks, self._callbacks = self._callbacks, None
+        if callbacks is not None:
+            callbacks.stop()
 
     def health(self) -> dict[str, Any]:
         """What every process says of its health, and ``leads``: the groups it leads now.

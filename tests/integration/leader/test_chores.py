@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from scheduler.domain.clock import SystemClock
 from scheduler.domain.errors import Refused
 from scheduler.domain.states import SessionState
 from scheduler.leader.chore_worker import ChoreWorker
@@ -34,12 +34,12 @@ class House:
 
     def housekeeping(self) -> Housekeeping:
         """As a new leader has it."""
-        return Housekeeping(self.raw, self.keys, GROUP, SystemClock(), self.chores)
+        return Housekeeping(self.raw, self.keys, GROUP, self.tools(0), self.chores)
 
-    def worker(self, *, retention_ms: int = 0) -> ChoreWorker:
-        """One of a replica."""
+    def tools(self, retention_ms: int) -> Tools:
+        """What both work with."""
         store = self.cluster.store
-        tools = Tools(
+        return Tools(
             store.sessions,
             RetentionRepository(store.client, self.keys),
             DurationRepository(store.client, self.keys),
@@ -47,7 +47,10 @@ class House:
             store.clock,
             retention_ms,
         )
-        return ChoreWorker(self.raw, self.keys, tools, "r1", self.chores)
+
+    def worker(self, *, retention_ms: int = 0) -> ChoreWorker:
+        """One of a replica."""
+        return ChoreWorker(self.raw, self.keys, self.tools(retention_ms), "r1", self.chores)
 
     def plan(self) -> None:
         """The leader's turn, a second after the last."""
@@ -230,3 +233,21 @@ def test_a_follower_does_chores(cluster: Cluster) -> None:
     wait_until(lambda: len(notes.last(GROUP)) == len(CHORES), saying="r2 did the chores")
 
     assert {"r2"} == {run.by for run in notes.last(GROUP)}
+
+
+def test_a_full_redis_is_drained_although_no_chore_finds_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Architecture 6: what RQ writes is refused then, and the term goes on."""
+    for session in house.cluster.submit(150):
+        house.cluster.store.sessions.cancel(session)
+
+    def full(*_: Any) -> None:
+        raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    monkeypatch.setattr("scheduler.leader.housekeeping.ChoreScheduler.enqueue_jobs", full)
+    house.plan()
+    assert 50 == house.cluster.store.sessions.counts(GROUP)[S.CANCELLED]
+    house.plan()
+
+    assert 0 == house.cluster.store.sessions.counts(GROUP)[S.CANCELLED]

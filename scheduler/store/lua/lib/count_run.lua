@@ -2,6 +2,7 @@
 --
 -- Called by the move that ends the attempt, and only where that move closed it, so each run counts
 -- once. What nobody adds to for ninety days is forgotten.
+-- @include lib/clock_ms
 -- @include lib/int
 local PER_OCTAVE, FORGOTTEN_AFTER_S = 8, 90 * 86400
 
