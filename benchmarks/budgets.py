@@ -54,6 +54,12 @@ BUDGETS: Final[Sequence[Budget]] = (
         "100,000 waiting of 200 users, DRF, dispersed, all validators, labels on a tenth",
     ),
     Budget(
+        "edges of a graph resolved",
+        "graph_ready_per_s",
+        *("at least", 10_000.0, "edges/s"),
+        "100,000 edges; a fan of 10,000 is READY within a second",
+    ),
+    Budget(
         "offices, slowest to fastest",
         "office_fairness",
         *("at least", 0.9, "times"),

@@ -31,6 +31,8 @@ class Scale:
     growth_placements: int = 1_500
     crowd: int = 10_000
     office_jobs: int = 200
+    graph_jobs: int = 11_000
+    graph_degree: int = 10
 
 
 QUICK = Scale(
@@ -53,6 +55,7 @@ QUICK = Scale(
     growth_placements=500,
     crowd=1_000,
     office_jobs=20,
+    graph_jobs=1_100,
 )
 
 

@@ -123,7 +123,7 @@ def show(app: App, session: str, output: str) -> None:
     if output == JSON:
         print_json(session_details(data, result))
         return
-    print_facts(_facts(data, app.audit.now_ms()))
+    print_facts(facts_of(data, app.audit.now_ms()))
     if data.kernels:
         click.echo()
         print_table(
@@ -156,7 +156,8 @@ def show(app: App, session: str, output: str) -> None:
         print_json_line(result)
 
 
-def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
+def facts_of(data: SessionData, now_ms: int) -> dict[str, Any]:
+    """What is shown of a session, by name; the empty ones are left out."""
     request = data.request
     return {
         "id": data.id,
@@ -192,7 +193,7 @@ def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
 def _tries(data: SessionData) -> dict[str, str]:
     """How long and how often it is tried, and who says so where that is its office."""
     request = data.request
-    office = f"  (office {request.office})"
+    office = f" (office {request.office})"
     shown = {
         "timeout": duration(request.timeout_ms),
         "retries": str(request.retries),

@@ -170,6 +170,12 @@ class WaitingRoom:
         for request in list(self._sleepers.get(event, ())):
             self._wake_line(self._lines[request])
 
+    def wake_of(self, session: str) -> None:
+        """Somebody asks for a session: look at those of its kind again."""
+        found = self._known.get(session)
+        if found is not None:
+            self._wake_line(self._lines[found.request.id])
+
     def waits_for(self, event: str) -> bool:
         """Whether somebody was refused whom this could cure."""
         return event in self._sleepers

@@ -168,7 +168,7 @@ class Resolve(Move):
     verb: ClassVar[str] = "resolve"
     session: str
     group: str
-    limit: int = 200
+    limit: int = 200  #: for all moves of a script that tell dependents or show graphs, together
 
 
 @dataclass(frozen=True, slots=True)

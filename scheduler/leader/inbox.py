@@ -15,7 +15,6 @@ from scheduler.leader.state import (
     LeaderState,
     Repositories,
     load_agents,
-    load_offices,
     load_scopes,
     load_waiting,
 )
@@ -51,7 +50,6 @@ class Inbox:
     def handle(self, entries: Sequence[Entry]) -> None:  # noqa: C901, PLR0912 - one branch per kind of entry
         """Follow up what was heard. Raises ResignationAsked."""
         ready: list[str] = []
-        offices: set[str] = set()
         for entry in entries:
             self._state.inbox_cursor = entry.id
             what = entry.fields["what"]
@@ -68,8 +66,9 @@ class Inbox:
                     self.unresolved = True
                 case "scope":
                     load_scopes(self._state, self._repositories, [Scope(*what.split(" ", 1))])
-                case "office":
-                    offices.add(what)
+                case "execute":
+                    ready.append(what)
+                    self._state.waiting.wake_of(what)
                 case "agent":
                     self._agent_changed(what)
                 case "lost":
@@ -80,8 +79,6 @@ class Inbox:
                     raise ResignationAsked
                 case _:
                     pass
-        if offices:
-            load_offices(self._state, self._repositories, offices)
         if ready:
             load_waiting(self._state, self._repositories, ready)
 

@@ -18,6 +18,7 @@ from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
 from scheduler.intake.decide import Rules
+from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.graphs import GraphChores
@@ -27,7 +28,13 @@ from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
 from scheduler.leader.shadowing import Shadowing
-from scheduler.leader.state import Repositories, load, load_ready_anew, load_ready_page
+from scheduler.leader.state import (
+    Repositories,
+    load,
+    load_offices,
+    load_ready_anew,
+    load_ready_page,
+)
 from scheduler.leader.tallying import Tallying
 from scheduler.leader.unusable import unusable
 from scheduler.leader.usage import UsageReader
@@ -45,6 +52,7 @@ from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.schema import ServerFacts, server_facts
 from scheduler.store.scopes import ScopeRepository
@@ -110,6 +118,7 @@ class Reign:
             SessionRepository(client, keys, clock),
             AgentRepository(client, keys),
             ScopeRepository(client, keys),
+            OfficeRepository(client, keys),
             UseRepository(client, keys),
         )
         self._log = get_logger(group=term.group, term=term.number, replica=term.holder)
@@ -175,8 +184,11 @@ class Reign:
         self._rules = rules = Rules(
             barrier_ms=state.options.barrier_timeout_ms,
             max_rescues=state.options.max_rescues,
-            backoff=RetryPolicy(initial_ms=self._settings.retry_initial_ms),
-            spread=random.random,
+            queue=ExecutionQueue(
+                self._repositories,
+                RetryPolicy(initial_ms=self._settings.retry_initial_ms),
+                random.random,
+            ),
             stop_order=orders.stop,
         )
         writer = Writer(state, repositories, rules, template(self._settings.namespace))
@@ -267,6 +279,8 @@ class Reign:
         if "group" in kinds:
             # Before the reports: what was done after the options changed is judged by the new ones.
             self._reload_group()
+        if offices := {e.fields["what"] for e in heard.inbox if e.fields["kind"] == "office"}:
+            load_offices(state, self._repositories, offices)
         if heard.reports:
             self.reports.handle(heard.reports)
         if heard.inbox:

@@ -20,6 +20,7 @@ from scheduler.intake.board import Board, PlacedSession, placed_from
 from scheduler.plugins.interfaces import AbstractScheduler
 from scheduler.store.agents import AgentRepository
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.use import UseRepository
@@ -36,6 +37,7 @@ class Repositories:
     sessions: SessionRepository
     agents: AgentRepository
     scopes: ScopeRepository
+    offices: OfficeRepository
     use: UseRepository
 
 

@@ -45,6 +45,8 @@ _NUMBER: Final = r"(0\.[0-9]{0,2}[1-9]|[1-9][0-9]{0,5}(\.[0-9]{1,3})?)"
 _CORES: Final = f"^{_NUMBER}m?$"
 _BYTES: Final = f"^{_NUMBER}(KiB|MiB|GiB|TiB)$"
 _DEVICE: Final = r"^[a-bd-ln-z][a-z0-9_]{0,30}\.device$|^cuda\.device$"
+# What a schema can tell to be a regular expression; the command line and Python take any.
+_LINES: Final = r"^(\||([A-Za-z0-9 _:;,=/@#%&!<>~'\"-]|\.|\\[dDwWsS.*+?|()$^])[*+?]?){1,60}$"
 _SLOT: Final = f"^(cpu|mem|disk)$|{_DEVICE}"
 
 
@@ -115,6 +117,15 @@ Variables = Annotated[
 ]
 
 
+DonePattern = Annotated[
+    str,
+    Field(
+        pattern=_LINES,
+        description="A whole line of output that says that its work is done: a regular expression without"
+        " groups and sets, of at most 60 characters each of which * + or ? may follow.",
+        examples=["Saved model .*"],
+    ),
+]
 NodeName = Annotated[str, Field(pattern=PRINTABLE_WORD)]
 Policy = Literal["cancel", "ignore", "hold"]
 
@@ -137,6 +148,10 @@ class _Job(TypedDict, total=False):
         Field(ge=0, le=MAX_RETRIES, description="After a failure; by default as its office says."),
     ]
     on_lost: Literal["rerun", "fail", "keep"]
+    done_pattern: DonePattern
+    silence_timeout: Annotated[
+        Duration, Field(description="It is stopped when it has printed nothing for so long.")
+    ]
 
 
 class _Command(TypedDict):

@@ -50,6 +50,8 @@ def test_every_field_of_a_job_reaches_its_session(api: Api) -> None:
         labels={"zone": "a|b"},
         group="gpu",
         timeout="90s",
+        done_pattern="saved .*|done",
+        silence_timeout="5m",
         retries=7,
         on_lost="fail",
         not_before="2100-01-01T09:00:00+09:00",
@@ -58,6 +60,7 @@ def test_every_field_of_a_job_reaches_its_session(api: Api) -> None:
 
     assert [1, {"a": None}] == api.store.sessions.payload(job)["args"]
     assert ("gpu", 90_000, 7) == (data.group, data.request.timeout_ms, data.request.retries)
+    assert ("saved .*|done", 300_000) == (data.request.done_pattern, data.request.silence_ms)
     assert {"cpu": 500, "mem": 1536, "cuda.device": 2} == dict(data.request.kernels[0])
     assert datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000 == data.not_before
     assert S.PENDING is data.state

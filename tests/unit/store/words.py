@@ -11,8 +11,6 @@ from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.tally import Tally
-from scheduler.store import schema
-from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
@@ -22,6 +20,7 @@ from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order
 from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
 from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
+from tests.unit.store.words_of_schema import SCHEMA, SCHEMA_REPEATED
 from tests.unit.store.words_of_subscribers import REPEATS_OF_SUBSCRIBERS, SUBSCRIBERS
 
 Case = Callable[[World], object]
@@ -150,31 +149,6 @@ def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
 
 
-def _stamp(world: World, *versions: int) -> None:
-    for version in versions:
-        run(world, "schema/stamp", version=version, events_cap=1000)
-
-
-def _rebuild(
-    world: World, *, found: int = 1, led: bool = False, mark: str = "", last: int = 1
-) -> None:
-    session = world.into(S.RUNNING)
-    if not led:
-        world.client.delete(world.keys.lock(GROUP))
-    _stamp(world, 1)
-    counted = count_anew(world.client, world.keys)
-    run(
-        world,
-        "schema/rebuild",
-        version=found,
-        target=2,
-        mark=mark or counted.mark,
-        scopes=[{"kind": "user", "name": "u", "fields": ["pending", "1"]}],
-        held=[{"session": session, "charge": "{}"}],
-        last=last,
-    )
-
-
 OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/claim", "claimed"): _claim,
     ("agent/claim", "superseded"): lambda w: _claim(w, as_boot=OTHER),
@@ -244,15 +218,6 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         _profile(w, "replica"),
     ),
     ("leader/ask_profile", "unknown_group"): lambda w: _profile(w, "replica", "g2"),
-    ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
-    ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
-    ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
-    ("schema/stamp", "older"): lambda w: _stamp(w, 1, 2),
-    ("schema/rebuild", "written"): lambda w: _rebuild(w, last=0),
-    ("schema/rebuild", "finished"): _rebuild,
-    ("schema/rebuild", "known"): lambda w: _rebuild(w, found=2),
-    ("schema/rebuild", "led"): lambda w: _rebuild(w, led=True),
-    ("schema/rebuild", "disturbed"): lambda w: _rebuild(w, mark="1-1"),
 }
 
 # The leader's moves
@@ -392,6 +357,7 @@ CASES: Mapping[tuple[str, str], Case] = {
     **KEYS,
     **OFFICES,
     **JOBS,
+    **SCHEMA,
     **CALLBACKS,
     **SUBSCRIBERS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
@@ -406,6 +372,7 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
+    **SCHEMA_REPEATED,
     **REPEATS_OF_CALLBACKS,
     **REPEATS_OF_SUBSCRIBERS,
     **graph_words.REPEATS,
@@ -424,8 +391,6 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("office/delete", "deleted"): "unknown_office",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
-    ("schema/stamp", "stamped"): "known",
-    ("schema/rebuild", "finished"): "known",
     ("move/place", "placed"): "already",
     ("move/claim", "done"): "already",
     ("move/up", "done"): "already",
@@ -449,6 +414,8 @@ REPEATS: Mapping[tuple[str, str], str] = {
 MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     **graph_words.MAY_GROW,
     ("session/cancel", "accepted"): ("inbox",),  # it wakes the leader once more
+    ("session/execute", "accepted"): ("inbox",),
+    ("session/notify_failure", "told"): ("events", "counters"),
     ("agent/report", "told"): ("reports",),  # the leader's guards drop what is said twice
     ("agent/beat", "ok"): ("beat",),  # a later time
     ("agent/log", "kept"): ("log",),  # a piece may be doubled; its cap holds
