@@ -125,7 +125,7 @@ def test_a_job_that_fails_for_good_takes_its_dependents_with_it_and_is_told(
     heard: list[str] = []
     for event in bench.client.events("job_retrying", "job_failed", "job_cancelled", since=since):
         assert isinstance(event, SchedulerEvent)
-        heard.append(event.job_name)
+        heard.append(event.event)
         if event.session == child.id:
             break
     assert ["job_retrying", "job_retrying", "job_failed", "job_cancelled"] == heard
