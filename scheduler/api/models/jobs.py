@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Required
 from pydantic import (
     AfterValidator,
     AwareDatetime,
+    BeforeValidator,
     Discriminator,
     Field,
     JsonValue,
@@ -51,6 +52,13 @@ _LINES: Final = r"^(\||([A-Za-z0-9 _:;,=/@#%&!<>~'\"-]|\.|\\[dDwWsS.*+?|()$^])[*
 _SLOT: Final = f"^(cpu|mem|disk)$|{_DEVICE}"
 
 
+def _written_out(moment: object) -> object:
+    """A time is a text; a number, or one in quotes, would be taken for seconds since 1970."""
+    if not isinstance(moment, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]", moment):
+        raise ValueError("it must be a time such as 2026-12-01T09:00:00+09:00")
+    return moment
+
+
 def _as_documented(slots: dict[str, str | int]) -> dict[str, str | int]:
     """Amounts are written in one way here; that of the command line takes more."""
     if not slots:
@@ -68,7 +76,11 @@ def _as_documented(slots: dict[str, str | int]) -> dict[str, str | int]:
 Priority = Annotated[
     int, Field(ge=0, le=HIGHEST_PRIORITY, description="0 to 100, higher first."), WHOLE
 ]
-Moment = Annotated[AwareDatetime, Field(strict=False, examples=["2026-12-01T09:00:00+09:00"])]
+Moment = Annotated[
+    AwareDatetime,
+    Field(strict=False, examples=["2026-12-01T09:00:00+09:00"]),
+    BeforeValidator(_written_out),
+]
 Word = Annotated[str, Field(pattern=_NO_NUL)]
 JobIds = Annotated[
     list[Annotated[str, Field(pattern=JOB_PATTERN)]], Field(max_length=MAX_DEPENDENCIES)

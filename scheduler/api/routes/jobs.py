@@ -64,7 +64,7 @@ EXAMPLES = Body(
 )
 
 IdempotencyKey = Annotated[
-    Annotated[str, Field(min_length=1, max_length=128)] | Nothing,
+    Annotated[str, Field(pattern="^[!-~]{1,128}$")] | Nothing,
     Header(
         description="A repeat with this key answers what the first made; of another body it is 409.",
         examples=["order-4711"],

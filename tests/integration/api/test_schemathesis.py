@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, settings
 from starlette.types import Receive, Scope, Send
 
 from scheduler.api.app import Access, create_app
+from scheduler.api.models.common import PRINTABLE_WORD
 from scheduler.api.models.offices import LONGEST_MS
 from scheduler.api.routes.events import EVENT_ID
 from scheduler.api.routing import JOB_PATTERN, NAME_PATTERN
@@ -92,6 +93,7 @@ def shown(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 _LONG = 200
+_POLICIES = ("cancel", "ignore", "hold")
 
 
 def _aim(case: Any, jobs: list[SessionId]) -> None:
@@ -104,6 +106,7 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
         "office_id": (NAME_PATTERN, "doomed" if case.method == "DELETE" else "acme"),
         "job_id": (JOB_PATTERN, _one_of(jobs, case.path_parameters)),
         "role": (NAME_PATTERN, "dev"),
+        "group": (NAME_PATTERN, "default"),
         "office": (NAME_PATTERN, "acme"),
         "cursor": (".*", urlsafe_b64encode(b"before 3").decode().rstrip("=")),
         "events": (".*", "session.*"),
@@ -117,10 +120,15 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):
             _put(job, known)
-            job.pop("needs", None)
+            if _are(job.get("needs"), PRINTABLE_WORD):
+                job["needs"] = []
+            elif isinstance(job.get("needs"), dict) and all(
+                policy in _POLICIES for policy in job["needs"].values()
+            ):
+                job["needs"] = {}
             if isinstance(job.get("name"), str) and 0 < len(job["name"]) <= _LONG:
                 job["name"] += str(number)
-        if isinstance(case.body.get("depends_on"), list):
+        if _are(case.body.get("depends_on"), JOB_PATTERN):
             case.body["depends_on"] = [jobs[0] for _ in case.body["depends_on"]]
         if _is_moment(case.body.get("not_before")):
             case.body["not_before"] = "2100-01-01T00:00:00Z"
@@ -142,6 +150,12 @@ def _one_of(jobs: list[SessionId], named: Any) -> SessionId:
 
 def _listed(found: Any) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _are(found: Any, pattern: str) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(each, str) and re.fullmatch(pattern, each) for each in found
+    )
 
 
 def _is_moment(found: Any) -> bool:

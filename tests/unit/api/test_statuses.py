@@ -151,6 +151,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", JOBS, {"command": ["true"], "done_pattern": "("}, 422, "done_pattern: it is not of"),
     ("POST", JOBS, {"command": ["true"], "timeout": None}, 422, "timeout: input should be a valid"),
     ("POST", JOBS, {"command": ["true"], "not_before": "2026-01-01"}, 422, "not_before"),
+    ("POST", JOBS, {"command": ["true"], "not_before": 0}, 422, "not_before: it must be a time"),
     ("POST", JOBS, {"command": ["true"], "depends_on": [NOBODY]}, 404, "depends on 0000"),
     ("POST", JOBS, {"command": ["true"], "group": "nowhere"}, 404, "'nowhere' does not exist"),
     ("POST", JOBS, [], 422, "the body: it must be an object"),
