@@ -13,6 +13,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from benchmarks import (
+    api,
     beats,
     ceiling,
     end_to_end,
@@ -44,6 +45,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Scale], dict[str, Any]]]] = {
     "footprint": footprint.measure,
     "idle": latency.measure_idle,
     "growth": growth.measure,
+    "api": api.measure,
 }
 
 #: Columns of a table that is piped: its rows are not folded.

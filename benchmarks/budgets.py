@@ -138,6 +138,18 @@ BUDGETS: Final[Sequence[Budget]] = (
         "Lua blocks Redis",
     ),
     Budget(
+        "submits over HTTP",
+        "api_submit_per_s",
+        *("at least", 300.0, "per s"),
+        "one by one, 8 clients, one API process; the clients take the other core",
+    ),
+    Budget(
+        "reads over HTTP, p99",
+        "api_read_p99_ms",
+        *("at most", 50.0, "ms"),
+        "a job or a page of 20, while 200 jobs a second are submitted",
+    ),
+    Budget(
         "idle replica",
         "idle_replica_core_share",
         *("at most", 0.01, "of a core"),

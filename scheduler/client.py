@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 from scheduler import bootstrap
-from scheduler.domain.errors import SessionFailed, WaitTimeout
+from scheduler.domain.errors import InvalidSpec, SessionFailed, WaitTimeout
 from scheduler.domain.events import Event
 from scheduler.domain.graph import GraphData, GraphSpec, graph_from
+from scheduler.domain.job import JobExecution
+from scheduler.domain.office import JobSchedulerConfig
+from scheduler.domain.queue import JobQueueStats
+from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
+from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.graphs import SHOWN, read_graph, submit_graph, wait_for_graph
+from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
+from scheduler.operations.offices import office_stats, submit_jobs
 from scheduler.operations.submission import submit_sessions
 from scheduler.operations.telling import told
+from scheduler.operations.timeouts import change_timeout
 from scheduler.settings import load
 from scheduler.store.schema import check_server
 
@@ -94,6 +104,14 @@ class Session:
     def retry(self, *, with_dependents: bool = False) -> None:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
+
+    def set_timeout(self, timeout: str | float | timedelta | None) -> None:
+        """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
+
+        Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        change_timeout(self._client.store, self.id, timeout)
 
     def release(self) -> int:
         """Let it go on without the dependencies that hold it; how many. Raises WrongState, NotHeld."""
@@ -193,8 +211,18 @@ class Client:
         DesignatedAgentNotFound, UnknownPlugin, IdempotencyConflict, Unsatisfiable, RedisFull; the
         first call also RedisUnsuitable, as of a Redis that evicts.
         """
-        self._check_server()
+        self.check_server()
         return [Session(self, session) for session in submit_sessions(self.store, specs)]
+
+    def check_server(self) -> None:
+        """Look once whether Redis may be written to. Raises RedisUnsuitable."""
+        if not self._may_write:
+            check_server(self.store.client)
+            self._may_write = True
+
+    def office(self, name: str) -> Office:
+        """A handle on an office; nothing is asked yet."""
+        return Office(self, name)
 
     def submit_graph(self, graph: GraphSpec | Mapping[str, Any]) -> Graph:
         """Submit sessions that depend on each other by name: all of them or nothing (``docs/graphs.md``).
@@ -202,17 +230,12 @@ class Client:
         A mapping is read as a file is. Raises InvalidGraph, GraphGivenUp, and what ``enqueue_many`` raises.
         """
         spec = graph if isinstance(graph, GraphSpec) else graph_from(graph)
-        self._check_server()
+        self.check_server()
         return Graph(self, submit_graph(self.store, spec))
 
     def graph(self, graph_id: str) -> Graph:
         """A handle on a graph that was submitted before. Raises GraphNotFound."""
         return Graph(self, self.store.graphs.with_sessions(self.store.graphs.read(graph_id)))
-
-    def _check_server(self) -> None:
-        if not self._may_write:
-            check_server(self.store.client)
-            self._may_write = True
 
     def events(self, *names: str, since: str | None = None) -> Iterator[Event]:
         """What happens, in order, as typed events; waits for more, for ever.
@@ -238,6 +261,114 @@ class Client:
     ) -> Iterator[SessionData]:
         """Sessions of a group in one state: READY in the order of the queue, others newest first."""
         yield from self.store.sessions.many(self.store.sessions.list_ids(group, state, limit=limit))
+
+
+class Office:
+    """A handle on one office and its jobs. Reading an attribute asks Redis, except ``name``."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Office {self.name}>"
+
+    @property
+    def config(self) -> JobSchedulerConfig:
+        """What it allows, and what its jobs get where they do not say. Raises OfficeNotFound."""
+        return self._client.store.offices.read(self.name).config
+
+    @property
+    def revision(self) -> int:
+        """Of its configuration. Raises OfficeNotFound."""
+        return self._client.store.offices.read(self.name).revision
+
+    def create(self, **config: Any) -> JobSchedulerConfig:
+        """Make it, with fields of JobSchedulerConfig; the others are as by default.
+
+        Raises OfficeExists, InvalidSetting.
+        """
+        return self._client.store.offices.create(self.name, config).config
+
+    def configure(self, *, expected: int | None = None, **changes: Any) -> JobSchedulerConfig:
+        """Change fields of its configuration, at ``expected`` revision only where that is given.
+
+        It holds at once, for jobs that wait already, too. Raises OfficeNotFound,
+        OfficeRevisionConflict, InvalidSetting.
+        """
+        return self._client.store.offices.change(self.name, changes, expected).config
+
+    def delete(self) -> None:
+        """Forget it. Raises OfficeNotFound; OfficeInUse while a job of it has not ended."""
+        self._client.store.offices.delete(self.name)
+
+    def submit(
+        self, work: str | SessionSpec, /, *args: Any, role: str = "", **options: Any
+    ) -> Session:
+        """Submit a job: ``"package.module:function"`` with arguments and fields of SessionSpec, or a spec.
+
+        Timeout, retries and back-off that are not given are what the office says when it runs.
+        Raises OfficeNotFound, InvalidSpec, and what ``Client.enqueue_many`` raises.
+        """
+        if isinstance(work, str):
+            work = SessionSpec(callable=work, args=args, **_with_ids(options))
+        elif args or options:
+            raise InvalidSpec(problem="arguments and options go into the spec that is given")
+        return self.submit_many([work], role=role)[0]
+
+    def submit_many(self, specs: Sequence[SessionSpec], *, role: str = "") -> list[Session]:
+        """Submit jobs, of ``role`` where a spec names none; otherwise as ``Client.enqueue_many``."""
+        self._client.check_server()
+        jobs = submit_jobs(self._client.store, self.name, specs, role=role)
+        return [Session(self._client, job) for job in jobs]
+
+    def stats(self) -> JobQueueStats:
+        """How its queue stands. Raises OfficeNotFound."""
+        return office_stats(self._client.store, self.name)
+
+    def jobs(self, state: SessionState | None = None, *, role: str = "") -> Iterator[SessionData]:
+        """Its jobs, the last submitted first, of one state and one role where given."""
+        cursor: str | None = None
+        while True:
+            page = list_jobs(self._client.store, self.name, state, role, cursor)
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def executions(self, job: Session | str) -> list[JobExecution]:
+        """The tries to run a job of it, oldest first. Raises SessionNotFound."""
+        return executions(self._client.store, self.name, getattr(job, "id", str(job)))
+
+    def cancel_all(self, state: SessionState | None = None, *, role: str = "") -> int:
+        """Cancel the jobs it has now, of one state and one role where given; how many that were."""
+        return cancel_all(self._client.store, self.name, state, role)
+
+    def handoff(self, job: Session | str, role: str) -> None:
+        """Give a job that waits, or that may be retried, another role.
+
+        Raises SessionNotFound, WrongState, OfficeNotFound, InvalidSpec, PendingLimitReached.
+        """
+        handoff(self._client.store, self.name, getattr(job, "id", str(job)), role)
+
+    def available_slots(self, role: str = "") -> int:
+        """How many more jobs, or jobs of one role, may be placed now. Raises OfficeNotFound."""
+        return self._queue.get_available_slots(self.name, role)
+
+    def execute(self, job: Session | str) -> None:
+        """Hand a job to its leader now, its back-off over. Raises SessionNotFound, WrongState."""
+        self._queue.execute_job(self._job(job))
+
+    def notify_failure(self, job: Session | str) -> None:
+        """Tell subscribers once more that it failed for good. Raises SessionNotFound, WrongState."""
+        self._queue.notify_failure(self._job(job))
+
+    def _job(self, job: Session | str) -> str:
+        return job_of(self._client.store, self.name, getattr(job, "id", str(job))).id
+
+    @property
+    def _queue(self) -> ExecutionQueue:
+        return ExecutionQueue(self._client.store, RetryPolicy(), random.random)
 
 
 def _raise(error: Exception) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import click
 from scheduler.cli.context import App
 from scheduler.domain.errors import InvalidSlots, InvalidSpec, SchedulerError
 from scheduler.domain.ids import shown
+from scheduler.domain.retry import Growth
 from scheduler.domain.slots import parse_limits, parse_pairs
 from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import meant
@@ -200,3 +201,42 @@ class OneOf(click.Choice[str]):
 def group_option(**more: Any) -> Callable[[Any], Any]:
     """``--group NAME``."""
     return click.option("--group", metavar="NAME", shell_complete=complete_groups, **more)
+
+
+#: The fields of a `RetryPolicy`, and what people type.
+_BACKOFF: Mapping[str, tuple[Any, str, str]] = {
+    "kind": (
+        OneOf([*Growth]),
+        "KIND",
+        f"How waits before retries grow: {', '.join(Growth)}.",
+    ),
+    "initial": (milliseconds, "DURATION", "The wait before the first retry."),
+    "factor": (float, "X", "How many times longer each wait is, of exponential."),
+    "maximum": (milliseconds, "DURATION", "No wait is longer."),
+    "jitter": (float, "PART", "The part of a wait that chance may take off, 0 to 1."),
+}
+_IN_MS = ("initial", "maximum")
+
+
+def _backoff_option(field: str) -> Callable[[Any], Any]:
+    kind, metavar, says = _BACKOFF[field]
+    name = "--backoff" if field == "kind" else f"--backoff-{field}"
+    return click.option(name, f"backoff_{field}", type=kind, metavar=metavar, help=says)
+
+
+backoff_options = tuple(_backoff_option(field) for field in _BACKOFF)
+
+
+def backoff_changes(asked: dict[str, Any]) -> dict[str, Any]:
+    """Take what was said of waits before retries out of the options; the fields of a policy."""
+    said = {field: asked.pop(f"backoff_{field}", None) for field in _BACKOFF}
+    return {
+        f"{field}_ms" if field in _IN_MS else field: value
+        for field, value in said.items()
+        if value is not None
+    }
+
+
+def complete_offices(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Names of offices."""
+    return _offered(ctx, lambda app: app.store.offices.names(), incomplete)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -11,6 +12,8 @@ from scheduler.cli.context import App, pass_app
 from scheduler.cli.errors import session_failed, while_waiting
 from scheduler.cli.options import (
     assignment,
+    backoff_changes,
+    backoff_options,
     complete_agents,
     complete_sessions,
     group_option,
@@ -23,6 +26,7 @@ from scheduler.cli.options import (
 from scheduler.cli.output import JSON, output_option, print_json, print_json_line
 from scheduler.domain.errors import InvalidSpec, LogsNotFound
 from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.domain.ids import SessionId
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import (
     DEFAULT_PRIORITY,
@@ -79,10 +83,9 @@ _OPTIONS = (
     ),
     click.option(
         "--timeout",
-        default=DEFAULT_TIMEOUT,
-        show_default=True,
         metavar="DURATION",
-        help="Stop it when it has run for this long, as 30s, 5m or 1.5h; a bare number is seconds.",
+        help="Stop it when it has run for this long, as 30s, 5m or 1.5h; a bare number is seconds."
+        f"  [default: {DEFAULT_TIMEOUT}; of a job what its office says]",
     ),
     click.option(
         "--done-pattern",
@@ -97,10 +100,9 @@ _OPTIONS = (
     click.option(
         "--retries",
         type=int,
-        default=0,
-        show_default=True,
-        help="Further attempts after a failure.",
+        help="Further attempts after a failure.  [default: 0; of a job what its office says]",
     ),
+    *backoff_options,
     click.option(
         "--not-before", type=start_time, metavar="TIME", help="ISO 8601 with a zone, or +10m."
     ),
@@ -187,14 +189,14 @@ _OPTIONS = (
 )
 
 
-def _asked(command: Any) -> Any:
+def submit_options(command: Any) -> Any:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@_asked
+@submit_options
 @output_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @pass_app
@@ -208,10 +210,19 @@ def submit(app: App, /, **asked: Any) -> None:
     scheduler session submit --slots cpu=2,mem=1GiB -- python train.py --epochs 3
     scheduler session submit --callable math:sqrt --args '[2]' --wait
     """  # noqa: D301 - click needs the character itself
+    submit_and_follow(app, asked, lambda spec: submit_sessions(app.store, [spec])[0])
+
+
+def submit_and_follow(
+    app: App, asked: dict[str, Any], write: Callable[[SessionSpec], SessionId]
+) -> None:
+    """Submit what was asked by the options of this page, and say or follow what becomes of it."""
     wait, output = asked.pop("wait"), asked.pop("output")
-    spec = _spec(asked, app.store.clock.now_ms())
+    # "+3s" counts on the clock by which it is started, or one that is an hour off here delays it by that.
+    soon = isinstance(asked["not_before"], timedelta)
+    spec = _spec(asked, app.audit.now_ms() if soon else 0)
     check_server(app.store.client)
-    session = submit_sessions(app.store, [spec])[0]
+    session = write(spec)
     if wait:
         if output != JSON:
             click.echo(session, err=True)
@@ -235,6 +246,7 @@ def _spec(asked: Mapping[str, Any], now_ms: int) -> SessionSpec:
     if only and rather:
         raise InvalidSpec(problem="give --agent or --prefer-agent, not both")
     said |= {"agents": only or rather, "agents_strict": not rather}
+    said["backoff"] = backoff_changes(said) or None
     said["not_before"] = starts_at(asked["not_before"], now_ms)
     said["on_lost"] = OnLost(asked["on_lost"])
     return SessionSpec(**said)

@@ -30,12 +30,11 @@ def job_text(scopes: Iterable[Scope]) -> str:
     return job if is_name(role) and Scope("role", job) in named else office
 
 
-def with_role(request: Request, role: Scope, timeout_ms: int) -> Request:
-    """The same request, of another role and with another timeout."""
+def with_role(request: Request, role: Scope) -> Request:
+    """The same request, of another role."""
     found = json.loads(request.text)
     scopes = [[kind, name] for kind, name in found["scopes"] if kind != role.kind]
     found["scopes"] = sorted([*scopes, list(role)], key=lambda scope: KINDS.index(scope[0]))
-    found["timeout_ms"] = timeout_ms
     return parse_request_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
 
 

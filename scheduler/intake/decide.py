@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from scheduler.domain.moves import Claim, Finish, Lose, Move, Over, Stop, Up
-from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.queue import Outcome
 from scheduler.domain.session import headline
 from scheduler.domain.spec import OnLost
 from scheduler.domain.states import STOP_STRENGTH, KernelState, SessionState
@@ -23,16 +24,19 @@ DEADLINE_SLACK_MS = 2_000
 #: Characters of an error that the history keeps of each attempt; there may be a thousand.
 _TOLD = 300
 
-_OUTCOME_OF_STOP = {
-    "cancelled": SessionState.CANCELLED,
-    "timed_out": SessionState.TIMED_OUT,
-    "silent": SessionState.TIMED_OUT,
-}
 _SAYS = {
     "failed": "a kernel failed",
     "lost": "an agent was lost",
     "unplaced": "an order was not claimed in time",
 }
+
+
+class Queue(Protocol):
+    """Says what follows the end of an attempt."""
+
+    def on_job_complete(self, job: PlacedSession, success: bool, error: str) -> Outcome:  # noqa: FBT001 - as the seed has it
+        """What becomes of the session: it ends, or is tried again after a while."""
+        ...
 
 
 @dataclass(slots=True)
@@ -41,8 +45,7 @@ class Rules:
 
     barrier_ms: int
     max_rescues: int
-    backoff: RetryPolicy
-    spread: Callable[[], float]
+    queue: Queue
     stop_order: Callable[[PlacedSession, PlacedKernel, str], str]
 
 
@@ -64,7 +67,7 @@ def claimed(session: PlacedSession, kernel: PlacedKernel, number: int, rules: Ru
         kernel.index,
         session.agents,
         rules.barrier_ms,
-        session.request.timeout_ms,
+        session.timeout_ms,
     )
     after = session.with_kernel(replace(kernel, state=KernelState.CLAIMED, claim=number))
     if session.state is SessionState.SCHEDULED:
@@ -91,7 +94,7 @@ def up(session: PlacedSession, kernel: PlacedKernel, rules: Rules) -> Decision:
         session.placement,
         kernel.index,
         int(last),
-        session.request.timeout_ms + DEADLINE_SLACK_MS,
+        session.timeout_ms + DEADLINE_SLACK_MS,
     )
     return Decision((*moves, move), replace(after, state=SessionState.RUNNING) if last else after)
 
@@ -188,7 +191,7 @@ def timer(session: PlacedSession, rules: Rules) -> Decision:
             return stop(
                 session,
                 "timed_out",
-                f"it ran for longer than {session.request.timeout_ms / 1000:g} s",
+                f"it ran for longer than {session.timeout_ms / 1000:g} s",
                 rules,
             )
         case _:
@@ -259,14 +262,10 @@ def conclude(session: PlacedSession, rules: Rules) -> Finish:
         return _finish(session, SessionState.READY, says or _SAYS[reason], "", uncounted=1)
     if reason == "lost":
         return _after_loss(session, says, rules)
-    used = session.attempt - session.retries_from
-    if used <= session.request.retries:
-        backoff = session.request.backoff or rules.backoff
-        delay = backoff.delay_ms(max(used, 1), rules.spread())
-        return _finish(session, SessionState.RETRYING, reason, says, delay=delay)
-    return _finish(
-        session, _OUTCOME_OF_STOP.get(reason, SessionState.FAILED), reason or "failed", says
-    )
+    follows = rules.queue.on_job_complete(session, success=False, error=reason or "failed")
+    if follows.state is not SessionState.RETRYING:
+        reason = reason or "failed"
+    return _finish(session, follows.state, reason, says, delay=follows.delay_ms)
 
 
 def _after_loss(session: PlacedSession, says: str, rules: Rules) -> Finish:

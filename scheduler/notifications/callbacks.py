@@ -88,7 +88,9 @@ class Callbacks:
         self._parts.client.close()
 
     def close(self) -> None:
-        """Give up what is on its way. Only where nobody runs it any more."""
+        """Give up what is on its way. Only where nobody runs it any more; again is nothing."""
+        if self._loop.is_closed():
+            return
         self._loop.run_until_complete(self._give_up())
         self._loop.close()
 

@@ -109,24 +109,20 @@ def set_priority(store: Store, office: str, job: str, priority: int) -> None:
 def handoff(store: Store, office: str, job: str, role: str) -> None:
     """Give a job that waits, or that may be retried, another role of its office.
 
-    What runs is not stopped for it. A timeout that is the one of its old role becomes that of the new
-    one; any other is the job's own, and stays. Raises SessionNotFound, WrongState, OfficeNotFound,
+    What runs is not stopped for it. What it inherits of its office is that of its new role from then
+    on. Raises SessionNotFound, WrongState, OfficeNotFound,
     InvalidSpec for a role that the office does not have, PendingLimitReached, RecordSpoilt.
     """
     if not role:
         raise InvalidSpec(problem="a job is handed over to a role; name one")
-    found = store.offices.read(office)
-    check_role(found, role)
+    check_role(store.offices.read(office), role)
     scope = Scope("role", office_scopes(office, role)["role"])
     answer = "changed"
     while answer == "changed":
         data = job_of(store, office, job)
         if not data.request.known:
             raise RecordSpoilt(session=data.id, what="what it asked for is gone")
-        timeout = data.request.timeout_ms
-        if timeout == found.config.timeout_of(data.role):
-            timeout = found.config.timeout_of(role)
-        answer = store.jobs.handoff(data, with_role(data.request, scope, timeout))
+        answer = store.jobs.handoff(data, with_role(data.request, scope))
 
 
 def cancel_job(store: Store, office: str, job: str) -> str:

@@ -47,6 +47,13 @@ class JobRepository:
         merged = heapq.merge(*found, key=lambda entry: -entry[1])
         return [(job, int(number)) for job, number in list(merged)[:limit]]
 
+    def oldest(self, office: str, states: Sequence[SessionState]) -> list[str]:
+        """Of each of these states the job that was submitted first."""
+        with speaking_to(self._client), self._client.pipeline(transaction=True) as pipe:
+            for state in states:
+                pipe.zrange(self._keys.jobs(office, state), 0, 0)
+            return [job for first in pipe.execute() for job in first]
+
     def counts(self, office: str, role: str = "") -> dict[SessionState, int]:
         """How many jobs of an office, or of one role of it, are in each state."""
         with speaking_to(self._client), self._client.pipeline(transaction=True) as pipe:

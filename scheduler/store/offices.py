@@ -15,6 +15,8 @@ from scheduler.domain.errors import (
     OfficeInUse,
     OfficeNotFound,
     OfficeRevisionConflict,
+    SessionNotFound,
+    WrongState,
 )
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.office import (
@@ -30,6 +32,8 @@ from scheduler.store.script import Script
 
 _SET = Script.load("office/set")
 _DELETE = Script.load("office/delete")
+_EXECUTE = Script.load("session/execute")
+_NOTIFY = Script.load("session/notify_failure")
 
 
 class OfficeRepository:
@@ -125,6 +129,27 @@ class OfficeRepository:
             raise OfficeNotFound(office=name)
         if answer[0] == "in_use":
             raise OfficeInUse(office=name, waiting=answer[1], placed=answer[2])
+
+    def execute(self, job: str) -> str:
+        """Hand a job to its leader now; the state it was in. Raises SessionNotFound, WrongState."""
+        with speaking_to(self._client):
+            word, *rest = _EXECUTE(self._client, self._keys.root, session=job)
+        return _stood(job, word, rest, ("execute", "READY, RETRYING"))
+
+    def notify_failure(self, job: str) -> str:
+        """Tell again that a job failed; the state it is in. Raises SessionNotFound, WrongState."""
+        with speaking_to(self._client):
+            word, *rest = _NOTIFY(self._client, self._keys.root, session=job)
+        return _stood(job, word, rest, ("notify", "FAILED, TIMED_OUT"))
+
+
+def _stood(job: str, word: str, rest: Sequence[str], asked: tuple[str, str]) -> str:
+    if word == "gone":
+        raise SessionNotFound(session=job)
+    if word == "wrong_state":
+        verb, allowed = asked
+        raise WrongState(session=job, state=rest[0], verb=verb, allowed=allowed)
+    return rest[0]
 
 
 def _office(name: str, config: str, revision: str | None) -> Office:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from scheduler.domain.request import request_of
 from scheduler.domain.retry import RetryPolicy
@@ -10,6 +11,7 @@ from scheduler.domain.spec import OnLost, SessionSpec
 from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
 from scheduler.intake.decide import Rules
+from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 
 K = KernelState
@@ -22,8 +24,7 @@ def rules(*, max_rescues: int = 3) -> Rules:
     return Rules(
         barrier_ms=60_000,
         max_rescues=max_rescues,
-        backoff=RetryPolicy(initial_ms=1_000),
-        spread=lambda: 0.0,
+        queue=ExecutionQueue(cast("Any", None), RetryPolicy(initial_ms=1_000), lambda: 0.0),
         stop_order=lambda session, kernel, reason: f"stop {session.order(kernel.index)} {reason}",
     )
 

@@ -33,6 +33,7 @@ def led(world: World, days: int = DAYS) -> LeaderState:
         world.sessions,
         world.agents,
         world.scopes,
+        world.offices,
         UseRepository(world.client, world.keys),
     )
     state = load(repositories, ScalingGroupOpts(), FairShareScheduler({}))

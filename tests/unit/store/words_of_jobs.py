@@ -18,7 +18,7 @@ def _job(world: World, state: S = S.READY, **asked: Any) -> str:
 
 
 def _hand(world: World, data: SessionData, role: str = "acme/tester") -> None:
-    world.jobs.handoff(data, with_role(data.request, Scope("role", role), 1_000))
+    world.jobs.handoff(data, with_role(data.request, Scope("role", role)))
 
 
 def _hand_over(world: World, state: S = S.READY) -> None:
@@ -35,7 +35,7 @@ def _hand_over_twice(world: World) -> None:
 def _hand_over_beside(world: World) -> None:
     before = world.get(_job(world))
     _hand(world, before)
-    world.jobs.handoff(before, with_role(before.request, Scope("role", "acme/builder"), 2_000))
+    world.jobs.handoff(before, with_role(before.request, Scope("role", "acme/cook")))
 
 
 def _hand_over_too_many(world: World) -> None:
@@ -45,7 +45,7 @@ def _hand_over_too_many(world: World) -> None:
 
 def _hand_over_gone(world: World) -> None:
     data = world.get(_job(world, S.FAILED))
-    world.leader.forget(S.FAILED, 2**45)
+    world.forget(S.FAILED, 2**45)
     _hand(world, data)
 
 

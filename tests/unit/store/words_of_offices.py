@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.office import JobSchedulerConfig, office_scopes
-from tests.unit.store.lives import S, World
+from tests.unit.store.lives import NOBODY, S, World
 
 
 def _retry_without_office(world: World) -> None:
@@ -43,6 +43,14 @@ OFFICES: Mapping[tuple[str, str], Callable[[World], object]] = {
         w.submit(scopes=office_scopes("o", "b")),
     ),
     ("session/retry", "unknown_office"): _retry_without_office,
+    ("session/execute", "accepted"): lambda w: w.offices.execute(w.into(S.RETRYING)),
+    ("session/execute", "wrong_state"): lambda w: w.offices.execute(w.into(S.RUNNING)),
+    ("session/execute", "gone"): lambda w: w.offices.execute(NOBODY),
+    ("session/notify_failure", "told"): lambda w: w.offices.notify_failure(w.into(S.FAILED)),
+    ("session/notify_failure", "wrong_state"): lambda w: w.offices.notify_failure(
+        w.into(S.CANCELLED)
+    ),
+    ("session/notify_failure", "gone"): lambda w: w.offices.notify_failure(NOBODY),
     ("office/set", "created"): lambda w: w.office(),
     ("office/set", "changed"): lambda w: (w.office(), w.offices.change("o", {"roles": ["b"]})),
     ("office/set", "unchanged"): lambda w: (w.office(), w.offices.change("o", {})),

@@ -1,0 +1,78 @@
+"""An office from Python: `Client.office` (J2-J6)."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from scheduler import Client, SessionSpec
+from scheduler.domain.errors import (
+    InvalidSpec,
+    OfficeRevisionConflict,
+    SessionNotFound,
+    WrongState,
+)
+from scheduler.domain.states import SessionState
+from scheduler.store.keys import Keys
+from tests.unit.store.lives import World
+
+
+@pytest.fixture
+def app(redis_client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client of a namespace with a group, on each kind of server."""
+    World(redis_client, keys)
+    monkeypatch.setattr("scheduler.bootstrap.connect", lambda *_, **__: redis_client)
+    monkeypatch.setattr("scheduler.client.check_server", lambda _: None)
+    return Client("redis://127.0.0.1:1/0", keys.root)
+
+
+def test_an_office_is_made_changed_and_used(app: Client) -> None:
+    web, shop = app.office("web"), app.office("shop")
+    web.create(max_concurrent_by_role={"reviewer": 1})
+    shop.create()
+    assert web.configure(max_retries=5, expected=1).max_retries == web.config.max_retries == 5
+    with pytest.raises(OfficeRevisionConflict):
+        web.configure(max_retries=6, expected=1)
+    assert (web.revision, repr(web)) == (2, "<Office web>")
+
+    first = web.submit("jobs:noop", 1, role="reviewer", priority=50, idempotency_key="k")
+    second = web.submit(SessionSpec(command=["true"]))
+    assert (
+        first.id == web.submit("jobs:noop", 1, role="reviewer", priority=50, idempotency_key="k").id
+    )
+    assert first.id != shop.submit("jobs:noop", 1, idempotency_key="k").id, "its keys are its own"
+    assert [data.id for data in web.jobs()] == [second.id, first.id]
+    assert [data.id for data in web.jobs(SessionState.READY, role="reviewer")] == [first.id]
+    assert first.data.request.retries == 5
+    stats = web.stats()
+    assert (stats.ready, stats.available_slots, stats.waiting) == (2, 3, 2)
+    assert (web.available_slots(), web.available_slots("reviewer")) == (3, 1)
+    web.execute(first)
+    with pytest.raises(SessionNotFound):
+        shop.execute(first.id)
+    with pytest.raises(WrongState):
+        web.notify_failure(first)
+    with pytest.raises(InvalidSpec, match="go into the spec"):
+        web.submit(SessionSpec(command=["true"]), priority=5)
+    first.cancel()
+    second.cancel()
+    web.delete()
+    assert app.store.offices.names() == ["shop"]
+
+
+def test_its_jobs_are_steered(app: Client) -> None:
+    """J5, J6, J9, J10."""
+    web = app.office("web")
+    web.create(roles=["builder", "tester"])
+    first, second = (web.submit("jobs:noop", n, role="builder") for n in range(2))
+
+    second.set_priority(90)
+    web.handoff(first, "tester")
+
+    assert (90, "tester") == (second.data.priority, first.data.role)
+    assert [] == web.executions(first)
+    with pytest.raises(SessionNotFound):
+        app.office("shop").executions(first)
+    assert 1 == web.cancel_all(SessionState.READY, role="tester")
+    assert (SessionState.CANCELLED, SessionState.READY) == (first.state, second.state)
+    assert 1 == web.cancel_all()
