@@ -4,11 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scheduler.client import Client, Graph, Session
+    from scheduler.client import Client, Graph, Office, Session
     from scheduler.domain.dependency import EdgePolicy
     from scheduler.domain.errors import SchedulerError
     from scheduler.domain.graph import GraphJob, GraphSpec
     from scheduler.domain.job_events import SchedulerEvent
+    from scheduler.domain.office import JobSchedulerConfig
+    from scheduler.domain.queue import JobQueueStats
+    from scheduler.domain.retry import RetryPolicy
     from scheduler.domain.session import SessionData
     from scheduler.domain.spec import ClusterMode, OnLost, SessionSpec, SessionType
     from scheduler.domain.states import SessionState
@@ -20,7 +23,11 @@ __all__ = [
     "Graph",
     "GraphJob",
     "GraphSpec",
+    "JobQueueStats",
+    "JobSchedulerConfig",
+    "Office",
     "OnLost",
+    "RetryPolicy",
     "SchedulerError",
     "SchedulerEvent",
     "Session",
@@ -34,6 +41,10 @@ _HOMES = {
     "Client": "scheduler.client",
     "Session": "scheduler.client",
     "Graph": "scheduler.client",
+    "Office": "scheduler.client",
+    "JobQueueStats": "scheduler.domain.queue",
+    "JobSchedulerConfig": "scheduler.domain.office",
+    "RetryPolicy": "scheduler.domain.retry",
     "GraphJob": "scheduler.domain.graph",
     "GraphSpec": "scheduler.domain.graph",
     "EdgePolicy": "scheduler.domain.dependency",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 from scheduler import bootstrap
@@ -28,6 +29,7 @@ from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, l
 from scheduler.operations.offices import office_stats, submit_jobs
 from scheduler.operations.submission import submit_sessions
 from scheduler.operations.telling import told
+from scheduler.operations.timeouts import change_timeout
 from scheduler.settings import load
 from scheduler.store.schema import check_server
 
@@ -102,6 +104,14 @@ class Session:
     def retry(self, *, with_dependents: bool = False) -> None:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
+
+    def set_timeout(self, timeout: str | float | timedelta | None) -> None:
+        """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
+
+        Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        change_timeout(self._client.store, self.id, timeout)
 
     def release(self) -> int:
         """Let it go on without the dependencies that hold it; how many. Raises WrongState, NotHeld."""

@@ -53,6 +53,7 @@ _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
     homes={
         "explain": "scheduler.cli.why:explain",
         "submit": "scheduler.cli.submit:submit",
+        "timeout": "scheduler.cli.timeouts:timeout_",
         "why-not": "scheduler.cli.why:why_not_",
     },
 )
@@ -202,6 +203,9 @@ def _tries(data: SessionData) -> dict[str, str]:
     said = {
         n: text + (office if n in request.inherits else "") for n, text in shown.items() if text
     }
+    if data.own_timeout_ms is not None:
+        said["timeout"] = f"{duration(data.own_timeout_ms)}  (set for this session)"
+        return said
     if data.state in PLACED and data.timeout_ms not in (None, request.timeout_ms):
         said["timeout"] += f"; this attempt has {duration(data.timeout_ms or 0)}"
     return said

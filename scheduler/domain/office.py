@@ -71,6 +71,16 @@ def office_and_role(scopes: Iterable[Scope]) -> tuple[str, str]:
     return office, named.get("role", "").removeprefix(f"{office}/") if office else ""
 
 
+def limit_command(scope: Scope) -> str:
+    """How a person changes how many sessions may hold a scope at once."""
+    office, _, role = scope.name.partition("/")
+    if scope.kind == "office":
+        return f"scheduler office set {office} --max-concurrent-jobs N"
+    if scope.kind == "role":
+        return f"scheduler office set {office} --role-limit {role}=N"
+    return f"scheduler scope set {scope.kind} {scope.name} --max-sessions N"
+
+
 def check_office_name(name: str) -> str:
     """The name, if it may name an office. Raises InvalidSetting."""
     if not is_name(name):

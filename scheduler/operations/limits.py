@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.ids import shown
+from scheduler.domain.office import limit_command
 from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits
 from scheduler.domain.spelling import meant
 from scheduler.store.groups import GroupRepository
@@ -45,13 +46,10 @@ def change_limits(store: Store, scope: Scope, changes: Mapping[str, Any]) -> Sco
 
 def _refuse_offices(store: Store, scope: Scope) -> None:
     """How many jobs an office may run is in its configuration; a second truth would be lost with it."""
-    office, _, role = scope.name.partition("/")
+    office = scope.name.partition("/")[0]
     if scope.kind in ("office", "role") and office in store.offices.names():
-        option = f"--role-limit {role}=N" if scope.kind == "role" else "--max-concurrent-jobs N"
-        raise InvalidSetting(
-            name="max_sessions",
-            problem=f"office {office} says it; use `scheduler office set {office} {option}`",
-        )
+        problem = f"office {office} says it; use `{limit_command(scope)}`"
+        raise InvalidSetting(name="max_sessions", problem=problem)
 
 
 def _refuse_unknown(store: Store, families: Iterable[str]) -> None:

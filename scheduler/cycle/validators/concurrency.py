@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from scheduler.domain.office import limit_command
 from scheduler.domain.scope import Scope
 from scheduler.domain.verdict import Cure, Excess
 from scheduler.plugins.interfaces import (
@@ -50,6 +51,6 @@ def _cures(scope: Scope) -> tuple[Cure, Cure]:
         Cure(event, f"a session of {scope} ends"),
         Cure(
             event,
-            f"its limit is raised: `scheduler scope set {scope.kind} {scope.name} --max-sessions N`",
+            f"its limit is raised: `{limit_command(scope)}`",
         ),
     )

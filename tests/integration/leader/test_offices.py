@@ -77,6 +77,62 @@ def test_jobs_go_by_priority_and_then_by_age(cluster: Cluster) -> None:
     assert order == [first, *(job for _, _, job in sorted(waiting))]
 
 
+def test_two_leaders_of_two_groups_share_an_office_and_never_exceed_it(cluster: Cluster) -> None:
+    """J2: each sees only its own placements; the commit sees both."""
+    cluster.store.offices.create(
+        "web", {"max_concurrent_jobs": 3, "max_concurrent_by_role": {"reviewer": 1}}
+    )
+    groups = ("default", "other")
+    agents = []
+    for name, group in zip(("r1", "r2"), groups, strict=True):
+        cluster.replica(name, groups=[group])
+        agents.append(cluster.boot(group, group=group).register(cpu=64_000).admitted())
+        jobs(cluster, 10, "reviewer", group=group)
+        jobs(cluster, 20, group=group)
+    roles = {str(job.id): job.role for job in cluster.app.office("web").jobs()}
+    most, reviewers = 0, 0
+
+    def step() -> bool:
+        nonlocal most, reviewers
+        for agent in agents:
+            agent.up(agent.take())
+        running = [order.session for agent in agents for order in agent.running.values()]
+        most = max(most, len(running))
+        reviewers = max(reviewers, sum(roles[job] == "reviewer" for job in running))
+        for agent in agents:
+            agent.end(list(agent.running.values()))
+        return cluster.app.office("web").stats().succeeded == len(roles)
+
+    wait_until(step, within=60, saying="all 60 ended")
+    assert (most, reviewers) == (3, 1)
+
+
+def test_who_waits_for_an_office_is_told_how_its_limit_is_raised(cluster: Cluster) -> None:
+    cluster.store.offices.create(
+        "web", {"max_concurrent_jobs": 9, "max_concurrent_by_role": {"reviewer": 0}}
+    )
+    cluster.leader()
+    cluster.agent()
+    [job] = jobs(cluster, 1, "reviewer")
+    wait_until(lambda: cluster.app.session(job).explain().refusals, saying="it is refused")
+
+    [refusal] = cluster.app.session(job).explain().refusals
+    assert "`scheduler office set web --role-limit reviewer=N`" in refusal.cures[1]
+
+
+def test_a_job_that_is_handed_over_waits_for_its_back_off_no_longer(cluster: Cluster) -> None:
+    """J2: execute_job; in its place, under its office's limits."""
+    cluster.store.offices.create("web", {"backoff": {"initial_ms": 50_000}})
+    cluster.leader()
+    agent = cluster.agent()
+    [job] = jobs(cluster)
+    fail(agent, agent.taken()[0])
+    cluster.reach(job, S.RETRYING)
+
+    cluster.app.office("web").execute(job)
+    assert agent.taken()[0].session == job
+
+
 def test_roles_of_one_name_in_two_offices_do_not_meet(cluster: Cluster) -> None:
     """J2: max_concurrent_by_role, inside the limit of the office."""
     for office in ("web", "shop"):

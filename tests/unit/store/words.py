@@ -22,6 +22,7 @@ from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
 from tests.unit.store.words_of_schema import SCHEMA, SCHEMA_REPEATED
 from tests.unit.store.words_of_subscribers import REPEATS_OF_SUBSCRIBERS, SUBSCRIBERS
+from tests.unit.store.words_of_time import REPEATS_OF_TIME, TIME, TIMERS
 
 Case = Callable[[World], object]
 
@@ -91,7 +92,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
     ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
-    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
+    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.forget(S.FAILED, 2**45)),
 }
 
 
@@ -279,6 +280,7 @@ def _kill(world: World, times: int) -> None:
 
 
 MOVES: Mapping[tuple[str, str], Case] = {
+    **TIMERS,
     ("place", "placed"): lambda w: w.place(w.submit(keypair="k", cluster_size=2), ("a1", "a2")),
     ("place", "already"): _place_again,
     ("place", "stale"): lambda w: w.place(w.into(S.RUNNING)),
@@ -358,6 +360,7 @@ CASES: Mapping[tuple[str, str], Case] = {
     **OFFICES,
     **JOBS,
     **SCHEMA,
+    **TIME,
     **CALLBACKS,
     **SUBSCRIBERS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
@@ -375,6 +378,7 @@ REPEATS: Mapping[tuple[str, str], str] = {
     **SCHEMA_REPEATED,
     **REPEATS_OF_CALLBACKS,
     **REPEATS_OF_SUBSCRIBERS,
+    **REPEATS_OF_TIME,
     **graph_words.REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
@@ -384,12 +388,6 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
-    ("subscriber/advance", "done"): "moved",
-    ("subscriber/digest", "done"): "moved",
-    ("subscriber/fail", "again"): "moved",
-    ("subscriber/fail", "parked"): "moved",
-    ("subscriber/resume", "resumed"): "running",
-    ("subscriber/remove", "removed"): "gone",
     **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
@@ -428,6 +426,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
     ("leader/ask_profile", "asked"): ("inbox",),
+    ("leader/ask_process", "asked"): ("inbox",),  # the office is looked at once more
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
     ("leader/place", "deposed"): ("leadership",),

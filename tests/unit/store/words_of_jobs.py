@@ -45,7 +45,7 @@ def _hand_over_too_many(world: World) -> None:
 
 def _hand_over_gone(world: World) -> None:
     data = world.get(_job(world, S.FAILED))
-    world.leader.forget(S.FAILED, 2**45)
+    world.forget(S.FAILED, 2**45)
     _hand(world, data)
 
 

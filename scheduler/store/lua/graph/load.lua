@@ -29,9 +29,11 @@ options.grows, options.reachable, options.full =
 if options.full and options.full ~= '' then return { 'full', options.full } end
 for _, asked in ipairs(fresh) do
     local request = asked.request
-    local stranger = unknown_office(requests[request].scopes)
-    if stranger then return stranger end
-    if fitting[request] == nil then fitting[request] = reachable(options, requests[request].need) end
+    if fitting[request] == nil then
+        local stranger = unknown_office(requests[request].scopes)
+        if stranger then return stranger end
+        fitting[request] = reachable(options, requests[request].need)
+    end
     if not fitting[request] then return { 'unsatisfiable', request, group } end
     local unknown = missing_parent(asked.parents)
     if unknown then return { 'no_parent', unknown } end

@@ -42,9 +42,11 @@ for index, asked in ipairs(sessions) do
     else
         if options.full and options.full ~= '' then return { 'full', options.full } end
         local kind = asked.group .. ' ' .. asked.request
-        local stranger = unknown_office(requests[asked.request].scopes)
-        if stranger then return stranger end
-        if fitting[kind] == nil then fitting[kind] = reachable(options, requests[asked.request].need) end
+        if fitting[kind] == nil then
+            local stranger = unknown_office(requests[asked.request].scopes)
+            if stranger then return stranger end
+            fitting[kind] = reachable(options, requests[asked.request].need)
+        end
         if not fitting[kind] then return { 'unsatisfiable', asked.request, asked.group } end
         local unknown = missing_parent(asked.parents)
         if unknown then return { 'no_parent', unknown } end
