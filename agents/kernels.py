@@ -17,7 +17,7 @@ from agents.logs import OutputLog
 from agents.monitor import DONE, SILENT, Watch
 from agents.reactor import Timer
 from scheduler.protocol.order import StartOrder
-from scheduler.protocol.report import EndReason
+from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 
 _READ = 64 * 1024
 _PIPE = 1024 * 1024
@@ -47,8 +47,29 @@ class Kernel:
     stopping: EndReason | None = None  #: why it is being stopped
     says: str = ""  #: the same as a sentence
     timer: Timer | None = None  #: of its deadline
+    began_ns: int = 0  #: when it was given its process, on CLOCK_BOOTTIME
+    timeout_ms: int = 0  #: how long it may run: as ordered, or as it was told since
     waits_since_ns: int = 0
     over: bool = False
+
+    def __post_init__(self) -> None:
+        self.timeout_ms = self.timeout_ms or self.order.timeout_ms
+
+    @property
+    def deadline_ns(self) -> int:
+        """When it must be over; the leash has 64 bits."""
+        return min(2**62, self.began_ns + self.timeout_ms * 1_000_000)
+
+    def let_run(self, timeout_ms: int) -> bool:
+        """It may run for so long from its start; whether it runs by another deadline now."""
+        if self.timeout_ms == timeout_ms:
+            return False  # each beat says it again
+        self.timeout_ms = timeout_ms
+        if self.host is None or self.timer is None or self.stopping is not None:
+            return False  # it counts from when it begins
+        self.timer.cancel()
+        self.host.row.prolong(self.deadline_ns)
+        return True
 
     @property
     def watch(self) -> Watch | None:
@@ -184,7 +205,7 @@ _UNUSUAL = {
 
 def timeout_sentence(kernel: Kernel) -> str:
     """What people read of a kernel stopped at its deadline."""
-    return f"It ran longer than its timeout of {kernel.order.timeout_ms / 1000:g} s."
+    return f"It ran longer than its timeout of {kernel.timeout_ms / 1000:g} s."
 
 
 def _memory_sentence(kernel: Kernel) -> str:
@@ -201,3 +222,20 @@ _LIMITS = {
     "timed_out": (EndReason.TIMED_OUT, timeout_sentence),
     SILENT: (EndReason.SILENT, _silence_sentence),
 }
+
+
+def report_of(order: StartOrder, kind: ReportKind, outcome: Outcome | None = None) -> KernelReport:
+    """The report that answers an order."""
+    return KernelReport(
+        kind=kind,
+        agent=order.agent,
+        boot=order.boot,
+        session=order.session,
+        kernel=order.kernel,
+        placement=order.placement,
+        exit_code=outcome.exit_code if outcome else None,
+        signal=outcome.signal if outcome else None,
+        reason=str(outcome.reason) if outcome else "",
+        error=outcome.error if outcome else "",
+        result=outcome.result if outcome else None,
+    )

@@ -36,6 +36,10 @@ class Row:
         cells[base + _KEEP] = int(keep)
         cells[base + _SERIAL] = serial
 
+    def prolong(self, deadline_ns: int) -> None:
+        """The kernel that is held has another deadline, later or earlier."""
+        self._cells[self._base + _DEADLINE] = deadline_ns
+
     def clear(self) -> None:
         """No kernel is held."""
         self._cells[self._base + _SERIAL] = 0

@@ -155,18 +155,20 @@ class Orders:
             self.stop(order, text)
 
     def stop(self, order: str, text: str) -> None:
-        """Carry out a stop order, however often it comes."""
+        """Carry out what stands on its keys for one order, to stop or another deadline, however often it comes."""
         identity = self._identity
         try:
             found, _ = orders.decode(text, identity.key, agent=identity.agent, boot=identity.boot)
-            if not isinstance(found, orders.StopOrder) or found.order != order:
+            if isinstance(found, orders.StartOrder) or found.order != order:
                 raise BadMessage(why="it is another order than its id says")  # noqa: TRY301 - one way out
         except (BadMessage, ValueError, TypeError, KeyError, AttributeError) as error:
             if order not in self._bad_stops:  # each beat brings it again
                 self._bad_stops.add(order)
                 self._log.error("stop.bad", **_named(order), why=str(error))
             return
-        if self._held.knows(order):
+        if isinstance(found, orders.DeadlineOrder):
+            self._supervisor.let_run(order, found.timeout_ms)
+        elif self._held.knows(order):
             self._supervisor.stop(order, EndReason.STOPPED, f"It was stopped: {found.reason}.")
         else:
             # Claimed, as the leader stops nothing else, and unknown here: the answer was lost.

@@ -16,7 +16,7 @@ from agents.allow import AllowList
 from agents.channel import Frame
 from agents.executors import environment
 from agents.hosts import Hosts
-from agents.kernels import Host, Kernel, Outcome, outcome_of, timeout_sentence
+from agents.kernels import Host, Kernel, Outcome, outcome_of, report_of, timeout_sentence
 from agents.limits import MemoryLimit
 from agents.logs import OutputLog
 from agents.nursery import Nursery
@@ -28,7 +28,7 @@ from scheduler.protocol.report import MAX_ERROR, MAX_RESULT, EndReason, KernelRe
 from scheduler.service.loop import Service
 
 _MS = 1_000_000
-_NEVER_NS = 2**62  # the leash has 64 bits
+_NEVER_NS = 2**62  # no deadline comes so late
 _LOOK_FOR_IDLE_NS = 1_000 * _MS
 # Short callables are over within this, and a child that is free then is cheaper than a fork at 3 ms.
 _PATIENCE_NS = 2 * _MS
@@ -65,23 +65,6 @@ class Rules:
     grace_ms: int
     log_cap: int
     base_env: dict[str, str]
-
-
-def report_of(order: StartOrder, kind: ReportKind, outcome: Outcome | None = None) -> KernelReport:
-    """The report that answers an order."""
-    return KernelReport(
-        kind=kind,
-        agent=order.agent,
-        boot=order.boot,
-        session=order.session,
-        kernel=order.kernel,
-        placement=order.placement,
-        exit_code=outcome.exit_code if outcome else None,
-        signal=outcome.signal if outcome else None,
-        reason=str(outcome.reason) if outcome else "",
-        error=outcome.error if outcome else "",
-        result=outcome.result if outcome else None,
-    )
 
 
 class Supervisor:
@@ -133,6 +116,10 @@ class Supervisor:
     def stop(self, order: str, reason: EndReason, says: str = "") -> None:
         """Stop one kernel, if it runs: SIGTERM, grace, SIGKILL; saying it twice is harmless."""
         self._reactor.ask(lambda: self._stop_order(order, reason, says))
+
+    def let_run(self, order: str, timeout_ms: int) -> None:
+        """Let one kernel run for so long from its start; saying it twice is harmless."""
+        self._reactor.ask(lambda: self._let_run(order, timeout_ms))
 
     def stand_by(self) -> None:
         """The lease is ours: have a fresh warm child ready."""
@@ -198,7 +185,8 @@ class Supervisor:
         order = kernel.order
         kernel.host, host.kernel, host.outcome = host, kernel, None
         host.served += 1
-        deadline = min(_NEVER_NS, facts.boottime_ns() + order.timeout_ms * _MS)
+        kernel.began_ns = facts.boottime_ns()
+        deadline = kernel.deadline_ns
         watched = (
             self._rules.memory_limit in (MemoryLimit.WATCH, MemoryLimit.AUTO)
             and host.cgroup is None
@@ -244,6 +232,11 @@ class Supervisor:
             "address_space": self._address_space(kernel),
         }
         self._hosts.tell(host.shim, {"run": run})
+
+    def _let_run(self, order: str, timeout_ms: int) -> None:
+        kernel = self._kernels.get(order)
+        if kernel is not None and kernel.let_run(timeout_ms):
+            kernel.timer = self._reactor.at(kernel.deadline_ns, lambda: self._time_out(kernel))
 
     def _time_out(self, kernel: Kernel) -> None:
         self._stop(kernel, EndReason.TIMED_OUT, timeout_sentence(kernel), self._rules.grace_ms)

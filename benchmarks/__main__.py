@@ -13,11 +13,13 @@ from typing import Any, Final
 from rich.console import Console
 
 from benchmarks import (
+    api,
     beats,
     ceiling,
     end_to_end,
     fairness,
     footprint,
+    graphs,
     growth,
     latency,
     placement,
@@ -34,6 +36,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Scale], dict[str, Any]]]] = {
     "placement": placement.measure,
     "policy": policy.measure,
     "fairness": fairness.measure,
+    "graphs": graphs.measure,
     "submission": submission.measure,
     "end_to_end": end_to_end.measure,
     "latency": latency.measure,
@@ -42,6 +45,7 @@ MEASUREMENTS: Final[Mapping[str, Callable[[Scale], dict[str, Any]]]] = {
     "footprint": footprint.measure,
     "idle": latency.measure_idle,
     "growth": growth.measure,
+    "api": api.measure,
 }
 
 #: Columns of a table that is piped: its rows are not folded.

@@ -54,6 +54,12 @@ BUDGETS: Final[Sequence[Budget]] = (
         "100,000 waiting of 200 users, DRF, dispersed, all validators, labels on a tenth",
     ),
     Budget(
+        "edges of a graph resolved",
+        "graph_ready_per_s",
+        *("at least", 10_000.0, "edges/s"),
+        "100,000 edges; a fan of 10,000 is READY within a second",
+    ),
+    Budget(
         "offices, slowest to fastest",
         "office_fairness",
         *("at least", 0.9, "times"),
@@ -130,6 +136,18 @@ BUDGETS: Final[Sequence[Budget]] = (
         "script_p99_ms",
         *("at most", 10.0, "ms"),
         "Lua blocks Redis",
+    ),
+    Budget(
+        "submits over HTTP",
+        "api_submit_per_s",
+        *("at least", 300.0, "per s"),
+        "one by one, 8 clients, one API process; the clients take the other core",
+    ),
+    Budget(
+        "reads over HTTP, p99",
+        "api_read_p99_ms",
+        *("at most", 50.0, "ms"),
+        "a job or a page of 20, while 200 jobs a second are submitted",
     ),
     Budget(
         "idle replica",

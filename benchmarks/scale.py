@@ -31,6 +31,10 @@ class Scale:
     growth_placements: int = 1_500
     crowd: int = 10_000
     office_jobs: int = 200
+    graph_jobs: int = 11_000
+    graph_degree: int = 10
+    api_submits: int = 4_000
+    api_reads: int = 1_500
 
 
 QUICK = Scale(
@@ -53,6 +57,9 @@ QUICK = Scale(
     growth_placements=500,
     crowd=1_000,
     office_jobs=20,
+    graph_jobs=1_100,
+    api_submits=300,
+    api_reads=150,
 )
 
 

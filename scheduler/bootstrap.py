@@ -15,7 +15,9 @@ from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
 from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.callbacks import CallbackRepository
+from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect
+from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
@@ -27,6 +29,7 @@ from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
+from scheduler.store.timeouts import TimeoutRepository
 from scheduler.store.use import UseRepository
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ class Store:
     callbacks: CallbackRepository
     use: UseRepository
     jobs: JobRepository
+    durations: DurationRepository
+    timeouts: TimeoutRepository
+    chores: ChoreRepository
     api_keys: ApiKeyRepository
 
 
@@ -77,6 +83,9 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         callbacks=CallbackRepository(client, keys),
         use=UseRepository(client, keys),
         jobs=JobRepository(client, keys),
+        durations=DurationRepository(client, keys),
+        timeouts=TimeoutRepository(client, keys),
+        chores=ChoreRepository(client, keys),
         api_keys=ApiKeyRepository(client, keys),
     )
 
@@ -113,6 +122,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
         callbacks=CallbackRules(
             AllowedHosts(settings.callback_hosts), patience_ms=settings.callback_patience
         ),
+        retention_ms=settings.retention,
         elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
         reign=ReignSettings(
             secret=settings.cluster_secret(),
@@ -120,7 +130,6 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
             watch=WatchRules(
                 settings.not_ready_after, settings.rescue_margin, settings.storm_pause
             ),
-            retention_ms=settings.retention,
             sweep_ms=settings.sweep,
             retry_initial_ms=settings.retry_initial,
         ),

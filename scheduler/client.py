@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.domain.errors import InvalidSpec, SessionFailed, WaitTimeout
 from scheduler.domain.events import Event
 from scheduler.domain.graph import GraphData, GraphSpec, graph_from
+from scheduler.domain.job import JobExecution
 from scheduler.domain.office import JobSchedulerConfig
 from scheduler.domain.queue import JobQueueStats
 from scheduler.domain.retry import RetryPolicy
@@ -23,10 +25,11 @@ from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
 from scheduler.operations.following import EventReader
 from scheduler.operations.graphs import SHOWN, read_graph, submit_graph, wait_for_graph
-from scheduler.operations.jobs import job_of, list_jobs
+from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
 from scheduler.operations.offices import office_stats, submit_jobs
 from scheduler.operations.submission import submit_sessions
 from scheduler.operations.telling import told
+from scheduler.operations.timeouts import change_timeout
 from scheduler.settings import load
 from scheduler.store.schema import check_server
 
@@ -101,6 +104,14 @@ class Session:
     def retry(self, *, with_dependents: bool = False) -> None:
         """Run it again after it ended badly. Raises WrongState."""
         self._client.store.sessions.retry(self.id, with_dependents=int(with_dependents))
+
+    def set_timeout(self, timeout: str | float | timedelta | None) -> None:
+        """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
+
+        Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
+        Raises InvalidSpec, SessionNotFound, WrongState.
+        """
+        change_timeout(self._client.store, self.id, timeout)
 
     def release(self) -> int:
         """Let it go on without the dependencies that hold it; how many. Raises WrongState, NotHeld."""
@@ -324,6 +335,21 @@ class Office:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    def executions(self, job: Session | str) -> list[JobExecution]:
+        """The tries to run a job of it, oldest first. Raises SessionNotFound."""
+        return executions(self._client.store, self.name, getattr(job, "id", str(job)))
+
+    def cancel_all(self, state: SessionState | None = None, *, role: str = "") -> int:
+        """Cancel the jobs it has now, of one state and one role where given; how many that were."""
+        return cancel_all(self._client.store, self.name, state, role)
+
+    def handoff(self, job: Session | str, role: str) -> None:
+        """Give a job that waits, or that may be retried, another role.
+
+        Raises SessionNotFound, WrongState, OfficeNotFound, InvalidSpec, PendingLimitReached.
+        """
+        handoff(self._client.store, self.name, getattr(job, "id", str(job)), role)
 
     def available_slots(self, role: str = "") -> int:
         """How many more jobs, or jobs of one role, may be placed now. Raises OfficeNotFound."""

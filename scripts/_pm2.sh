@@ -13,7 +13,7 @@ ensure_pm2() {
         exit 1
     fi
     echo "Installing PM2 into node_modules"
-    npm install --no-audit --no-fund --no-package-lock --loglevel=error >&2 || {
+    npm install --no-audit --no-fund --no-package-lock --loglevel=error --fetch-retries=1 >&2 || {
         echo "npm could not install PM2; it says why above" >&2
         exit 1
     }

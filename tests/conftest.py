@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,15 @@ settings.load_profile("steady")
 LONGEST = ("test_faults", "test_deaths", "test_failover", "test_connections")
 #: When the last of those that wait begins, as a part of all modules.
 LAST_WAIT = 0.7
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C through: who is started in the background by a script ignores it, and so do its children.
+
+    Tests that interrupt a command would wait for it in vain.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,7 @@ class TooManyRequests(Refused):
 
 
 class TooManyStreams(Refused):
-    """{limit} streams are open, and this API serves no more at once; try again later."""
+    """There are {limit} streams open, and this API serves no more at once; try again later."""
 
 
 class ForeignOrigin(Refused):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from scheduler.bootstrap import Store
 from scheduler.domain.errors import SchedulerError
+from scheduler.observability.serving import health_facts
 from scheduler.store import schema
 
 #: A look at Redis that takes longer has failed, s.
@@ -22,7 +23,7 @@ def health_of(store: Store, streams: Callable[[], int]) -> Callable[[], Mapping[
             check_server(store)
         except SchedulerError as error:
             why = str(error)
-        return {"alive": True, "ready": not why, "why": why, "streams": streams()}
+        return health_facts("api", why, streams=streams())
 
     return health
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from scheduler.api import errors as own
@@ -76,7 +77,9 @@ RETRY_AFTER: Mapping[type[SchedulerError], int] = MappingProxyType(
 )
 #: Kinds of bodies. They stand in the places of findings, beside names of fields.
 COMMAND, CALLABLE, GRAPH = "a command", "a callable", "a graph"
-KINDS: Final = frozenset({COMMAND, CALLABLE, GRAPH})
+KINDS: Final = frozenset(
+    {COMMAND, CALLABLE, GRAPH, "constrained-str", "constrained-int", "TypedDict", "none"}
+)
 _LATER: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 #: Of what pydantic found wrong in one body, as much as a sentence takes.
@@ -155,7 +158,19 @@ async def _on_http(request: Request, error: Exception) -> Response:
         HTTPStatus.NOT_FOUND: "There is no such page; /openapi.json lists those there are.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not among what can be done with this page.",
     }.get(status, sentence(status.description or status.phrase))
-    return _response(request.scope, status, (status.phrase, said), error.headers or {})
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return _response(request.scope, status, (status.phrase, said), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What can be done with a page, by all that was declared for it; a router tells of one only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 async def _on_defect(request: Request, _: Exception) -> Response:

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.routing import APIRoute
+from pydantic.json_schema import SkipJsonSchema
+from starlette.routing import Match
+from starlette.types import Scope
 
 from scheduler.auth.permissions import check_allowed
 from scheduler.bootstrap import Store
@@ -15,10 +18,19 @@ from scheduler.domain.errors import KeyRefused
 
 _ROLE: Final = "x-required-role"
 _OFFICES: Final = "x-offices"
+#: A page that stands where ids of jobs stand.
+CANCEL_ALL: Final = "cancel-all"
 
 
 class GuardedRoute(APIRoute):
     """A page whose role is looked at before its body is read."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the page is asked for; a word that is a page of its own is no id."""
+        match, found = super().matches(scope)
+        if found.get("path_params", {}).get("job_id") == CANCEL_ALL:
+            return Match.NONE, {}
+        return match, found
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers."""
@@ -65,6 +77,9 @@ async def _key(request: Request) -> ApiKey:
 StoreOf = Annotated[Store, Depends(_store)]
 KeyOf = Annotated[ApiKey, Depends(_key)]
 
+#: What need not be said: the document shows what it is when it is said, and null is not among it.
+Nothing = SkipJsonSchema[None]
+
 NAME_PATTERN: Final = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$"
 JOB_PATTERN: Final = "^[0-9a-hjkmnp-tv-z]{26}$"
 
@@ -76,14 +91,15 @@ JobId = Annotated[
     Path(pattern=JOB_PATTERN, description="The job's id.", examples=["01kaz3v9m2r4t6w8y0b1d3f5h7"]),
 ]
 IfMatch = Annotated[
-    str | None,
+    str | Nothing,
     Header(
         description="Do it only where the ETag is still this one; 412 otherwise.",
-        max_length=1_000,
         examples=['"7"'],
     ),
 ]
 IfNoneMatch = Annotated[
-    str | None,
-    Header(description="Answer 304 where the ETag is still this one.", max_length=1_000),
+    str | Nothing,
+    Header(
+        description="Answer 304 where the ETag is still this one.",
+    ),
 ]

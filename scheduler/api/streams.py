@@ -46,7 +46,7 @@ class Streams:
 
     def taken(self) -> Stream:
         """Open one. Raises TooManyStreams."""
-        if self.open >= self._limit or self.stopping:
+        if self.open >= self._limit or self._stopping.is_set():
             raise TooManyStreams(limit=self._limit)
         self.open += 1
         return Stream(self)

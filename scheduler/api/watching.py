@@ -11,6 +11,7 @@ from scheduler.domain.events import Event, EventData
 from scheduler.domain.job_events import SchedulerEvent
 from scheduler.operations.following import EventGap, EventReader
 from scheduler.operations.telling import told
+from scheduler.store.events import check_event_id
 
 #: Events read at once.
 _PAGE: Final = 500
@@ -21,7 +22,10 @@ _REMEMBERED: Final = 20_000
 
 
 class Watch:
-    """One reader of events. Raises EventsGone where events after ``since`` are no longer kept."""
+    """One reader of events.
+
+    Raises EventsGone where events after ``since`` are no longer kept, InvalidSetting for what is no id.
+    """
 
     def __init__(
         self, store: Store, since: str | None, patterns: tuple[str, ...], office: str
@@ -31,7 +35,7 @@ class Watch:
         self._office = office
         self._offices: dict[str, str] = {}
         last = store.events.last_id()
-        if since is not None and _place(since) > _place(last):
+        if since is not None and _place(check_event_id(since)) > _place(last):
             raise EventsGone(since=since)
         self._reader = EventReader(store.events, since or last, _refuse)
         self._untold = 0

@@ -36,6 +36,13 @@ class App:
         return self.opened
 
     @property
+    def store_of_any_layout(self) -> bootstrap.Store:
+        """The store, for what brings its data up to date. Raises InvalidSetting."""
+        if self.opened is None:
+            self.opened = bootstrap.open_store(self.settings())
+        return self.opened
+
+    @property
     def audit(self) -> AuditRepository:
         """Pages for the doctor, and Redis' clock."""
         return AuditRepository(self.store.client, self.store.keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 import click
@@ -88,12 +89,20 @@ def _read(file: TextIO) -> GraphSpec:
     """Raises InvalidGraph."""
     try:
         text = file.read()
-        return graph_from(json.loads(text) if text.lstrip()[:1] == "{" else _from_yaml(text))
+        return graph_from(_from_json(text) or _from_yaml(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InvalidGraph(
             problem=f"{file.name} is neither YAML nor JSON: {one_line(why)}"
         ) from error
+
+
+def _from_json(text: str) -> Any:
+    """What it says, or None: it may be YAML yet."""
+    if text.lstrip()[:1] == "{":
+        with suppress(ValueError):
+            return json.loads(text)
+    return None
 
 
 def _from_yaml(text: str) -> Any:

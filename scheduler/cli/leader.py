@@ -22,7 +22,7 @@ def leader() -> None:
 @output_option
 @pass_app
 def show(app: App, group: str | None, output: str) -> None:
-    """Show who leads, and since when."""
+    """Show who leads, and since when; and when each of its chores was done last, and how it went."""
     found = [_leader(app, name) for name in app.groups(group)]
     if output == JSON:
         print_json(found)
@@ -42,6 +42,23 @@ def show(app: App, group: str | None, output: str) -> None:
         ],
         empty="There are no scaling groups; a replica creates its own.",
     )
+    chores = [(facts["group"], run) for facts in found for run in facts["chores"]]
+    if chores:
+        click.echo()
+        print_table(
+            ("CHORE", "GROUP", "LAST", "TOOK", "BY", "ENDED"),
+            [
+                (
+                    run["chore"],
+                    name,
+                    f"{age(run['at_ms'], now)} ago",
+                    f"{run['took_ms']} ms",
+                    run["by"],
+                    run["says"] if run["well"] else f"failed: {run['says']}",
+                )
+                for name, run in chores
+            ],
+        )
 
 
 def _leader(app: App, group: str) -> dict[str, Any]:
@@ -55,6 +72,7 @@ def _leader(app: App, group: str) -> dict[str, Any]:
         "elected_at": int(facts["elected_at"]) if "elected_at" in facts else None,
         "late_writes": int(facts.get("late_writes", 0)),
         "reports_read_up_to": facts.get("cursor", ""),
+        "chores": [run.as_json() for run in app.store.chores.last(group)],
     }
 
 

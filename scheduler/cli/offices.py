@@ -15,10 +15,12 @@ from scheduler.cli.lazy import LazyGroup
         "execute": "scheduler.cli.office_jobs:execute",
         "list": "scheduler.cli.office_config:list_",
         "notify": "scheduler.cli.office_jobs:notify",
+        "process": "scheduler.cli.office_time:process",
         "set": "scheduler.cli.office_config:set_",
         "show": "scheduler.cli.office_config:show",
         "stats": "scheduler.cli.office_jobs:stats",
         "submit": "scheduler.cli.office_jobs:submit",
+        "timeouts": "scheduler.cli.office_time:timeouts",
     },
 )
 def office() -> None:

@@ -53,6 +53,7 @@ _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
     homes={
         "explain": "scheduler.cli.why:explain",
         "submit": "scheduler.cli.submit:submit",
+        "timeout": "scheduler.cli.timeouts:timeout_",
         "why-not": "scheduler.cli.why:why_not_",
     },
 )
@@ -123,7 +124,7 @@ def show(app: App, session: str, output: str) -> None:
     if output == JSON:
         print_json(session_details(data, result))
         return
-    print_facts(_facts(data, app.audit.now_ms()))
+    print_facts(facts_of(data, app.audit.now_ms()))
     if data.kernels:
         click.echo()
         print_table(
@@ -156,7 +157,8 @@ def show(app: App, session: str, output: str) -> None:
         print_json_line(result)
 
 
-def _facts(data: SessionData, now_ms: int) -> dict[str, Any]:
+def facts_of(data: SessionData, now_ms: int) -> dict[str, Any]:
+    """What is shown of a session, by name; the empty ones are left out."""
     request = data.request
     return {
         "id": data.id,
@@ -201,6 +203,9 @@ def _tries(data: SessionData) -> dict[str, str]:
     said = {
         n: text + (office if n in request.inherits else "") for n, text in shown.items() if text
     }
+    if data.own_timeout_ms is not None:
+        said["timeout"] = f"{duration(data.own_timeout_ms)}  (set for this session)"
+        return said
     if data.state in PLACED and data.timeout_ms not in (None, request.timeout_ms):
         said["timeout"] += f"; this attempt has {duration(data.timeout_ms or 0)}"
     return said

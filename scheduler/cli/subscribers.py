@@ -118,7 +118,7 @@ def list_(app: App, output: str) -> None:
     )
     waiting, parked = app.callbacks.counts()
     if waiting or parked:
-        say(f"{waiting} callbacks wait, {parked} are parked; `scheduler callback list` shows them.")
+        say(f"callbacks: {waiting} waiting, {parked} parked; `scheduler callback list` shows them.")
 
 
 @subscriber.command()

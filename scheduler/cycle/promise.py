@@ -86,7 +86,7 @@ def promise_of(placement: Placement, at_ms: int, now_ms: int) -> Promise:
         need = Need.of([asked[kernel] for kernel in kernels], constraints)
         bound = tuple(slots[kernel] for kernel in kernels)
         holds.append(Hold(agent, tuple(kernels), need, bound, _summed(bound)))
-    return Promise(session, at_ms, end_of(at_ms, session.request.timeout_ms), now_ms, holds)
+    return Promise(session, at_ms, end_of(at_ms, session.timeout_ms), now_ms, holds)
 
 
 def _summed(slots: tuple[dict[str, int], ...]) -> dict[str, int]:

@@ -134,7 +134,7 @@ class Reservations:
             # Nobody waits for room: the usual case, in which this must cost nothing.
             found = attempt()
             if found is not None:
-                self._hold(found, end_of(self._cycle.now_ms, session.request.timeout_ms))
+                self._hold(found, end_of(self._cycle.now_ms, session.timeout_ms))
             return found
         if self._doubtful:
             self._settle_doubts()
@@ -143,7 +143,7 @@ class Reservations:
             # Nothing ended since it was refused, and what was promised to it still stands.
             return None
         respected = self._respected(session)
-        ends_ms = end_of(self._cycle.now_ms, session.request.timeout_ms)
+        ends_ms = end_of(self._cycle.now_ms, session.timeout_ms)
         if own is not None and self._cycle.now_ms <= own.at_ms + START_MS:
             # What was promised to it, it may use as it was promised.
             ends_ms = min(ends_ms, own.ends_ms)

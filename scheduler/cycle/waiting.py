@@ -14,6 +14,7 @@ from typing import Any
 
 from scheduler.domain.records import record
 from scheduler.domain.request import Request
+from scheduler.domain.scope import Scope
 from scheduler.domain.verdict import Verdict
 from scheduler.plugins.interfaces import Candidate, Need
 
@@ -40,6 +41,12 @@ class WaitingSession:
     rescues: int = 0
     failed_on: tuple[str, ...] = ()  #: agents of its last failed attempts
     waiting_since: int = 0  #: ms of Redis' clock
+    own_timeout_ms: int | None = None  #: set after it was submitted
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long it may run, ms."""
+        return self.own_timeout_ms or self.request.timeout_ms
 
 
 @dataclass(slots=True)
@@ -179,6 +186,16 @@ class WaitingRoom:
     def waits_for(self, event: str) -> bool:
         """Whether somebody was refused whom this could cure."""
         return event in self._sleepers
+
+    def wake_office(self, office: str) -> list[Scope]:
+        """Look at all jobs of an office again; the scopes they hold once they are placed."""
+        scopes: set[Scope] = set()
+        for line in self._lines.values():
+            if line.request.office == office:
+                scopes.update(line.request.scopes)
+                if line.verdict is not None:
+                    self._wake_line(line)
+        return sorted(scopes)
 
     def wake_all(self) -> None:
         """Look at everything again: the slow sweep, and whatever changes more than can be named."""

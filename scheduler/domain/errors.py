@@ -232,7 +232,7 @@ class SchemaTooNew(Refused):
 
 
 class SchemaTooOld(Refused):
-    """The data in namespace {namespace!r} has layout {found}, and {known} is needed: first start a newer replica."""
+    """The data in namespace {namespace!r} has layout {found}, and {known} is needed: run `scheduler migrate`."""
 
 
 class MigrationRefused(Refused):

@@ -105,6 +105,11 @@ class SessionCancelRequestedEvent(SessionEvent):
     says = "was asked to be cancelled while placed; the leader carries it out"
 
 
+class SessionTimeoutSetEvent(SessionEvent):
+    name = "session.timeout_set"
+    says = "may run for another time than it asked for; the reason is that time in ms, or empty"
+
+
 class SessionHeldEvent(SessionEvent):
     name = "session.held"
     says = (

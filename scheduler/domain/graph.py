@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from scheduler.domain.dependency import EdgePolicy, edges_of
-from scheduler.domain.errors import InvalidGraph, InvalidInput, InvalidSpec
+from scheduler.domain.errors import InvalidGraph, InvalidInput, InvalidSetting, InvalidSpec
 from scheduler.domain.group import DEFAULT_GROUP
 from scheduler.domain.ids import has_control_characters, shown
 from scheduler.domain.office import check_office_name, office_scopes
@@ -75,7 +75,7 @@ class GraphSpec:
         if self.idempotency_key is not None:
             _check_word("its idempotency key", self.idempotency_key)
         if self.office:
-            check_office_name(self.office)
+            _check_office(self.office)
         for job in self.jobs:
             self._check_job(job)
         check_needs(self.jobs)
@@ -115,6 +115,13 @@ def _spec_of(job: GraphJob, office: str) -> SessionSpec:
     if not office:
         return spec
     return dataclasses.replace(spec, scopes={**spec.scopes, **office_scopes(office, job.role)})
+
+
+def _check_office(office: str) -> None:
+    try:
+        check_office_name(office)
+    except InvalidSetting as error:
+        raise InvalidGraph(problem=f"office {error.facts['problem']}") from error
 
 
 def _check_word(what: str, text: object, least: int = 1) -> None:

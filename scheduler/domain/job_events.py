@@ -27,6 +27,7 @@ class JobEvent(StrEnum):
     """What happens to a job."""
 
     PENDING = "job_pending"  #: submitted or asked to run again; waits for dependencies or a time
+    HELD = "job_held"  #: a parent ended badly; it waits for an operator
     QUEUED = "job_queued"  #: in its group's queue
     SCHEDULED = "job_scheduled"  #: bound to agents
     PREPARING = "job_preparing"  #: an agent took it; the attempt counts from here
@@ -44,6 +45,7 @@ class JobEvent(StrEnum):
 JOB_EVENTS: Mapping[str, JobEvent] = MappingProxyType(
     {
         "session.pending": JobEvent.PENDING,
+        "session.held": JobEvent.HELD,
         "session.ready": JobEvent.QUEUED,
         "session.scheduled": JobEvent.SCHEDULED,
         "session.preparing": JobEvent.PREPARING,

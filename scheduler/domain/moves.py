@@ -151,6 +151,18 @@ class Finish(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Timer(Move):
+    """A placed session has another deadline."""
+
+    verb: ClassVar[str] = "timer"
+    session: str
+    placement: str
+    timeout: int  #: counted from when it runs
+    slack: int  #: by which the leader is later than the agents
+    kernels: Sequence[Mapping[str, Any]]  #: [{index, agent, text}], what agents are told
+
+
+@dataclass(frozen=True, slots=True)
 class Settle(Move):
     """A waiting session's time has come, or it can never run."""
 
@@ -168,7 +180,7 @@ class Resolve(Move):
     verb: ClassVar[str] = "resolve"
     session: str
     group: str
-    limit: int = 200
+    limit: int = 200  #: for all moves of a script that tell dependents or show graphs, together
 
 
 @dataclass(frozen=True, slots=True)

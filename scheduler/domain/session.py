@@ -89,6 +89,7 @@ class SessionData:
     kernels: tuple[KernelData, ...] = ()
     history: tuple[AttemptData, ...] = field(default=())
     unreadable: tuple[str, ...] = ()  #: fields of its record that make no sense
+    own_timeout_ms: int | None = None  #: set after it was submitted; else its request says
     job: str = ""  #: "office" or "office/role" whose job it is; "" is nobody's
 
     @property

@@ -62,8 +62,8 @@ def advanced(
         ends=state,
         agents=session.agents,
         barrier=rules.barrier_ms,
-        timeout=session.request.timeout_ms,
-        deadline=session.request.timeout_ms + DEADLINE_SLACK_MS,
+        timeout=session.timeout_ms,
+        deadline=session.timeout_ms + DEADLINE_SLACK_MS,
         result=said[-1][0].result or "",
     )
     return Decision((move,), _after(session, state, claim))
@@ -111,4 +111,7 @@ def _after(session: PlacedSession, state: KernelState, claim: int) -> PlacedSess
         retries_from=session.retries_from,
         rescues=session.rescues,
         cancel_requested=session.cancel_requested,
+        priority=session.priority,
+        placed_at=session.placed_at,
+        own_timeout_ms=session.own_timeout_ms,
     )

@@ -51,6 +51,12 @@ class PlacedSession:
     priority: int = 10
     placed_at: int = 0  #: ms of Redis' clock
     running_at: int | None = None  #: ms; its deadline is its timeout after that
+    own_timeout_ms: int | None = None  #: set after it was submitted
+
+    @property
+    def timeout_ms(self) -> int:
+        """How long it may run, ms."""
+        return self.own_timeout_ms or self.request.timeout_ms
 
     @property
     def agents(self) -> list[str]:
@@ -84,6 +90,7 @@ def placed_from(data: SessionData) -> PlacedSession:
         priority=data.priority,
         placed_at=data.placed_at or 0,
         running_at=data.running_at,
+        own_timeout_ms=data.own_timeout_ms,
     )
 
 

@@ -67,7 +67,7 @@ def claimed(session: PlacedSession, kernel: PlacedKernel, number: int, rules: Ru
         kernel.index,
         session.agents,
         rules.barrier_ms,
-        session.request.timeout_ms,
+        session.timeout_ms,
     )
     after = session.with_kernel(replace(kernel, state=KernelState.CLAIMED, claim=number))
     if session.state is SessionState.SCHEDULED:
@@ -94,7 +94,7 @@ def up(session: PlacedSession, kernel: PlacedKernel, rules: Rules) -> Decision:
         session.placement,
         kernel.index,
         int(last),
-        session.request.timeout_ms + DEADLINE_SLACK_MS,
+        session.timeout_ms + DEADLINE_SLACK_MS,
     )
     return Decision((*moves, move), replace(after, state=SessionState.RUNNING) if last else after)
 
@@ -191,7 +191,7 @@ def timer(session: PlacedSession, rules: Rules) -> Decision:
             return stop(
                 session,
                 "timed_out",
-                f"it ran for longer than {session.request.timeout_ms / 1000:g} s",
+                f"it ran for longer than {session.timeout_ms / 1000:g} s",
                 rules,
             )
         case _:

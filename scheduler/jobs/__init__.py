@@ -1,1 +1,1 @@
-"""Jobs of offices: the classes of the seed, on top of sessions, scopes and graphs."""
+"""Jobs of offices: the classes of the seed, on top of sessions, scopes, timers and graphs."""

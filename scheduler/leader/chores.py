@@ -1,4 +1,4 @@
-"""What a leader does by the clock: timers, beats, dependents, retention, a slow sweep."""
+"""What a leader does by the clock: timers, beats, dependents, a slow sweep."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.ids import SessionId, is_graph_id
 from scheduler.domain.moves import Kill, Mark, Renumber, Resolve, Settle, Tell, Unroll
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import FINAL, PLACED, KernelState, SessionState
+from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake import decide
 from scheduler.intake.decide import Rules
+from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
@@ -35,9 +36,9 @@ from scheduler.store.schema import ServerFacts
 
 #: Submits are refused from here on, so that what runs can still report (architecture 6).
 FULL_PERCENT = 80
-FORGOTTEN_PER_STEP = 100
-#: Ended sessions whose dependents are told in one script, and dependents of all of them together.
-_PARENTS, _DEPENDENTS = 10, 200
+#: Ended sessions whose dependents are told in one script, and dependents of all of them together: a
+#: hundred that become READY take 6 ms on a busy machine.
+_PARENTS, _DEPENDENTS = 50, 100
 #: Redis' clock and ours may differ by this much from one look to the next.
 CLOCK_STEP_MS = 2_000
 _NOT_UP = (KernelState.ORDERED, KernelState.CLAIMED)
@@ -55,6 +56,7 @@ class Parts:
     watch: Watch
     reports: ReportsIntake
     inbox: Inbox
+    timeouts: TimeoutManager
     graphs: GraphChores
 
 
@@ -65,13 +67,10 @@ class Chores:
         self,
         parts: Parts,
         clock: Clock,
-        *,
-        retention_ms: int,
         facts: Callable[[], ServerFacts],
     ) -> None:
         self._p = parts
         self._clock = clock
-        self._retention_ms = retention_ms
         self._facts = facts
         self._full: str | None = None
         self._avoided: dict[str, int] = {}
@@ -79,9 +78,9 @@ class Chores:
         self._settling: Settling | None = None
         self._identity = ""
         self.now_ms = 0
-        self.next_timer_ms: int | None = None
         term = parts.repositories.leader.term
         self._group = term.group
+        self.timeouts = parts.timeouts
         self._log = get_logger(group=term.group, term=term.number)
 
     @property
@@ -96,7 +95,8 @@ class Chores:
         kernel came up, while no leader lived is still to be heard; or, where reports were lost, to
         be learned from beats.
         """
-        self.now_ms, due, self.next_timer_ms = self._p.repositories.leader.due()
+        due = self.timeouts.due()
+        self.now_ms = self.timeouts.now_ms
         if not due:
             return False
         batch, waiting = Batch(), []
@@ -116,18 +116,13 @@ class Chores:
 
     def _due(self, batch: Batch, session: str, data: SessionData | None) -> None:
         """The time of a session has come that is on no agent, as far as is known."""
-        if data is not None and data.state in PLACED and data.group == self._group:
+        move = self.timeouts.handle_timeout(session, data)
+        if move is None:
             if session not in self._p.state.broken:
                 reload_placed(self._p.state, self._p.repositories, [session])
             return
-        edge, why = "expire", "it waited for longer than its group allows"
-        if data is not None and data.unreadable:
-            why = data.spoilt
-        elif data is not None:
-            edge = self._edge_when_due(data.state, unmet=data.unmet)
-        # Of one that is gone, or over, this takes the timer away: it would be due for ever.
-        batch.add([Settle(session, self._group, edge, why)], session)
-        if edge == "expire":
+        batch.add([move], session)
+        if move.edge == "expire":
             self._p.state.waiting.discard(session)
 
     def _avoid(self, agents: Iterable[str]) -> None:
@@ -142,20 +137,13 @@ class Chores:
             self._p.state.agents.avoid(agent, avoided=False)
             self._p.state.waiting.wake(AGENTS)
 
-    @staticmethod
-    def _edge_when_due(state: SessionState, *, unmet: int) -> str:
-        if state is SessionState.RETRYING:
-            return "requeue"
-        # A PENDING session without unmet dependencies waits for its start time, and only for that.
-        return "release" if state is SessionState.PENDING and not unmet else "expire"
-
     def resolve(self) -> bool:
-        """Tell dependents of ended sessions, two hundred at a time; whether there are more."""
+        """Tell dependents of ended sessions, and show graphs, a hundred at a time; whether there are more."""
         parents = self._p.repositories.leader.unresolved(limit=_PARENTS)
         batch = Batch()
         for parent in parents:
             tell = Unroll if is_graph_id(parent) else Resolve
-            batch.add([tell(parent, self._group, _DEPENDENTS // len(parents))])
+            batch.add([tell(parent, self._group, _DEPENDENTS)])
         words = self._p.writer.write(batch)
         self._p.inbox.unresolved = bool(parents) and ("more" in words or len(parents) == _PARENTS)
         return self._p.inbox.unresolved
@@ -289,18 +277,6 @@ class Chores:
         self._p.writer.write(self._p.inbox.reach())
         self._log.info("redis.settled")
         return True
-
-    def forget(self) -> bool:
-        """Forget sessions that ended longer ago than the retention, with their logs; whether there are more."""
-        leader, more = self._p.repositories.leader, False
-        for state in FINAL:
-            before = self.now_ms - self._retention_ms
-            old = leader.ended_before(state, before, FORGOTTEN_PER_STEP)
-            if old:
-                leader.delete_logs(self._p.repositories.sessions.many(old))
-                forgotten = leader.forget(state, before, FORGOTTEN_PER_STEP)
-                more |= len(forgotten) >= FORGOTTEN_PER_STEP
-        return more
 
     def refuse_unplaceable(self) -> None:
         """End the READY sessions that nobody can place any more: they would wait for ever."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from scheduler.domain.agent import AgentStatus
-from scheduler.domain.moves import Mark, Reach
+from scheduler.domain.moves import Mark, Reach, Timer
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import SessionState
 from scheduler.intake import decide
+from scheduler.intake.board import PlacedSession
 from scheduler.intake.decide import Rules
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.state import (
@@ -29,20 +31,23 @@ class ResignationAsked(Exception):
 class Inbox:
     """Entries of one group's inbox."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of one term
         self,
         state: LeaderState,
         repositories: Repositories,
         writer: Writer,
         rules: Rules,
         reports: ReportsIntake,
+        set_timer: Callable[[PlacedSession], Timer],
     ) -> None:
         self._state = state
         self._repositories = repositories
         self._writer = writer
         self._rules = rules
         self._reports = reports
+        self._set_timer = set_timer
         self.unresolved = True
+        self.offices: list[str] = []  #: that somebody asked to process
         self.profiles: list[str] = []  #: that were asked for, and not begun yet
         self.full = ""  #: percent of memory used when submits must be refused, else ""
         self.server = repositories.leader.server_identity()  #: the Redis that was seen last
@@ -62,6 +67,8 @@ class Inbox:
                     ready.append(what)
                 case "cancel":
                     self.cancel(what)
+                case "timeout":
+                    self.change_timeout(what)
                 case "resolve":
                     self.unresolved = True
                 case "scope":
@@ -73,6 +80,8 @@ class Inbox:
                     self._agent_changed(what)
                 case "lost":
                     self._declared_lost(*what.partition(" ")[::2])
+                case "process":
+                    self.offices.append(what)
                 case "profile":
                     self.profiles.append(what)
                 case "resign" if what == str(self._repositories.leader.term.number):
@@ -100,6 +109,20 @@ class Inbox:
             batch, placed, decide.stop(placed, "cancelled", "cancelled by its owner", self._rules)
         )
         self._writer.write(batch)
+
+    def change_timeout(self, session: str) -> None:
+        """A session may run for another time than it was placed with."""
+        found = self._repositories.sessions.many([session])
+        own = found[0].own_timeout_ms if found else None
+        placed = self._state.board.get(session)
+        if placed is not None and placed.state is not SessionState.TERMINATING:
+            changed = replace(placed, own_timeout_ms=own)
+            batch = Batch()
+            batch.add([self._set_timer(changed)], session)
+            self._state.board.put(changed)
+            self._writer.write(batch)
+        elif placed is None and self._state.waiting.discard(session) is not None:
+            load_waiting(self._state, self._repositories, [session])
 
     def _agent_changed(self, agent: str) -> None:
         """Drained, undrained or removed."""

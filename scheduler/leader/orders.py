@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from scheduler.cycle.plan import Placement
 from scheduler.domain.ids import new_nonce
@@ -13,7 +14,7 @@ from scheduler.domain.states import KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession
 from scheduler.protocol import order as wire
 from scheduler.protocol.names import parse_order_id
-from scheduler.protocol.order import StartOrder, StopOrder
+from scheduler.protocol.order import DeadlineOrder, StartOrder, StopOrder
 from scheduler.protocol.signing import agent_key
 
 
@@ -58,7 +59,7 @@ class OrderBook:
                 name=session.name,
                 keypair=session.request.keypair,
                 slots=binding.slots,
-                timeout_ms=session.request.timeout_ms,
+                timeout_ms=session.timeout_ms,
                 payload_sha256=session.digest,
                 on_lost=on_lost,
                 hosts=hosts,
@@ -103,7 +104,28 @@ class OrderBook:
             rescues=session.rescues,
             priority=session.priority,
             placed_at=now_ms,
+            own_timeout_ms=session.own_timeout_ms,
         )
+
+    def deadline(self, session: PlacedSession) -> list[dict[str, Any]]:
+        """How long its kernels may run, as their agents are told: [{index, agent, text}]."""
+        return [
+            {
+                "index": kernel.index,
+                "agent": kernel.agent,
+                "text": wire.encode(
+                    DeadlineOrder(
+                        agent=kernel.agent,
+                        boot=kernel.boot,
+                        order=session.order(kernel.index),
+                        timeout_ms=session.timeout_ms,
+                    ),
+                    self.key(kernel.agent),
+                ),
+            }
+            for kernel in session.kernels
+            if kernel.live
+        ]
 
     def stop(self, session: PlacedSession, kernel: PlacedKernel, reason: str) -> str:
         """A signed order to stop one kernel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import redis
@@ -17,8 +17,9 @@ from scheduler.domain.group import ScalingGroupOpts, backfill_of
 from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
-from scheduler.intake.decide import Rules
+from scheduler.intake.decide import DEADLINE_SLACK_MS, Rules
 from scheduler.jobs.execution_queue import ExecutionQueue
+from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.graphs import GraphChores
@@ -34,6 +35,7 @@ from scheduler.leader.state import (
     load_offices,
     load_ready_anew,
     load_ready_page,
+    load_scopes,
 )
 from scheduler.leader.tallying import Tallying
 from scheduler.leader.unusable import unusable
@@ -61,7 +63,7 @@ from scheduler.store.use import UseRepository
 
 #: Entries heard at once. An agent's may hold 50 reports: of 5,000 the last is applied within a second.
 _REPORTS_PER_BATCH = 100
-_TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S, _FORGET_EVERY_S = 0.1, 1.0, 1.0, 30.0
+_TIMERS_EVERY_S, _BEATS_EVERY_S, _SERVER_EVERY_S = 0.1, 1.0, 1.0
 _USAGE_EVERY_S = 30.0
 
 
@@ -72,7 +74,6 @@ class ReignSettings:
     secret: str
     namespace: str
     watch: WatchRules
-    retention_ms: int
     sweep_ms: int
     retry_initial_ms: int
 
@@ -127,7 +128,6 @@ class Reign:
         self._timers = Every(_TIMERS_EVERY_S, clock)
         self._beats = Every(_BEATS_EVERY_S, clock)
         self._server = Every(_SERVER_EVERY_S, clock)
-        self._forget = Every(_FORGET_EVERY_S, clock)
         self._usage_again = Every(_USAGE_EVERY_S, clock)
         self._sweep = Every(settings.sweep_ms / 1000, clock)
         self._redis = ""  #: the one that was loaded from
@@ -135,7 +135,7 @@ class Reign:
         self._paused = ""  #: why nothing new is placed
         self._caught_up = False
         self._timers_known = False  #: whether nothing was written since timers were read
-        self._forgetting = False
+        self._looked_again = False
 
     def load(self) -> None:
         """Read what the term begins with, or goes on with after Redis did not answer.
@@ -194,17 +194,22 @@ class Reign:
         writer = Writer(state, repositories, rules, template(self._settings.namespace))
         watch = Watch(self._settings.watch, self.term.number)
         self.reports = ReportsIntake(state, repositories, writer, rules, orders, watch)
-        self.inbox = Inbox(state, repositories, writer, rules, self.reports)
+        timeouts = TimeoutManager(self.term.group, repositories.leader, DEADLINE_SLACK_MS)
+        self.inbox = Inbox(
+            *(state, repositories, writer, rules, self.reports),
+            set_timer=lambda placed: timeouts.set_timer(placed, orders.deadline(placed)),
+        )
         keys = Keys(self._settings.namespace)
         graphs = GraphChores(self._client, keys, self._clock, self.term.group)
         parts = Parts(
-            state, repositories, writer, rules, orders, watch, self.reports, self.inbox, graphs
+            *(state, repositories, writer, rules, orders, watch, self.reports, self.inbox),
+            timeouts=timeouts,
+            graphs=graphs,
         )
         self.chores = Chores(
             parts,
             self._clock,
-            retention_ms=self._settings.retention_ms,
-            facts=self._facts,
+            self._facts,
         )
         self.dispatcher = SchedulerDispatcher(
             state,
@@ -227,6 +232,8 @@ class Reign:
         for session in state.board:
             if session.cancel_requested and session.reason != "cancelled":
                 self.inbox.cancel(session.id)
+            elif session.own_timeout_ms is not None:
+                self.inbox.change_timeout(session.id)
 
     def run_once(self) -> None:
         """One turn: hear, apply, look at the clock, place. Raises Deposed, StoreUnavailable, ResignationAsked."""
@@ -241,10 +248,31 @@ class Reign:
                 self._read_usage()
             busy |= self._place()
         self._busy = busy
+        if self._looked_again:
+            # Whoever asked waits for this.
+            self._repositories.leader.apply((), inbox=self._state.inbox_cursor)
+            self._looked_again = False
         asked, self.inbox.profiles = self.inbox.profiles, []
         self._profiling.turn(asked)
         if told := self._tallying.due(self._clock.monotonic()):
             self._repositories.leader.apply(told)
+
+    def take_asked(self) -> Sequence[str]:
+        """Offices that somebody asked to process since this was asked last."""
+        asked, self.inbox.offices = self.inbox.offices, []
+        return asked
+
+    def look_again(self, office: str) -> None:
+        """Decide the jobs of an office anew in the next turn, which comes at once."""
+        state = self._state
+        load_scopes(state, self._repositories, state.waiting.wake_office(office))
+        self._tallying.woken("process")
+        self._busy = self._looked_again = True
+
+    def offices(self) -> set[str]:
+        """Offices of which jobs wait or are placed."""
+        waiting = {line.request.office for line in self._state.waiting.lines()}
+        return waiting.union(s.request.office for s in self._state.board) - {""}
 
     def _place(self) -> bool:
         counts, began = self.dispatcher.counts, self._clock.monotonic()
@@ -293,7 +321,7 @@ class Reign:
             return 0.0
         if not self._timers_known:
             return _TIMERS_EVERY_S
-        next_timer = self.chores.next_timer_ms
+        next_timer = self.chores.timeouts.next_ms
         if next_timer is None:
             return _BEATS_EVERY_S
         return min(_BEATS_EVERY_S, max(_TIMERS_EVERY_S, (next_timer - self.chores.now_ms) / 1000))
@@ -320,9 +348,7 @@ class Reign:
             more = True
         if self._state.unplaceable:
             self.chores.refuse_unplaceable()
-        if self._forgetting or self._forget.due():
-            self._forgetting = self.chores.forget()
-        return more or self._forgetting
+        return more
 
     def _reload_group(self) -> None:
         group = self._groups.read(self.term.group)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import redis
@@ -14,7 +14,11 @@ import redis
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, SchedulerError, StoreUnavailable
 from scheduler.domain.group import DEFAULT_GROUP
+from scheduler.jobs.scheduler_loop import SchedulerLoop, Surroundings
+from scheduler.leader.chore_worker import ChoreWorker
 from scheduler.leader.elector import Elector, ElectorSettings, Tenure
+from scheduler.leader.housekeeping import Housekeeping
+from scheduler.leader.housework import Tools
 from scheduler.leader.inbox import ResignationAsked
 from scheduler.leader.reign import Reign, ReignSettings
 from scheduler.notifications.callbacks import CallbackParts, CallbackRules, Callbacks
@@ -25,17 +29,19 @@ from scheduler.observability.serving import health_facts
 from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
-from scheduler.store.connection import connect, speaking_to
+from scheduler.store.chores import ChoreRepository
+from scheduler.store.connection import connect, connect_for_rq, speaking_to
+from scheduler.store.durations import DurationRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.retention import RetentionRepository
 from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
+from scheduler.store.sessions import SessionRepository
 
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
-_READ_ANEW_S = 0.1
-_UNBLOCK_EVERY_S = 0.02
 #: Without an answer of Redis for so long, and one renewal, a replica is not ready.
 _SILENT_S = 3.0
 #: A follower looks again in a tenth of a second anyway.
@@ -54,8 +60,22 @@ class ReplicaParts:
     events_cap: int
     elector: ElectorSettings
     reign: ReignSettings
+    retention_ms: int
     repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+
+
+def tools_of(client: redis.Redis, parts: ReplicaParts) -> Tools:
+    """What chores of a replica work with."""
+    keys = parts.keys
+    return Tools(
+        SessionRepository(client, keys, parts.clock),
+        RetentionRepository(client, keys),
+        DurationRepository(client, keys),
+        ChoreRepository(client, keys),
+        parts.clock,
+        parts.retention_ms,
+    )
 
 
 class Candidacy:
@@ -66,6 +86,7 @@ class Candidacy:
         self._group = group
         self._client = connect(replica.redis_url, policy=replica.repeats)
         self._blocking = connect(replica.redis_url, policy=NEVER)
+        self._raw = connect_for_rq(replica.redis_url)
         self._elector = Elector(
             group,
             replica.elector,
@@ -73,7 +94,7 @@ class Candidacy:
             replica.clock,
         )
         self._log = get_logger(group=group, replica=replica.elector.holder)
-        self._reign_thread: threading.Thread | None = None
+        self._turns: SchedulerLoop | None = None
         self._abstain_until = 0.0
         self._listener = 0
         self._loop = Service(f"stand-{group}", self._run_once)
@@ -113,24 +134,37 @@ class Candidacy:
         """Seconds until the next time, and whether Redis answered."""
         if self.stopping.is_set():
             return 0.05, False
-        if self._reign_thread is not None:
-            if self._reign_thread.is_alive():
+        if self._turns is not None:
+            if self._turns.alive:
                 return self._parts.renew_s, self._elector.renew()
-            self._reign_thread = None
+            self._turns = None
         clock = self._parts.clock
         if (
             clock.monotonic() >= self._abstain_until
             and (tenure := self._elector.stand()) is not None
         ):
-            self._reign_thread = threading.Thread(
-                target=self._lead, args=(tenure,), name=f"lead-{self._group}", daemon=True
+            housekeeping = Housekeeping(
+                self._raw, self._parts.keys, self._group, tools_of(self._client, self._parts)
             )
-            self._reign_thread.start()
+            self._turns = SchedulerLoop(
+                f"lead-{self._group}",
+                clock,
+                Surroundings(
+                    goes_on=lambda: not (self.stopping.is_set() or tenure.over),
+                    trusted=tenure.trusted,
+                    look_anew=self._look_anew,
+                    before_load=self._note_listener,
+                    unblock=self._unblock,
+                    after_turn=housekeeping.run_due,
+                ),
+                partial(self._lead, tenure),
+            )
+            self._turns.start()
             return self._parts.renew_s, True
         # Jitter so that followers who all saw the same leader go do not bid at once.
         return self._parts.poll_s * random.uniform(0.8, 1.2), True  # noqa: S311
 
-    def _lead(self, tenure: Tenure) -> None:
+    def _lead(self, tenure: Tenure, turns: SchedulerLoop) -> None:
         why = "stopped"
         try:
             self._look_anew()
@@ -142,7 +176,7 @@ class Candidacy:
                 self._parts.clock,
                 tenure.trusted,
             )
-            self._reign(reign, tenure)
+            turns.run(reign)
         except ResignationAsked:
             why, self._abstain_until = "asked to", self._parts.clock.monotonic() + _ABSTAIN_S
         except Deposed as error:
@@ -172,29 +206,16 @@ class Candidacy:
             self._log.error("redis.wiped", then="the group begins anew, with default options")
             prepare(self._client, self._parts, [self._group])
 
-    def _reign(self, reign: Reign, tenure: Tenure) -> None:
-        """Lead until the term is over; where Redis did not answer for a moment, go on from what it holds."""
-        loaded = False
-        while not self.stopping.is_set() and not tenure.over:
-            try:
-                if not loaded:
-                    with speaking_to(self._blocking):
-                        self._listener = self._blocking.client_id()
-                    reign.load()
-                    loaded = True
-                reign.run_once()
-            except StoreUnavailable as error:
-                if not tenure.trusted():
-                    raise
-                # The picture may be ahead of what was written. Still ours is the lock: read it anew,
-                # and over new connections: one client may have met the new primary, the other not.
-                self._log.warning("leader.unheard", term=tenure.term.number, says=str(error))
-                loaded = False
-                self._look_anew()
-                self.stopping.wait(_READ_ANEW_S)
+    def _note_listener(self) -> None:
+        with speaking_to(self._blocking):
+            self._listener = self._blocking.client_id()
+
+    def _unblock(self) -> None:
+        with speaking_to(self._client):
+            self._client.client_unblock(self._listener)
 
     def _look_anew(self) -> None:
-        for client in (self._client, self._blocking):
+        for client in (self._client, self._blocking, self._raw):
             client.connection_pool.disconnect()
 
     def stop(self) -> None:
@@ -202,18 +223,12 @@ class Candidacy:
         self.stopping.set()
         # The loop first: it may be about to begin a term, whose thread would be left alone.
         self._loop.stop()
-        self._end_reign()
+        if self._turns is not None:
+            self._turns.stop(_HAND_OVER_S)
         self._elector.resign("stopped")
         self._client.close()
         self._blocking.close()
-
-    def _end_reign(self) -> None:
-        """Wait for the thread that leads; it may be listening to a quiet Redis for a second."""
-        thread, deadline = self._reign_thread, self._parts.clock.monotonic() + _HAND_OVER_S
-        while thread is not None and thread.is_alive() and self._parts.clock.monotonic() < deadline:
-            with suppress(StoreUnavailable), speaking_to(self._client):
-                self._client.client_unblock(self._listener)
-            thread.join(_UNBLOCK_EVERY_S)
+        self._raw.close()
 
 
 def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:
@@ -235,6 +250,7 @@ class Replica:
         self._groups = tuple(dict.fromkeys(groups)) or (DEFAULT_GROUP,)
         self._candidacies: list[Candidacy] = []
         self._deliveries: Deliveries | None = None
+        self._chores: ChoreWorker | None = None
         self._callbacks: Callbacks | None = None
 
     def start(self) -> None:
@@ -252,9 +268,15 @@ class Replica:
         client, secret = connect(self._parts.redis_url), self._parts.reign.secret
         self._deliveries = Deliveries(DeliveryParts(client, self._parts.keys, secret))
         self._deliveries.start()
+        self._chores = self._chore_worker(client)
+        self._chores.start()
         client, rules = connect(self._parts.redis_url), self._parts.callbacks
         self._callbacks = Callbacks(CallbackParts(client, self._parts.keys, secret, rules))
         self._callbacks.start()
+
+    def _chore_worker(self, client: redis.Redis) -> ChoreWorker:
+        raw, name = connect_for_rq(self._parts.redis_url), self._parts.elector.holder
+        return ChoreWorker(raw, self._parts.keys, tools_of(client, self._parts), name)
 
     def stop(self) -> None:
         """Hand over where it leads, and end; a few seconds at most."""
@@ -264,8 +286,12 @@ class Replica:
             candidacy.stop()
         if self._deliveries is not None:
             self._deliveries.stop()
-        if self._callbacks is not None:
-            self._callbacks.stop()
+        if self._chores is not None:
+            self._chores.stop()
+        # Its loop can be closed once only, and a replica may be asked to stop twice.
+        callbacks, self._callbacks = self._callbacks, None
+        if callbacks is not None:
+            callbacks.stop()
 
     def health(self) -> dict[str, Any]:
         """What every process says of its health, and ``leads``: the groups it leads now.

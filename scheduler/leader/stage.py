@@ -137,7 +137,6 @@ class Stage:
             secret=self.secret,
             namespace=self.keys.root,
             watch=WatchRules(NEVER_MS, NEVER_MS, NEVER_MS),
-            retention_ms=NEVER_MS,
             sweep_ms=NEVER_MS,
             retry_initial_ms=NEVER_MS,
         )

@@ -121,11 +121,11 @@ def follow(snapshot: Snapshot, session: str, placed: PlacedSession | None) -> No
         return
     known = releases.get(session)
     if placed.running_at is not None:
-        ends_ms = placed.running_at + placed.request.timeout_ms + STOP_MS
+        ends_ms = placed.running_at + placed.timeout_ms + STOP_MS
     elif known is not None:
         ends_ms = known.ends_ms
     else:
-        ends_ms = end_of(snapshot.now_ms, placed.request.timeout_ms)
+        ends_ms = end_of(snapshot.now_ms, placed.timeout_ms)
     live = [kernel for kernel in placed.kernels if kernel.live]
     # Kernels stay where they are: whoever holds as many until then holds what it did.
     if known is None or known.ends_ms != ends_ms or len(known.kernels) != len(live):
@@ -232,6 +232,7 @@ def load_waiting(state: LeaderState, repositories: Repositories, ids: list[str])
                     rescues=w.rescues,
                     failed_on=w.failed_on,
                     waiting_since=w.waiting_since,
+                    own_timeout_ms=w.own_timeout_ms,
                 )
             )
 

@@ -10,6 +10,7 @@ from scheduler.domain.moves import Keep, Move, Place, Stop
 from scheduler.domain.states import SessionState
 from scheduler.intake.board import PlacedSession
 from scheduler.intake.decide import Decision, Rules, conclude
+from scheduler.leader.job_log import JobLine, JobLog
 from scheduler.leader.state import LeaderState, Repositories, load_agents, reload_placed
 from scheduler.observability.logs import get_logger
 from scheduler.store.placing import Applying
@@ -28,6 +29,7 @@ class Batch:
     moves: list[Move] = field(default_factory=list)
     owners: list[str] = field(default_factory=list)  #: session of each move, or ""
     reread: set[str] = field(default_factory=set)
+    lines: list[tuple[int, JobLine]] = field(default_factory=list)  #: each with its move's number
 
     def add(self, moves: Iterable[Move], owner: str = "") -> None:
         """Add moves that belong to a session, or to none."""
@@ -64,13 +66,18 @@ class Writer:
         self._log = get_logger(
             group=repositories.leader.term.group, term=repositories.leader.term.number
         )
+        self._job_log = JobLog(self._log, lambda: state.snapshot.now_ms)
 
     def accept(self, batch: Batch, before: PlacedSession, decision: Decision) -> None:
         """Take a decision into the batch, and into the picture as if it were written already.
 
         A batch that cannot be written ends the term, and the picture with it.
         """
+        first = len(batch.moves)
         batch.add(decision.moves, before.id)
+        batch.lines += [
+            (first + number, line) for number, line in self._job_log.lines(before, decision.moves)
+        ]
         after = decision.session
         if after is None:
             self._state.board.drop(before.id)
@@ -101,6 +108,10 @@ class Writer:
             elif word not in _EXPECTED:
                 self._log.warning("move.refused", verb=move.verb, session=owner, answer=word)
                 batch.reread |= {owner} - {""}
+            if not owner:
+                self._job_log.settled(move, word)
+        for number, line in batch.lines:
+            self._job_log.written(line, words[number])
         if batch.reread:
             self._read_again(batch.reread)
         return words

@@ -36,6 +36,7 @@ class Message:
 
 _SAYS: Final = {
     JobEvent.PENDING: "waits for its dependencies or its time",
+    JobEvent.HELD: "is held: a job it depends on ended badly",
     JobEvent.QUEUED: "is queued",
     JobEvent.SCHEDULED: "was placed",
     JobEvent.PREPARING: "is being prepared",

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from typing import Protocol
 
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.operations import recount
-from scheduler.operations.recount import Recount
+from scheduler.operations.recount import KEPT, Recount
 from scheduler.store.audit import AuditRepository, pages
 from scheduler.store.connection import CLUSTER, REPLICA
+from scheduler.store.job_index import JobIndex
+from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
 
@@ -58,6 +61,8 @@ class Store(recount.Store, Protocol):
 
     @property
     def client(self) -> redis.Redis: ...
+    @property
+    def keys(self) -> Keys: ...
     @property
     def leadership(self) -> LeadershipRepository: ...
 
@@ -169,7 +174,10 @@ def check_schema(version: int | None) -> Check:
         )
         return Check("schema", Level.PROBLEM, says)
     if version < VERSION:
-        says = f"the data has layout {version}; a replica of this version brings it to {VERSION}"
+        says = (
+            f"the data has layout {version}; `scheduler migrate`, or a replica of this version,"
+            f" brings it to {VERSION}"
+        )
         return Check("schema", Level.PROBLEM, says)
     return Check("schema", Level.OK, f"layout {version}")
 
@@ -238,6 +246,7 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
 def _recount(store: Store, counting: Recount) -> Iterator[Check]:
     tally = counting.indexes()
     yield _found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
+    yield _found("jobs", "all are listed where they belong", _jobs(store))
     yield _found("records", "all of them make sense", counting.records(tally))
     yield _found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
     for group in store.groups.names():
@@ -250,6 +259,12 @@ def _recount(store: Store, counting: Recount) -> Iterator[Check]:
     if drift is None:
         says = "sessions moved all the time, so it could not be counted what scopes have"
     yield _found("limits", says, drift or ())
+
+
+def _jobs(store: Store) -> list[str]:
+    looked = JobIndex(store.client, store.keys).look()
+    amiss = list(islice((each.says for page in looked for each in page.misplaced), KEPT))
+    return [*amiss, "`scheduler migrate` lists them anew"] if amiss else []
 
 
 def _found(name: str, good: str, problems: Sequence[str]) -> Check:

@@ -214,7 +214,13 @@ def _unmet(store: _Store, data: SessionData) -> Sequence[Dependency]:
     ids = [*sorted(held), *(parent for parent, edge in edges.items() if edge.startswith("unmet"))]
     found = {str(d.id): d for d in store.sessions.many(ids[:NAMED])}
     named = [
-        Dependency(parent, found[parent].name, str(found[parent].state), parent in held)
+        Dependency(
+            parent,
+            found[parent].name,
+            str(found[parent].state),
+            # One that was asked to run again is waited for.
+            held=parent in held and found[parent].ended,
+        )
         if parent in found
         else Dependency(parent, "", "gone", parent in held)
         for parent in ids[:NAMED]

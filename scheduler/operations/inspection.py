@@ -75,7 +75,7 @@ def session_details(data: SessionData, result: Any) -> dict[str, Any]:
             "scopes": [list(scope) for scope in request.scopes],
             "cluster_mode": str(request.cluster_mode),
             "session_type": str(request.session_type),
-            "timeout_ms": request.timeout_ms,
+            "timeout_ms": data.own_timeout_ms or request.timeout_ms,
             "done_pattern": request.done_pattern,
             "silence_ms": request.silence_ms,
             "retries": request.retries,

@@ -109,8 +109,8 @@ def set_priority(store: Store, office: str, job: str, priority: int) -> None:
 def handoff(store: Store, office: str, job: str, role: str) -> None:
     """Give a job that waits, or that may be retried, another role of its office.
 
-    What runs is not stopped for it. A timeout that it has from its office is that of its new role then;
-    one of its own stays. Raises SessionNotFound, WrongState, OfficeNotFound,
+    What runs is not stopped for it. What it inherits of its office is that of its new role from then
+    on. Raises SessionNotFound, WrongState, OfficeNotFound,
     InvalidSpec for a role that the office does not have, PendingLimitReached, RecordSpoilt.
     """
     if not role:

@@ -62,17 +62,36 @@ class StopOrder:
 _LATER: Final = ("done_pattern", "silence_ms")
 
 
-def _fields(order: type[StartOrder | StopOrder]) -> tuple[tuple[str, ...], attrgetter[Any]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineOrder:
+    """Let one kernel run for so long, counted from when it began; it may be said again and again."""
+
+    agent: str
+    boot: str
+    order: str  #: the id of the order to start it
+    timeout_ms: int
+
+
+Order = StartOrder | StopOrder | DeadlineOrder
+
+
+def _fields(order: type[Order]) -> tuple[tuple[str, ...], attrgetter[Any]]:
     names = tuple(field.name for field in fields(order) if field.name not in _LATER)
     return names, attrgetter(*names)
 
 
-_FIELDS: Final = {order: _fields(order) for order in (StartOrder, StopOrder)}
+_KINDS: Final[dict[str, type[Order]]] = {
+    "start": StartOrder,
+    "stop": StopOrder,
+    "deadline": DeadlineOrder,
+}
+_NAMES: Final = {order: kind for kind, order in _KINDS.items()}
+_FIELDS: Final = {order: _fields(order) for order in _NAMES}
 
 
-def encode(order: StartOrder | StopOrder, key: str) -> str:
+def encode(order: Order, key: str) -> str:
     """Sign an order: ``<mac> <header JSON>``."""
-    kind = "start" if isinstance(order, StartOrder) else "stop"
+    kind = _NAMES[type(order)]
     # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
     names, values = _FIELDS[type(order)]
     said = {"kind": kind, **dict(zip(names, values(order), strict=True))}
@@ -82,10 +101,8 @@ def encode(order: StartOrder | StopOrder, key: str) -> str:
     return f"{signing.sign(key, header)} {header.decode()}"
 
 
-def decode(
-    text: str, key: str, *, agent: str, boot: str
-) -> tuple[StartOrder | StopOrder, dict[str, Any]]:
-    """Check and read an order; the second part is the payload ({} for a stop).
+def decode(text: str, key: str, *, agent: str, boot: str) -> tuple[Order, dict[str, Any]]:
+    """Check and read an order; the second part is the payload ({} unless it starts something).
 
     Raises BadMessage when it was not signed with this agent's key, is for another agent or boot,
     or its payload is not the one that was signed.
@@ -96,12 +113,12 @@ def decode(
     said = signing.read_object(header)
     kind = said.pop("kind", None)
     try:
-        order = StartOrder(**said) if kind == "start" else StopOrder(**said)
+        order = _KINDS.get(kind, StopOrder)(**said)
     except TypeError as error:
         raise BadMessage(why=f"its fields are not those of an order ({error})") from error
     if (order.agent, order.boot) != (agent, boot):
         raise BadMessage(why=f"it is for agent {order.agent}, boot {order.boot[:8]}")
-    if isinstance(order, StopOrder):
+    if not isinstance(order, StartOrder):
         return order, {}
     if hashlib.sha256(payload.encode()).hexdigest() != order.payload_sha256:
         raise BadMessage(why="its payload is not the one that was signed")

@@ -91,6 +91,16 @@ def connect(
     )
 
 
+def connect_for_rq(url: str) -> redis.Redis:
+    """A client that RQ may work with: bytes in and out, its own time-outs."""
+    return open_client(
+        url,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        health_check_interval=15,
+    )
+
+
 @contextmanager
 def speaking_to(client: redis.Redis) -> Iterator[None]:
     """Turn redis-py's errors into ours.

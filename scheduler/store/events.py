@@ -8,6 +8,7 @@ import redis
 
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.events import EventData
+from scheduler.domain.ids import shown
 from scheduler.store import streams
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
@@ -38,7 +39,7 @@ class EventRepository:
         """Events after the given one, oldest first."""
         with speaking_to(self._client):
             found = self._client.xrange(
-                self._keys.events(), min=f"({_checked(event_id)}", count=limit
+                self._keys.events(), min=f"({check_event_id(event_id)}", count=limit
             )
         return [_event(entry) for entry in streams.entries(found)]
 
@@ -53,7 +54,7 @@ class EventRepository:
         with speaking_to(self._client):
             found = streams.read(
                 self._client,
-                {self._keys.events(): _checked(event_id)},
+                {self._keys.events(): check_event_id(event_id)},
                 timeout=timeout,
                 limit=limit,
             )
@@ -63,15 +64,18 @@ class EventRepository:
         """Whether events after the given one were already trimmed away."""
         if event_id == BEGINNING:
             return False
-        epoch, seq = map(int, _checked(event_id).split("-"))
+        epoch, seq = map(int, check_event_id(event_id).split("-"))
         oldest_epoch, oldest_seq = map(int, self.oldest_id().split("-"))
         return (oldest_epoch, oldest_seq) > (epoch, seq + 1) and oldest_epoch != 0
 
 
-def _checked(event_id: str) -> str:
+def check_event_id(event_id: str) -> str:
+    """The id, if it is one. Raises InvalidSetting."""
     # 18 digits: Redis would refuse what does not fit into 64 bits.
     if not _EVENT_ID.fullmatch(event_id):
-        raise InvalidSetting(name="event id", problem=f"{event_id!r} is not of the form EPOCH-SEQ")
+        raise InvalidSetting(
+            name="event id", problem=f"{shown(event_id)} is not of the form EPOCH-SEQ"
+        )
     return event_id
 
 

@@ -271,6 +271,30 @@ class Keys:
         """not a key: the name python-redis-lock puts its prefix before"""
         return f"{self.root}:leader:{group}"
 
+    def digests(self) -> str:
+        """zset of score 0, "office" or "office/role" of every digest of durations; leader, until forgotten"""
+        return f"{self.root}:digests"
+
+    def durations(self, job: str) -> str:
+        """hash, bucket of a time -> how many runs of an "office" or "office/role"; leader, 90 days after the last"""
+        return f"{self.root}:durations:{job}"
+
+    def chores_name(self) -> str:
+        """not a key: the name of the queue of chores, as RQ and `rq info` have it"""
+        return f"{self.root}:chores"
+
+    def chores(self) -> str:
+        """list, RQ job ids of chores; the leader pushes, every replica pops"""
+        return f"rq:queue:{self.chores_name()}"
+
+    def chores_due(self, group: str) -> str:
+        """zset, a group's chores by when each is due (s of Redis' clock); rq-scheduler, for ever"""
+        return f"{self.root}:group:{group}:chores"
+
+    def chores_ran(self, group: str) -> str:
+        """hash, chore -> its last run as JSON; replicas, for ever"""
+        return f"{self.root}:group:{group}:chores:ran"
+
     def rq_queue(self, agent: str) -> str:
         """list, RQ job ids for one agent; leader pushes, agent pops"""
         return f"rq:queue:{self.root}:agent:{agent}"

@@ -30,7 +30,7 @@ _CONNECTION = Script.load("leader/connection")
 _RESIGN = Script.load("leader/resign")
 _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
-_FORGET = Script.load("session/forget")
+_ASK_PROCESS = Script.load("leader/ask_process")
 
 #: Sessions per `leader/waiting`: 1 ms of Redis.
 _WAITING_PAGE = 250
@@ -244,43 +244,12 @@ class LeaderStore:
                 "list[str]", self._client.zrange(self._keys.resolve(self.term.group), 0, limit - 1)
             )
 
-    def ended_before(self, state: SessionState, before_ms: int, limit: int) -> list[str]:
-        """Sessions that ended before a moment, oldest first."""
-        with speaking_to(self._client):
-            key = self._keys.state(self.term.group, state)
-            return cast("list[str]", self._client.zrangebyscore(key, "-inf", before_ms, 0, limit))
-
     def noted(self) -> list[str]:
         """Requests of which a refusal is noted, by whatever term."""
         key = self._keys.verdicts(self.term.group)
         with speaking_to(self._client):
             found = cast("Any", self._client).hscan_iter(key, count=500)
             return [request for request, _ in found]
-
-    def forget(self, state: SessionState, before_ms: int, limit: int = 100) -> list[str]:
-        """Forget sessions that ended before a moment; their ids. Not fenced: it is harmless twice."""
-        with speaking_to(self._client):
-            return _FORGET(
-                self._client,
-                self._keys.root,
-                group=self.term.group,
-                state=str(state),
-                before=before_ms,
-                limit=limit,
-            )[1:]
-
-    def delete_logs(self, sessions: Sequence[SessionData]) -> None:
-        """Delete the logs of every attempt that is on record."""
-        keys = [
-            self._keys.log(agent, f"{data.id}-{index}-{attempt.placement}")
-            for data in sessions
-            for attempt in data.history
-            for agent in attempt.agents
-            for index in range(len(data.request.kernels))
-        ]
-        if keys:
-            with speaking_to(self._client):
-                self._client.delete(*keys)
 
     def sessions(self, repository: SessionRepository, ids: Sequence[str]) -> list[SessionData]:
         """Full records, in pages of 500."""
@@ -363,3 +332,22 @@ class LeadershipRepository:
         if word == "no_leader":
             raise NoLeader(group=group)
         return rest[0], rest[1]
+
+    def ask_process(self, group: str, office: str) -> str:
+        """Ask the leader to decide an office's jobs anew ("*" is every office); a mark for `has_acted`.
+
+        Raises GroupNotFound, NoLeader.
+        """
+        with speaking_to(self._client):
+            word, *rest = _ASK_PROCESS(self._client, self._keys.root, group=group, office=office)
+        if word == "unknown_group":
+            raise GroupNotFound(group=group, known="see `scheduler group list`")
+        if word == "no_leader":
+            raise NoLeader(group=group)
+        return str(rest[0])
+
+    def has_acted(self, group: str, mark: str) -> bool:
+        """Whether the leader has done what it was asked."""
+        with speaking_to(self._client):
+            found = self._client.hget(self._keys.leadership(group), "inbox")
+        return streams.number(cast("str", found or "0-0")) >= streams.number(mark)

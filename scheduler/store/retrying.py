@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from threading import local
 from time import monotonic
 from typing import Any, TypeVar
 
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import AbstractBackoff, ExponentialWithJitterBackoff
 from redis.retry import Retry
 
 from scheduler.domain.errors import RevisionConflict
@@ -34,7 +36,7 @@ class RepeatPolicy:
         """What redis-py does about a connection that broke; with ``patience``, for so long instead."""
         if patience:
             return PatientRetry(patience, self)
-        return Retry(self._waits(), self.times)
+        return TimedRetry(LONGEST_S, self._waits(), self.times)
 
     def of_conflicts(self) -> Retry:
         """The same for what somebody else changed meanwhile."""
@@ -44,30 +46,56 @@ class RepeatPolicy:
         return ExponentialWithJitterBackoff(cap=self.longest, base=self.initial)
 
 
+#: No try begins later than this after the first. A connection that broke is told at once, and tried again
+#: as often as the policy says; one that hears nothing is known only when a command's time (5 s) is over. So
+#: whoever meets a server that accepts and stays silent is told within ten seconds, connecting included.
+LONGEST_S = 6.0
 USUAL = RepeatPolicy()
 #: Whoever asks knows better what a lost answer means, and when to give up.
 NEVER = RepeatPolicy(times=0)
 
 
-class PatientRetry(Retry):
-    """Tries again for some seconds, however often that is: as long as a failover may take."""
+class _Thread(local):
+    """When the outermost of the tries that lie within each other ends."""
 
-    def __init__(self, seconds: float, policy: RepeatPolicy = USUAL) -> None:
-        super().__init__(ExponentialWithJitterBackoff(policy.longest, policy.initial), -1)
+    deadline: float = inf
+
+
+_OF_THIS_THREAD = _Thread()
+
+
+class TimedRetry(Retry):
+    """Tries again so often (-1: without end), but for some seconds only."""
+
+    def __init__(self, seconds: float, waits: AbstractBackoff, times: int) -> None:
+        super().__init__(waits, times)
         self._seconds = seconds
 
     def call_with_retry(
         self, do: Callable[[], T], fail: Callable[..., Any], *more: Any, **options: Any
     ) -> T:
         """As redis-py's. Connecting is tried within a command that is: both end with the first's time."""
-        deadline = monotonic() + self._seconds
+        around = _OF_THIS_THREAD.deadline
+        deadline = min(around, monotonic() + self._seconds)
 
         def fail_in_time(error: Exception, *count: int) -> None:
             fail(error, *count)
             if monotonic() >= deadline:
                 raise error
 
-        return super().call_with_retry(do, fail_in_time, *more, **options)
+        _OF_THIS_THREAD.deadline = deadline
+        try:
+            return super().call_with_retry(do, fail_in_time, *more, **options)
+        finally:
+            _OF_THIS_THREAD.deadline = around
+
+
+class PatientRetry(TimedRetry):
+    """Tries again for some seconds, however often that is: as long as a failover may take."""
+
+    def __init__(self, seconds: float, policy: RepeatPolicy = USUAL) -> None:
+        waits = ExponentialWithJitterBackoff(policy.longest, policy.initial)
+        super().__init__(seconds, waits, -1)
 
 
 def execute_with_retry(call: Callable[[], T], policy: RepeatPolicy = USUAL) -> T:

@@ -67,6 +67,7 @@ def session_from_row(session: str, row: SessionRow, request: Request) -> Session
         job=row.get("job", ""),
         retries_from=read("retries_from"),
         unsealed=row.get("unsealed") == "1",
+        own_timeout_ms=fields.optional("own_timeout_ms"),
         idempotency_key=row.get("idempotency_key"),
         callback=row.get("callback", "").partition(" ")[2],
         callback_told=row.get("callback_told", ""),
@@ -128,6 +129,7 @@ def row_from_session(data: SessionData) -> dict[str, str]:
         "cancel_requested": data.cancel_requested,
         "cancelled_at": data.cancelled_at,
         "idempotency_key": data.idempotency_key,
+        "own_timeout_ms": data.own_timeout_ms,
     }
     row |= {name: str(value) for name, value in nullable.items() if value is not None}
     for kernel in data.kernels:

@@ -9,13 +9,14 @@ import redis
 from redis.exceptions import RedisError, ResponseError
 
 from scheduler.domain.errors import RedisRefuses, RedisUnsuitable, SchemaTooNew, SchemaTooOld
+from scheduler.observability.logs import get_logger
 from scheduler.store import migration
 from scheduler.store.connection import CLUSTER, REPLICA, safe_url, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
-#: 2: scopes count slots and what waits.
-VERSION = 2
+#: 2: scopes count slots and what waits. 3: jobs of offices are listed by state and role.
+VERSION = 3
 OLDEST_REDIS = (6, 2)
 
 _STAMP = Script.load("schema/stamp")
@@ -119,6 +120,8 @@ def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
         raise SchemaTooNew(namespace=keys.root, found=rest[0], known=VERSION)
     if word == "older":
         migration.bring_up_to_date(client, keys, (int(rest[0]), VERSION))
+        log = get_logger(namespace=keys.root)
+        log.info("schema.migrated", found=int(rest[0]), now=VERSION)
         prepare(client, keys, events_cap=events_cap)
 
 

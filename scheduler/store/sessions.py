@@ -35,6 +35,7 @@ from scheduler.store import precheck, submission
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.offices import OfficeRepository
+from scheduler.store.payloads import read_json
 from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
@@ -297,15 +298,12 @@ class SessionRepository:
 
     def result(self, session: str) -> Any:
         """What the main kernel returned, or None. Raises RecordSpoilt."""
-        with speaking_to(self._client):
-            text = self._client.get(self._keys.result(session))
-        return None if text is None else _json(cast("str", text), session, "result")
+        return read_json(self._client, self._keys.result(session), session, "result")
 
     def payload(self, session: str) -> dict[str, Any]:
         """The work it was asked to do; {} when it is forgotten. Raises RecordSpoilt."""
-        with speaking_to(self._client):
-            text = cast("str | None", self._client.get(self._keys.payload(session)))
-        return cast("dict[str, Any]", _json(text, session, "payload")) if text else {}
+        found = read_json(self._client, self._keys.payload(session), session, "payload")
+        return cast("dict[str, Any]", found or {})
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
         """The leader's last refusal of this kind of request."""
@@ -378,13 +376,6 @@ def _refused_office(client: redis.Redis, keys: Keys, office: str, role: str = ""
     except SchedulerError as error:
         return error
     return OfficeNotFound(office=office)
-
-
-def _json(text: str, session: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecordSpoilt(session=session, what=f"its {what} is no JSON") from error
 
 
 def _request(text: str) -> Request | None:

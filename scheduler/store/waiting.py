@@ -36,6 +36,7 @@ class Waiting:
     rescues: int
     failed_on: tuple[str, ...] = ()  #: agents of its last attempts, none of which went well
     waiting_since: int = 0  #: ms of Redis' clock
+    own_timeout_ms: int | None = None
 
 
 def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Waiting]:
@@ -53,7 +54,7 @@ def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Wa
 
 
 def _waiting(session: str, row: Sequence[str | None]) -> Waiting | None:
-    state, request, priority, seq, attempt, digest, name, *counts, submitted_at, ready_at = row
+    state, request, priority, seq, attempt, digest, name, *counts, since, ready_at, timeout = row
     if state != SessionState.READY or request is None or digest is None:
         return None
     try:
@@ -68,7 +69,8 @@ def _waiting(session: str, row: Sequence[str | None]) -> Waiting | None:
             name=name or "",
             retries_from=numbers[1],
             rescues=numbers[2],
-            waiting_since=int(ready_at or submitted_at or 0),
+            waiting_since=int(ready_at or since or 0),
+            own_timeout_ms=int(timeout) if timeout else None,
         )
     except ValueError:
         return None

@@ -119,8 +119,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "DEPLOY_READY_WITHIN": "60",
         }
         ports = {"replica-1": replica, "replica-2": replica + 1, "agent": agent, "api": api}
-        if os.environ.get("DEPLOY_APIS") == "0":
-            del ports["api"]
         stack = Stack({**os.environ, **told}, server, ports)
         began = monotonic()
         try:

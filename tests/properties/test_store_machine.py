@@ -306,7 +306,7 @@ class StoreMachine(JobRules, RuleBasedStateMachine):
 
     @rule(state=st.sampled_from(sorted(FINAL)))
     def forget(self, state: S) -> None:
-        assert self.model.forget(state) == set(self.world.leader.forget(state, 2**45))
+        assert self.model.forget(state) == set(self.world.forget(state, 2**45))
 
     # What must hold after each step
 

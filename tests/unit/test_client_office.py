@@ -58,3 +58,21 @@ def test_an_office_is_made_changed_and_used(app: Client) -> None:
     second.cancel()
     web.delete()
     assert app.store.offices.names() == ["shop"]
+
+
+def test_its_jobs_are_steered(app: Client) -> None:
+    """J5, J6, J9, J10."""
+    web = app.office("web")
+    web.create(roles=["builder", "tester"])
+    first, second = (web.submit("jobs:noop", n, role="builder") for n in range(2))
+
+    second.set_priority(90)
+    web.handoff(first, "tester")
+
+    assert (90, "tester") == (second.data.priority, first.data.role)
+    assert [] == web.executions(first)
+    with pytest.raises(SessionNotFound):
+        app.office("shop").executions(first)
+    assert 1 == web.cancel_all(SessionState.READY, role="tester")
+    assert (SessionState.CANCELLED, SessionState.READY) == (first.state, second.state)
+    assert 1 == web.cancel_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from scheduler.api.problems import MEDIA_TYPE, STATUSES
 from scheduler.api.routing import NAME_PATTERN
@@ -16,6 +16,14 @@ PRINTABLE_WORD: Final = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]{1,256}$"
 NO_OTHERS: Final[dict[str, JsonValue]] = {"additionalProperties": False}
 DURATION_PATTERN: Final = "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}(h|d)$"
 
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 98.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Behind the bounds of a number, or the document would not have them.
+WHOLE: Final = BeforeValidator(_whole)
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Duration = Annotated[
     str,

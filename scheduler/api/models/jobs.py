@@ -21,6 +21,7 @@ from scheduler.api.models.common import (
     NO_OTHERS,
     PRINTABLE_WORD,
     STRICT,
+    WHOLE,
     Duration,
     Label,
     Name,
@@ -45,6 +46,8 @@ _NUMBER: Final = r"(0\.[0-9]{0,2}[1-9]|[1-9][0-9]{0,5}(\.[0-9]{1,3})?)"
 _CORES: Final = f"^{_NUMBER}m?$"
 _BYTES: Final = f"^{_NUMBER}(KiB|MiB|GiB|TiB)$"
 _DEVICE: Final = r"^[a-bd-ln-z][a-z0-9_]{0,30}\.device$|^cuda\.device$"
+# What a schema can tell to be a regular expression; the command line and Python take any.
+_LINES: Final = r"^(\||([A-Za-z0-9 _:;,=/@#%&!<>~'\"-]|\.|\\[dDwWsS.*+?|()$^])[*+?]?){1,60}$"
 _SLOT: Final = f"^(cpu|mem|disk)$|{_DEVICE}"
 
 
@@ -62,14 +65,16 @@ def _as_documented(slots: dict[str, str | int]) -> dict[str, str | int]:
     return slots
 
 
-Priority = Annotated[int, Field(ge=0, le=HIGHEST_PRIORITY, description="0 to 100, higher first.")]
+Priority = Annotated[
+    int, Field(ge=0, le=HIGHEST_PRIORITY, description="0 to 100, higher first."), WHOLE
+]
 Moment = Annotated[AwareDatetime, Field(strict=False, examples=["2026-12-01T09:00:00+09:00"])]
 Word = Annotated[str, Field(pattern=_NO_NUL)]
 JobIds = Annotated[
     list[Annotated[str, Field(pattern=JOB_PATTERN)]], Field(max_length=MAX_DEPENDENCIES)
 ]
 Slots = Annotated[
-    dict[Annotated[str, Field(pattern=_SLOT)], str | int],
+    dict[Annotated[str, Field(pattern=_SLOT)], str | Annotated[int, WHOLE]],
     AfterValidator(_as_documented),
     WithJsonSchema(
         {
@@ -115,6 +120,15 @@ Variables = Annotated[
 ]
 
 
+DonePattern = Annotated[
+    str,
+    Field(
+        pattern=_LINES,
+        description="A whole line of output that says that its work is done: a regular expression without"
+        " groups and sets, of at most 60 characters each of which * + or ? may follow.",
+        examples=["Saved model .*"],
+    ),
+]
 NodeName = Annotated[str, Field(pattern=PRINTABLE_WORD)]
 Policy = Literal["cancel", "ignore", "hold"]
 
@@ -125,7 +139,7 @@ class _Job(TypedDict, total=False):
     role: Annotated[Name, Field(description="One of the office's roles; none by default.")]
     priority: Priority
     slots: Slots
-    cluster_size: Annotated[int, Field(ge=1, le=MAX_KERNELS)]
+    cluster_size: Annotated[int, Field(ge=1, le=MAX_KERNELS), WHOLE]
     cluster_mode: Literal["single-node", "multi-node"]
     labels: Labels
     env: Variables
@@ -135,8 +149,13 @@ class _Job(TypedDict, total=False):
     retries: Annotated[
         int,
         Field(ge=0, le=MAX_RETRIES, description="After a failure; by default as its office says."),
+        WHOLE,
     ]
     on_lost: Literal["rerun", "fail", "keep"]
+    done_pattern: DonePattern
+    silence_timeout: Annotated[
+        Duration, Field(description="It is stopped when it has printed nothing for so long.")
+    ]
 
 
 class _Command(TypedDict):

@@ -7,16 +7,16 @@ from typing import Annotated, Any, Final, Literal, Required
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from scheduler.api.models.common import NO_OTHERS, STRICT, Name, View
+from scheduler.api.models.common import NO_OTHERS, STRICT, WHOLE, Name, View
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import MAX_RETRIES
 
-_LONGEST_MS: Final = 100 * 365 * 86_400_000
+LONGEST_MS: Final = 100 * 365 * 86_400_000
 _MOST_ROLES: Final = 30
 
-Milliseconds = Annotated[int, Field(ge=1, le=_LONGEST_MS, strict=True)]
-Waits = Annotated[int, Field(ge=0, le=_LONGEST_MS, strict=True)]
-Limit = Annotated[int, Field(ge=0, le=LARGEST, strict=True)]
+Milliseconds = Annotated[int, Field(ge=1, le=LONGEST_MS), WHOLE]
+Waits = Annotated[int, Field(ge=0, le=LONGEST_MS), WHOLE]
+Limit = Annotated[int, Field(ge=0, le=LARGEST), WHOLE]
 
 
 def _by_role(example: dict[str, int]) -> Any:
@@ -40,7 +40,7 @@ class ConfigChange(TypedDict, total=False):
 
     max_concurrent_jobs: Annotated[Limit, Field(examples=[3])]
     max_concurrent_by_role: Annotated[dict[Name, Limit], _by_role({"developer": 2})]
-    max_retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)]
+    max_retries: Annotated[int, Field(ge=0, le=MAX_RETRIES), WHOLE]
     backoff: Backoff
     timeout_ms: Milliseconds
     timeout_ms_by_role: Annotated[dict[Name, Milliseconds], _by_role({"developer": 600_000})]
@@ -92,7 +92,39 @@ class OfficeList(View):
     items: list[str] = Field(examples=[["acme", "globex"]])
 
 
-class Processed(View):
-    """What processing an office by hand did."""
+class RoleStatsView(View):
+    """The jobs of one role."""
 
-    woken: list[str] = Field(description="Scaling groups whose leaders look at it now.")
+    running: int = Field(description="Placed on agents.")
+    waiting: int
+    limit: int | None = Field(description="At once; null: only the office limits it.")
+
+
+class StatsView(View):
+    """How an office's queue stands. Jobs that ended are counted until retention forgets them."""
+
+    office: str
+    limit: int = Field(description="How many jobs may be placed at once.")
+    available_slots: int = Field(description="How many more may be placed now.")
+    running: int = Field(description="Placed on agents.")
+    waiting: int = Field(description="Neither placed nor over.")
+    ready: int
+    pending: int = Field(description="Wait for other jobs, or for a time.")
+    retrying: int = Field(description="Wait for their back-off.")
+    succeeded: int
+    failed: int
+    timed_out: int
+    cancelled: int
+    oldest_waiting_ms: int | None = Field(description="null where nothing waits.")
+    roles: dict[str, RoleStatsView]
+
+
+class ProcessedView(View):
+    """How an office stands after its leaders were asked to look at it."""
+
+    office: str
+    ready: int
+    running: int
+    free_slots: int
+    looked: bool = Field(description="false where a leader was too busy to look in two seconds.")
+    no_leader: list[str] = Field(description="Scaling groups that nobody leads.")

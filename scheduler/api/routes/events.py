@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final
 import anyio
 import orjson
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 from sse_starlette import ServerSentEvent
 
 from scheduler.api.errors import EventsGone
 from scheduler.api.models.common import problems
-from scheduler.api.routing import NAME_PATTERN, GuardedRoute, KeyOf, StoreOf, filters
+from scheduler.api.routing import NAME_PATTERN, GuardedRoute, KeyOf, Nothing, StoreOf, filters
 from scheduler.api.streams import EventStream, Streams
 from scheduler.api.watching import Watch
 from scheduler.auth.permissions import check_allowed
@@ -53,23 +54,23 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
     store: StoreOf,
     key: KeyOf,
     events: Annotated[
-        list[str] | None,
+        Annotated[list[str], Field(max_length=50)] | Nothing,
         Query(
             description="Names or patterns as session.* or job_failed; repeated, any of them.",
             examples=[["job_*"]],
-            max_length=50,
         ),
     ] = None,
     office: Annotated[
-        str | None, Query(pattern=NAME_PATTERN, description="Only what is of this office.")
+        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
+        Query(description="Only what is of this office."),
     ] = None,
     since: Annotated[
-        str | None,
-        Query(pattern=EVENT_ID, description="The same as Last-Event-ID, for the first time."),
+        Annotated[str, Field(pattern=EVENT_ID)] | Nothing,
+        Query(description="The same as Last-Event-ID, for the first time."),
     ] = None,
     last_event_id: Annotated[
-        str | None,
-        Header(pattern=EVENT_ID, description="Go on after this event; from now on without it."),
+        str | Nothing,
+        Header(description="Go on after this event; from now on without it."),
     ] = None,
 ) -> EventStream:
     """What happens, in order, without a gap: each event once for whoever sends its last id again.

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
@@ -25,18 +26,20 @@ from scheduler.api.routing import (
     GuardedRoute,
     IfNoneMatch,
     JobId,
+    Nothing,
     OfficeId,
     StoreOf,
     needs,
 )
 from scheduler.api.streams import Streams, TextStream
 from scheduler.domain.api_key import Role
-from scheduler.domain.office import check_role, office_scopes
+from scheduler.domain.graph import graph_from
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import LogFollower
+from scheduler.operations.graphs import submit_graph
 from scheduler.operations.jobs import executions, job_of, list_jobs
-from scheduler.operations.submission import submit_sessions
+from scheduler.operations.offices import submit_jobs
 from scheduler.store.logs import LogLine
 
 router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
@@ -45,9 +48,8 @@ LARGEST_PAGE = 500
 TEXT = "text/plain; charset=utf-8"
 
 IdempotencyKey = Annotated[
-    str | None,
+    Annotated[str, Field(min_length=1, max_length=128)] | Nothing,
     Header(
-        pattern="^[\\x21-\\x7e]{1,128}$",
         description="A repeat with this key answers what the first made; of another body it is 409.",
         examples=["order-4711"],
     ),
@@ -61,31 +63,33 @@ IdempotencyKey = Annotated[
     responses=problems(400, 404, 409, 413),
     openapi_extra=needs(Role.SUBMITTER),
 )
-def submit_jobs(
+def submit(
     office_id: OfficeId, body: Submission, store: StoreOf, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Submit one job, or a graph of jobs: all or none of them."""
-    # Of another office the same key is another: nobody learns what keys others use.
-    key = f"{office_id}/{idempotency_key}" if idempotency_key else None
+    if "jobs" in body:
+        # As of single jobs: of another office the same key is another.
+        key = f"{office_id}/{idempotency_key}" if idempotency_key else None
+        graph = graph_from({**body, "office": office_id, "idempotency_key": key})
+        made = submit_graph(store, graph)
+        return answer({"id": None, "graph": made.id, "jobs": made.jobs}, HTTPStatus.CREATED)
     asked: dict[str, Any] = dict(body)
-    office = store.offices.read(office_id)
     role = asked.pop("role", "")
-    check_role(office, role)
-    spec = SessionSpec(**asked, scopes=office_scopes(office_id, role), idempotency_key=key)
-    (job,) = submit_sessions(store, [spec])
+    spec = SessionSpec(**asked, idempotency_key=idempotency_key)
+    (job,) = submit_jobs(store, office_id, [spec], role=role)
     where = f"/api/offices/{office_id}/jobs/{job}"
-    made = {"id": job, "graph": None, "jobs": 1}
-    return answer(made, HTTPStatus.CREATED, Location=where)
+    return answer({"id": job, "graph": None, "jobs": 1}, HTTPStatus.CREATED, Location=where)
 
 
 @router.get("", response_model=JobList, responses=problems(404), openapi_extra=needs(Role.VIEWER))
 def list_(  # noqa: PLR0913 - what a page may be asked by
     office_id: OfficeId,
     store: StoreOf,
-    state: SessionState | None = None,
-    role: Annotated[str | None, Query(pattern=NAME_PATTERN)] = None,
+    state: SessionState | Nothing = None,
+    role: Annotated[Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query()] = None,
     cursor: Annotated[
-        str | None, Query(max_length=100, description="As the page before ended with.")
+        Annotated[str, Field(max_length=100)] | Nothing,
+        Query(description="As the page before ended with."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
 ) -> Response:
@@ -136,7 +140,8 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     store: StoreOf,
     kernel: Annotated[int, Query(ge=0, le=1_000)] = 0,
     attempt: Annotated[
-        int | None, Query(ge=1, le=1_000_000, description="The last by default; not with follow.")
+        Annotated[int, Field(ge=1, le=1_000_000)] | Nothing,
+        Query(description="The last by default; not with follow."),
     ] = None,
     *,
     follow: Annotated[

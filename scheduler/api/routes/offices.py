@@ -11,7 +11,15 @@ from starlette.responses import Response
 from scheduler.api.answers import answer, office_tag, office_view, tagged
 from scheduler.api.etags import expected_revision
 from scheduler.api.models.common import problems
-from scheduler.api.models.offices import ConfigChange, ConfigView, NewOffice, OfficeList, OfficeView
+from scheduler.api.models.offices import (
+    ConfigChange,
+    ConfigView,
+    NewOffice,
+    OfficeList,
+    OfficeView,
+    ProcessedView,
+    StatsView,
+)
 from scheduler.api.routing import (
     GuardedRoute,
     IfMatch,
@@ -23,6 +31,11 @@ from scheduler.api.routing import (
     needs,
 )
 from scheduler.domain.api_key import Role
+from scheduler.operations.office_time import process_office
+from scheduler.operations.offices import office_stats
+
+#: How long a request waits for the leaders to have looked, s.
+PATIENCE_S = 2.0
 
 router = APIRouter(prefix="/api/offices", tags=["offices"], route_class=GuardedRoute)
 
@@ -71,6 +84,31 @@ def delete_office(office_id: OfficeId, store: StoreOf) -> Response:
     """Forget an office none of whose jobs is still to end."""
     store.offices.delete(office_id)
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get(
+    "/{office_id}/scheduler/stats",
+    response_model=StatsView,
+    responses=problems(404),
+    openapi_extra=needs(Role.VIEWER),
+)
+def show_stats(office_id: OfficeId, store: StoreOf) -> Response:
+    """How an office's queue stands."""
+    return answer(office_stats(store, office_id).as_json())
+
+
+@router.post(
+    "/{office_id}/scheduler/process",
+    response_model=ProcessedView,
+    responses=problems(404),
+    openapi_extra=needs(Role.OPERATOR),
+)
+def process(office_id: OfficeId, store: StoreOf) -> Response:
+    """Have all jobs of an office decided anew now, whatever they were refused for.
+
+    The leaders do so by themselves whenever something changes, and each 5 s.
+    """
+    return answer(process_office(store, office_id, within=PATIENCE_S).as_json())
 
 
 @router.get(

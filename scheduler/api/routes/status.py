@@ -14,7 +14,7 @@ from scheduler.api.guard import CLOSED
 from scheduler.api.models.common import problems
 from scheduler.api.routing import GuardedRoute, needs
 from scheduler.domain.api_key import Role
-from scheduler.observability.serving import Page
+from scheduler.observability.serving import Page, health_facts
 
 _SAYS: Final = {
     "/health": "Whether the API is alive and ready: 503 while it is not ready.",
@@ -22,7 +22,7 @@ _SAYS: Final = {
     "/health/ready": "Whether requests can be served: 503 while they cannot.",
     "/metrics": "Metrics, as Prometheus reads them.",
 }
-_FACTS: Final = {"schema": {"type": "object"}, "example": {"alive": True, "ready": True}}
+_FACTS: Final = {"schema": {"type": "object"}, "example": health_facts("api", "", streams=0)}
 #: Looks at one page at once; who asks meanwhile waits.
 _AT_ONCE: Final = 4
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 from starlette.responses import Response
 
 from scheduler.api.answers import answer, job_view
@@ -22,10 +23,12 @@ from scheduler.api.models.jobs import (
     Retried,
 )
 from scheduler.api.routing import (
+    CANCEL_ALL,
     NAME_PATTERN,
     GuardedRoute,
     IfMatch,
     JobId,
+    Nothing,
     OfficeId,
     StoreOf,
     needs,
@@ -39,7 +42,7 @@ router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_
 
 
 @router.post(
-    "/cancel-all",
+    f"/{CANCEL_ALL}",
     response_model=CancelledAll,
     responses=problems(404),
     openapi_extra=needs(Role.OPERATOR),
@@ -47,9 +50,10 @@ router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_
 def cancel_all_jobs(
     office_id: OfficeId,
     store: StoreOf,
-    state: Annotated[SessionState | None, Query(description="Only those in this state.")] = None,
+    state: Annotated[SessionState | Nothing, Query(description="Only those in this state.")] = None,
     role: Annotated[
-        str | None, Query(pattern=NAME_PATTERN, description="Only those of this role.")
+        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
+        Query(description="Only those of this role."),
     ] = None,
 ) -> Response:
     """Cancel all jobs that have not ended; what is submitted meanwhile stays."""

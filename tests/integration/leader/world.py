@@ -18,7 +18,7 @@ from scheduler.leader.replica import Replica
 from scheduler.protocol import order as orders
 from scheduler.protocol import report as reports
 from scheduler.protocol.names import STOP_PREFIX, parse_order_id
-from scheduler.protocol.order import StartOrder
+from scheduler.protocol.order import DeadlineOrder, StartOrder
 from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 from scheduler.protocol.signing import agent_key
 from scheduler.settings import Settings, load
@@ -106,7 +106,7 @@ class FakeAgent:
         for stop in (
             text.removeprefix(STOP_PREFIX) for text in ids if text.startswith(STOP_PREFIX)
         ):
-            if stop in self.running:
+            if stop in self.running and self.told(stop) is None:
                 self.end([self.running[stop]], exit_code=None, reason=EndReason.STOPPED)
         wanted = [text for text in ids if not text.startswith(STOP_PREFIX)]
         taken: list[StartOrder] = []
@@ -122,6 +122,14 @@ class FakeAgent:
             self.started.append(order.id)
             taken.append(order)
         return taken
+
+    def told(self, order: str) -> int | None:
+        """How long (ms) it was told to let an order run, if that stands on its keys."""
+        text = self.mailbox.stop_order(order)
+        if text is None:
+            return None
+        found, _ = orders.decode(text, self.key, agent=self.name, boot=self.boot)
+        return found.timeout_ms if isinstance(found, DeadlineOrder) else None
 
     def taken(self, count: int = 1) -> list[StartOrder]:
         """Claim until it has so many."""

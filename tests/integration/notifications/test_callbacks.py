@@ -20,7 +20,7 @@ from scheduler.protocol.signing import callback_key
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.testing.waiting import wait_until
 from tests.integration.notifications.receiver import Receiver
-from tests.unit.store.lives import S, World
+from tests.unit.store.lives import K, S, World
 
 pytestmark = pytest.mark.integration
 SECRET = "a secret of the tests"
@@ -119,6 +119,7 @@ def test_each_end_is_told_and_one_without_a_callback_is_not(
     world: World, posting: Posting, receiver: Receiver
 ) -> None:
     """Whoever ends it: an app, the leader, a parent's failure; and again after a retry."""
+    world.advance(quick := world.into(S.SCHEDULED, callback=receiver.url), K.ORDERED)
     parent = world.submit(callback=receiver.url, depends_on=[first := world.submit()])
     refused = world.submit(callback=receiver.url)
     world.sessions.cancel(first)
@@ -126,14 +127,19 @@ def test_each_end_is_told_and_one_without_a_callback_is_not(
     world.apply(m.Settle(refused, "default", "refuse", "it can never run"))
     failed = ended(world, receiver.url, S.FAILED)
     callbacks = posting()
-    until(callbacks, lambda: len(receiver.got) == 3, "three ends were not told")
+    until(callbacks, lambda: len(receiver.got) == 4, "four ends were not told")
     world.sessions.retry(failed)
     world.sessions.cancel(failed)
-    until(callbacks, lambda: len(receiver.got) == 4, "the end after a retry was not told")
+    until(callbacks, lambda: len(receiver.got) == 5, "the end after a retry was not told")
 
     ends = [(each["data"]["id"], each["data"]["state"]) for each in receiver.got]
-    assert {(parent, "CANCELLED"), (refused, "FAILED"), (failed, "FAILED")} == set(ends[:3])
-    assert (failed, "CANCELLED") == ends[3]
+    assert {
+        (quick, "SUCCEEDED"),
+        (parent, "CANCELLED"),
+        (refused, "FAILED"),
+        (failed, "FAILED"),
+    } == set(ends[:4])
+    assert (failed, "CANCELLED") == ends[4]
 
 
 def test_what_a_host_did_not_take_is_posted_again_then_parked_and_resumed(

@@ -148,6 +148,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", JOBS, {"command": ["true"], "slots": {"cpu": "x"}}, 422, "cpu is a text such as 500m"),
     ("POST", JOBS, {"command": ["true"], "slots": {"gold": "1"}}, 422, "slots.gold"),
     ("POST", JOBS, {"command": ["true"], "timeout": "soon"}, 422, "timeout: it is not of the form"),
+    ("POST", JOBS, {"command": ["true"], "done_pattern": "("}, 422, "done_pattern: it is not of"),
     ("POST", JOBS, {"command": ["true"], "timeout": None}, 422, "timeout: input should be a valid"),
     ("POST", JOBS, {"command": ["true"], "not_before": "2026-01-01"}, 422, "not_before"),
     ("POST", JOBS, {"command": ["true"], "depends_on": [NOBODY]}, 404, "depends on 0000"),

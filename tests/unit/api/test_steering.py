@@ -50,6 +50,8 @@ def test_every_field_of_a_job_reaches_its_session(api: Api) -> None:
         labels={"zone": "a|b"},
         group="gpu",
         timeout="90s",
+        done_pattern="saved .*|done",
+        silence_timeout="5m",
         retries=7,
         on_lost="fail",
         not_before="2100-01-01T09:00:00+09:00",
@@ -58,6 +60,7 @@ def test_every_field_of_a_job_reaches_its_session(api: Api) -> None:
 
     assert [1, {"a": None}] == api.store.sessions.payload(job)["args"]
     assert ("gpu", 90_000, 7) == (data.group, data.request.timeout_ms, data.request.retries)
+    assert ("saved .*|done", 300_000) == (data.request.done_pattern, data.request.silence_ms)
     assert {"cpu": 500, "mem": 1536, "cuda.device": 2} == dict(data.request.kernels[0])
     assert datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000 == data.not_before
     assert S.PENDING is data.state
@@ -166,3 +169,16 @@ def test_the_tries_of_a_job_are_listed(api: Api) -> None:
 
     assert {"items": []} == api.ask("GET", f"{JOBS}/{job}/executions").json()
     assert "never ran" in said(api.ask("GET", f"{JOBS}/{job}/logs"), 404)
+
+
+def test_an_office_tells_how_it_stands_and_is_processed_by_hand(api: Api) -> None:
+    """J7, J6."""
+    api.submit(role="dev")
+    stats = api.ask("GET", "/api/offices/acme/scheduler/stats", by="viewer acme").json()
+
+    assert (3, 3, 1, 1) == tuple(
+        stats[name] for name in ("limit", "available_slots", "ready", "waiting")
+    )
+    assert {"running": 0, "waiting": 1, "limit": None} == stats["roles"]["dev"]
+    processed = api.ask("POST", "/api/offices/acme/scheduler/process", by="operator").json()
+    assert (1, []) == (processed["ready"], processed["no_leader"])

@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.bootstrap import open_store
 from scheduler.domain import moves as m
+from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.states import SessionState as S
 from scheduler.operations import recount
@@ -40,8 +41,9 @@ GOOD = ServerFacts(
 def lived(world: World) -> World:
     """A namespace in which something of everything has happened."""
     prepare(world.client, world.keys, events_cap=1_000)
+    world.office("acme", max_concurrent_jobs=1_000, roles=["builder"])
     for state in S:
-        world.into(state, keypair="k1")
+        world.into(state, keypair="k1", scopes=office_scopes("acme", "builder"))
     parent = world.submit(priority=70)
     world.submit(depends_on=[parent])
     world.into(S.RUNNING, cluster_size=3, slots={"cpu": "2", "mem": "1GiB"})
@@ -163,6 +165,23 @@ def _vanished_agent(world: World) -> str:
     return "agent a1 is not known, and kernels hold slots of it"
 
 
+def _unlisted_job(world: World) -> str:
+    session = next(iter(dict(world.jobs.newest("acme", "", [S.RUNNING], None, 1))))
+    world.client.zrem(world.keys.jobs_of_role("acme", "builder", S.RUNNING), session)
+    return f"job {session} of acme/builder is not listed as RUNNING; `scheduler migrate` lists them"
+
+
+def _nameless_job(world: World) -> str:
+    session = _one(world, S.FAILED)
+    world.client.hdel(world.keys.session(session), "job")
+    return f"job {session} of acme/builder is not listed as FAILED"
+
+
+def _stray_job(world: World) -> str:
+    world.client.zadd(world.keys.jobs("acme", S.READY), {NOBODY: 1})
+    return f"{NOBODY} is listed as READY of acme and is not"
+
+
 def _one(world: World, state: S) -> str:
     return world.sessions.list_ids("default", state, limit=1)[0]
 
@@ -175,6 +194,9 @@ def _one(world: World, state: S) -> str:
         _ended_member,
         _lost_member,
         _unnamed_scope,
+        _unlisted_job,
+        _nameless_job,
+        _stray_job,
         _wrong_index,
         _no_record,
         _not_listed,

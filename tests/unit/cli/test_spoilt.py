@@ -90,6 +90,16 @@ def test_a_result_that_is_no_json_is_said(world: World, run: Run) -> None:
     assert "its result is no JSON" in said.err
 
 
+def test_a_result_that_is_no_text_is_said(world: World, run: Run) -> None:
+    session = world.into(S.SUCCEEDED)
+    world.client.rpush(world.keys.result(session), "1")
+
+    said = run("session", "show", session)
+
+    assert (4, 1) == (said.code, said.err.count("\n"))
+    assert "its result is no text; somebody else has written there" in said.err
+
+
 def test_a_move_that_breaks_does_not_stop_those_beside_it(world: World) -> None:
     """Nothing but its own word tells; what else happened is written, and numbered without a hole."""
     spoilt, well = world.submit(), world.submit()

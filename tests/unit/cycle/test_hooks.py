@@ -29,7 +29,7 @@ class Hook(AbstractHook):
 
     name: ClassVar[str] = "licence"
     #: More than a busy machine takes for an answer.
-    budget_ms: ClassVar[int] = 5_000
+    budget_ms: ClassVar[int] = 60_000
 
     def __init__(self, answer: Callable[[ValidatorContext], Any] = lambda _: PASSED) -> None:
         self.answer = answer

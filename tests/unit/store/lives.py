@@ -22,6 +22,7 @@ from scheduler.leader.rq_job import template
 from scheduler.store import submission
 from scheduler.store.agents import AgentRepository
 from scheduler.store.api_keys import ApiKeyRepository
+from scheduler.store.durations import DurationRepository
 from scheduler.store.events import EventRepository
 from scheduler.store.graphs import GraphRepository
 from scheduler.store.groups import GroupRepository
@@ -30,6 +31,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository, LeaderStore
 from scheduler.store.mailbox import AgentMailbox, Superseded
 from scheduler.store.offices import OfficeRepository
+from scheduler.store.retention import RetentionRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.script import Packed, Script, Sent
 from scheduler.store.sessions import SessionRepository
@@ -130,6 +132,7 @@ class World:
         self.graphs = GraphRepository(client, keys, SystemClock())
         self.scopes = ScopeRepository(client, keys)
         self.offices = OfficeRepository(client, keys)
+        self.durations = DurationRepository(client, keys)
         self.events = EventRepository(client, keys)
         self.leadership = LeadershipRepository(client, keys)
         self.subscribers = SubscriberRepository(client, keys)
@@ -182,6 +185,10 @@ class World:
         except Superseded:  # a later boot was admitted
             return []
         return [claimed.order for claimed in taken]
+
+    def forget(self, state: S, before_ms: int) -> list[str]:
+        """What ended before a moment is forgotten."""
+        return RetentionRepository(self.client, self.keys).forget(GROUP, state, before_ms)
 
     # Offices
 

@@ -51,7 +51,8 @@ def prepare(world: World, begins: K, **asked: Any) -> str:
     """A session whose kernel is in a state, with someone who waits for it."""
     if "acme" not in world.offices.names():
         world.office("acme", max_concurrent_jobs=1000, roles=["builder"])
-    session = world.submit(keypair="k", **({"scopes": office_scopes("acme", "builder")} | asked))
+    given = {"scopes": office_scopes("acme", "builder"), "callback": "https://ci.example.org/x"}
+    session = world.submit(keypair="k", **(given | asked))
     world.submit(depends_on=[session])
     world.place(session)
     if begins is not K.ORDERED:

@@ -134,7 +134,7 @@ def test_odd_names_go_through_unchanged(world: World, name: str) -> None:
     assert [name] == world.sessions.payload(session)["args"]
     world.end_withdrawn(session)
     assert set() == world.scopes.members(Scope("keypair", name))
-    world.leader.forget(S.CANCELLED, 2**45)
+    world.forget(S.CANCELLED, 2**45)
 
 
 @pytest.mark.parametrize("field", ["name", "keypair", "idempotency_key"])
@@ -228,7 +228,7 @@ def test_an_agent_that_moves_to_another_group_leaves_the_old_one(world: World) -
 def test_forgetting_never_touches_what_has_not_ended(world: World) -> None:
     sessions = [world.into(state) for state in (S.PENDING, S.READY, S.RUNNING, S.RETRYING)]
     for session in sessions:
-        assert [] == world.leader.forget(world.state(session), 2**45)
+        assert [] == world.forget(world.state(session), 2**45)
 
     assert 4 == len(world.sessions.many(sessions))
 
@@ -240,8 +240,8 @@ def test_forgetting_takes_all_that_belongs_to_a_session(world: World) -> None:
     world.sessions.cancel(child)
     world.apply(m.Note(GROUP, world.get(child).request.id, "{}"))
 
-    assert [parent] == world.leader.forget(S.SUCCEEDED, 2**45)
-    assert [child] == world.leader.forget(S.CANCELLED, 2**45)
+    assert [parent] == world.forget(S.SUCCEEDED, 2**45)
+    assert [child] == world.forget(S.CANCELLED, 2**45)
 
     streams = {
         world.keys.events(),

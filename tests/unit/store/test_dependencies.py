@@ -253,7 +253,7 @@ def test_a_forgotten_child_does_not_come_back(world: World) -> None:
     parent = world.submit()
     child = world.submit(depends_on=[parent])
     world.sessions.cancel(child)
-    assert [child] == world.leader.forget(S.CANCELLED, 2**45)
+    assert [child] == world.forget(S.CANCELLED, 2**45)
 
     fail(world, parent)
     world.resolve_all()
@@ -266,16 +266,16 @@ def test_a_parent_is_kept_while_others_wait_for_it(world: World) -> None:
     child = world.submit(depends_on=[parent])
     fail(world, parent)
 
-    assert [] == world.leader.forget(S.FAILED, 2**45)
+    assert [] == world.forget(S.FAILED, 2**45)
     world.resolve_all()
-    assert [parent] == world.leader.forget(S.FAILED, 2**45)
+    assert [parent] == world.forget(S.FAILED, 2**45)
     assert S.CANCELLED is world.state(child)
 
 
 def test_a_forgotten_parent_that_had_succeeded_stays_met_at_a_retry(world: World) -> None:
     parent = world.into(S.SUCCEEDED)
     child = world.submit(depends_on=[parent])
-    world.leader.forget(S.SUCCEEDED, 2**45)
+    world.forget(S.SUCCEEDED, 2**45)
     world.sessions.cancel(child)
 
     world.sessions.retry(child)

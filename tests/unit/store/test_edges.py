@@ -90,11 +90,11 @@ def test_who_holds_others_is_kept_until_nobody_is_held(world: World) -> None:
     held, cancelled = [world.submit(depends_on={parent: "hold"}) for _ in range(2)]
     finish(world, parent, S.FAILED)
     world.sessions.cancel(cancelled)
-    assert [] == world.leader.forget(S.FAILED, 2**45)
+    assert [] == world.forget(S.FAILED, 2**45)
 
     world.sessions.cancel(held)
 
-    assert [parent] == world.leader.forget(S.FAILED, 2**45)
+    assert [parent] == world.forget(S.FAILED, 2**45)
     assert 0 == world.client.exists(world.keys.held(parent))
 
 

@@ -58,7 +58,7 @@ def test_what_runs_can_end(world: World, fill: Fill) -> None:
     assert "done" == world.lose(claimed)
     assert "done" == world.finish(claimed, S.TIMED_OUT)
     assert S.READY is world.state(child)
-    assert [running] == world.leader.forget(S.SUCCEEDED, 2**45)
+    assert [running] == world.forget(S.SUCCEEDED, 2**45)
 
 
 def test_what_waits_or_runs_can_be_cancelled(world: World, fill: Fill) -> None:

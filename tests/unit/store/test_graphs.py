@@ -242,7 +242,7 @@ def test_a_graph_is_forgotten_with_its_last_session(world: World) -> None:
     world.graphs.cancel(graph_id, "why")
     world.resolve_all()
 
-    assert 4 == len(world.leader.forget(S.CANCELLED, 2**45))
+    assert 4 == len(world.forget(S.CANCELLED, 2**45))
 
     with pytest.raises(GraphNotFound):
         world.graphs.read(graph_id)

@@ -77,7 +77,7 @@ def test_a_page_neither_skips_nor_repeats_what_moves(world: World) -> None:
 
 def test_what_is_forgotten_is_listed_no_more(world: World) -> None:
     world.into(S.FAILED, scopes=ACME)
-    world.leader.forget(S.FAILED, 2**45)
+    world.forget(S.FAILED, 2**45)
 
     assert [] == ids(list_jobs(world, "acme"))
     assert [] == list(world.client.scan_iter(f"{world.keys.root}:office:*:jobs:*"))

@@ -10,8 +10,9 @@ import pytest
 
 from scheduler.domain.errors import MigrationRefused, SchemaTooOld
 from scheduler.domain.scope import GLOBAL, Scope, ScopeUse
-from scheduler.store import migration, schema
+from scheduler.store import counting_anew, migration, schema
 from scheduler.store.counting import count_anew
+from scheduler.store.migration import Means
 from scheduler.store.script import Script
 from tests.unit.store.lives import GROUP, S, World, contents
 
@@ -99,7 +100,7 @@ def test_it_may_be_broken_off_anywhere_and_begun_again(
     old: World, monkeypatch: pytest.MonkeyPatch, broken_off_after: int
 ) -> None:
     """Meanwhile sessions move, by whoever still writes the older layout."""
-    monkeypatch.setattr(migration, "_PAGE", 2)
+    monkeypatch.setattr(counting_anew, "_PAGE", 2)
     degrade(old)
     run, calls = Script.run, 0
 
@@ -133,11 +134,11 @@ def test_two_replicas_may_do_it_at_once(old: World, monkeypatch: pytest.MonkeyPa
     def beside(*arguments: Any) -> Any:
         counted = count(*arguments)
         with monkeypatch.context() as patch:
-            patch.setattr(migration, "count_anew", count)
+            patch.setattr(counting_anew, "count_anew", count)
             prepare(old)
         return counted
 
-    monkeypatch.setattr(migration, "count_anew", beside)
+    monkeypatch.setattr(counting_anew, "count_anew", beside)
     prepare(old)
 
     assert before == within(old)
@@ -170,9 +171,9 @@ def test_beside_an_older_program_it_is_refused_with_a_sentence(
         act(old)
         return counted
 
-    monkeypatch.setattr(migration, "count_anew", stirred)
+    monkeypatch.setattr(counting_anew, "count_anew", stirred)
     with pytest.raises(MigrationRefused, match=says):
-        migration.bring_up_to_date(old.client, old.keys, (1, 2), pauses.append)
+        migration.bring_up_to_date(old.client, old.keys, (1, 2), Means(pauses.append))
 
     assert "1" == old.client.hget(old.keys.schema(), "version")
     assert migration.TRIES - 1 == len(pauses)
@@ -184,7 +185,7 @@ def test_a_leader_that_was_killed_is_waited_for(old: World) -> None:
     old.client.set(old.keys.lock(GROUP), "killed")
 
     migration.bring_up_to_date(
-        old.client, old.keys, (1, 2), lambda _: old.client.delete(old.keys.lock(GROUP))
+        old.client, old.keys, (1, 2), Means(lambda _: old.client.delete(old.keys.lock(GROUP)))
     )
 
     assert before == within(old)
@@ -192,7 +193,9 @@ def test_a_leader_that_was_killed_is_waited_for(old: World) -> None:
 
 def test_apps_wait_for_a_replica_to_bring_it_up_to_date(old: World) -> None:
     degrade(old)
-    with pytest.raises(SchemaTooOld, match="has layout 1, and 2 is needed: first start a newer"):
+    with pytest.raises(
+        SchemaTooOld, match="has layout 1, and 3 is needed: run `scheduler migrate`"
+    ):
         schema.check_version(old.client, old.keys)
 
     prepare(old)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.domain.errors import RevisionConflict
+from scheduler.domain.errors import RevisionConflict, StoreUnavailable
 from scheduler.operations.policy import change_group
 from scheduler.settings import load
-from scheduler.store.connection import connect
+from scheduler.store.connection import connect, speaking_to
 from scheduler.store.groups import GroupRepository
 from scheduler.store.retrying import NEVER, RepeatPolicy, execute_with_retry, retry_txn
 from tests.unit.store.lives import GROUP, World
@@ -70,6 +72,25 @@ def test_a_conflict_is_read_anew_and_a_broken_connection_is_none() -> None:
         retry_txn(failing(1, redis.ConnectionError("reset"))[0], AT_ONCE)
     with pytest.raises(RevisionConflict):
         retry_txn(failing(1, conflict)[0], NEVER)
+
+
+def test_a_server_that_accepts_and_stays_silent_is_told_of_in_time() -> None:
+    """K14: connecting, its greeting and the command are tried within each other, all in one time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        policy = RepeatPolicy(times=20, initial=0, longest=0)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        client = connect(url, policy=policy, timeout=0.1)
+        of_command: Any = client.get_retry()
+        of_connection: Any = client.connection_pool.connection_kwargs["retry"]
+        of_command._seconds = of_connection._seconds = 0.15
+        began = monotonic()
+        with pytest.raises(StoreUnavailable, match="Timeout"), speaking_to(client):
+            client.ping()
+        took = monotonic() - began
+        client.close()
+
+    # Tried twice; and what a busy machine needs beside.
+    assert 0.2 <= took < 1.0
 
 
 def test_waits_grow_to_the_longest_and_no_further() -> None:

@@ -188,15 +188,18 @@ def test_a_handoff_beside_another_one_decides_anew(
     jobs.handoff(world, "acme", job, "builder")
 
 
-def test_its_roles_timeout_becomes_that_of_the_new_role(world: World) -> None:
-    world.offices.change("acme", {"timeout_ms_by_role": {"builder": 60_000, "tester": 5_000}})
+def test_what_it_inherits_is_that_of_its_new_role(world: World) -> None:
+    config = world.offices.change(
+        "acme", {"timeout_ms_by_role": {"builder": 60_000, "tester": 5_000}}
+    ).config
     inherits = world.submit(scopes=BUILDER)
     its_own = world.submit(scopes=BUILDER, timeout="60s")
 
     for job in (inherits, its_own):
         jobs.handoff(world, "acme", job, "tester")
 
-    assert [5_000, 60_000] == [world.get(job).request.timeout_ms for job in (inherits, its_own)]
+    asked = [world.get(job).request.under(config) for job in (inherits, its_own)]
+    assert [5_000, 60_000] == [request.timeout_ms for request in asked]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from scheduler.domain import moves as m
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.tally import Tally
-from scheduler.store import schema
-from scheduler.store.counting import count_anew
 from scheduler.store.mailbox import Superseded
 from scheduler.store.profiles import ProfileRepository
 from scheduler.store.script import Script
@@ -22,7 +20,9 @@ from tests.unit.store.lives import FAR, GROUP, NOBODY, OTHER, K, S, World, order
 from tests.unit.store.words_of_callbacks import CALLBACKS, REPEATS_OF_CALLBACKS
 from tests.unit.store.words_of_jobs import JOBS
 from tests.unit.store.words_of_offices import OFFICES
+from tests.unit.store.words_of_schema import SCHEMA, SCHEMA_REPEATED
 from tests.unit.store.words_of_subscribers import REPEATS_OF_SUBSCRIBERS, SUBSCRIBERS
+from tests.unit.store.words_of_time import REPEATS_OF_TIME, TIME, TIMERS
 
 Case = Callable[[World], object]
 
@@ -92,7 +92,7 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
     ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
-    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.leader.forget(S.FAILED, 2**45)),
+    ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.forget(S.FAILED, 2**45)),
 }
 
 
@@ -148,31 +148,6 @@ def _profile(world: World, holder: str, group: str = GROUP) -> str:
 
 def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
-
-
-def _stamp(world: World, *versions: int) -> None:
-    for version in versions:
-        run(world, "schema/stamp", version=version, events_cap=1000)
-
-
-def _rebuild(
-    world: World, *, found: int = 1, led: bool = False, mark: str = "", last: int = 1
-) -> None:
-    session = world.into(S.RUNNING)
-    if not led:
-        world.client.delete(world.keys.lock(GROUP))
-    _stamp(world, 1)
-    counted = count_anew(world.client, world.keys)
-    run(
-        world,
-        "schema/rebuild",
-        version=found,
-        target=2,
-        mark=mark or counted.mark,
-        scopes=[{"kind": "user", "name": "u", "fields": ["pending", "1"]}],
-        held=[{"session": session, "charge": "{}"}],
-        last=last,
-    )
 
 
 OTHERS: Mapping[tuple[str, str], Case] = {
@@ -244,15 +219,6 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         _profile(w, "replica"),
     ),
     ("leader/ask_profile", "unknown_group"): lambda w: _profile(w, "replica", "g2"),
-    ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
-    ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
-    ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
-    ("schema/stamp", "older"): lambda w: _stamp(w, 1, 2),
-    ("schema/rebuild", "written"): lambda w: _rebuild(w, last=0),
-    ("schema/rebuild", "finished"): _rebuild,
-    ("schema/rebuild", "known"): lambda w: _rebuild(w, found=2),
-    ("schema/rebuild", "led"): lambda w: _rebuild(w, led=True),
-    ("schema/rebuild", "disturbed"): lambda w: _rebuild(w, mark="1-1"),
 }
 
 # The leader's moves
@@ -314,6 +280,7 @@ def _kill(world: World, times: int) -> None:
 
 
 MOVES: Mapping[tuple[str, str], Case] = {
+    **TIMERS,
     ("place", "placed"): lambda w: w.place(w.submit(keypair="k", cluster_size=2), ("a1", "a2")),
     ("place", "already"): _place_again,
     ("place", "stale"): lambda w: w.place(w.into(S.RUNNING)),
@@ -392,6 +359,8 @@ CASES: Mapping[tuple[str, str], Case] = {
     **KEYS,
     **OFFICES,
     **JOBS,
+    **SCHEMA,
+    **TIME,
     **CALLBACKS,
     **SUBSCRIBERS,
     **{(f"move/{verb}", word): case for (verb, word), case in MOVES.items()},
@@ -406,8 +375,10 @@ def reach(world: World, case: Case) -> None:
 
 #: A repeat, as after a lost answer, changes nothing and says the same word; for these, another.
 REPEATS: Mapping[tuple[str, str], str] = {
+    **SCHEMA_REPEATED,
     **REPEATS_OF_CALLBACKS,
     **REPEATS_OF_SUBSCRIBERS,
+    **REPEATS_OF_TIME,
     **graph_words.REPEATS,
     ("session/cancel", "cancelled"): "ended",
     ("session/depend", "loaded"): "loaded",
@@ -417,12 +388,6 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("agent/remove", "done"): "gone",
     ("group/set", "created"): "unchanged",
     ("group/set", "changed"): "unchanged",
-    ("subscriber/advance", "done"): "moved",
-    ("subscriber/digest", "done"): "moved",
-    ("subscriber/fail", "again"): "moved",
-    ("subscriber/fail", "parked"): "moved",
-    ("subscriber/resume", "resumed"): "running",
-    ("subscriber/remove", "removed"): "gone",
     **KEYS_REPEATED,
     ("group/pause", "paused"): "already",
     ("group/pause", "resumed"): "already",
@@ -430,8 +395,6 @@ REPEATS: Mapping[tuple[str, str], str] = {
     ("office/delete", "deleted"): "unknown_office",
     ("leader/resign", "resigned"): "deposed",
     ("leader/unseat", "unseated"): "changed",
-    ("schema/stamp", "stamped"): "known",
-    ("schema/rebuild", "finished"): "known",
     ("move/place", "placed"): "already",
     ("move/claim", "done"): "already",
     ("move/up", "done"): "already",
@@ -463,6 +426,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
     ("leader/ask_profile", "asked"): ("inbox",),
+    ("leader/ask_process", "asked"): ("inbox",),  # the office is looked at once more
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted
     ("leader/place", "deposed"): ("leadership",),

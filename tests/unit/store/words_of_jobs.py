@@ -35,7 +35,7 @@ def _hand_over_twice(world: World) -> None:
 def _hand_over_beside(world: World) -> None:
     before = world.get(_job(world))
     _hand(world, before)
-    world.jobs.handoff(before, with_role(before.request, Scope("role", "acme/builder")))
+    world.jobs.handoff(before, with_role(before.request, Scope("role", "acme/cook")))
 
 
 def _hand_over_too_many(world: World) -> None:
@@ -45,7 +45,7 @@ def _hand_over_too_many(world: World) -> None:
 
 def _hand_over_gone(world: World) -> None:
     data = world.get(_job(world, S.FAILED))
-    world.leader.forget(S.FAILED, 2**45)
+    world.forget(S.FAILED, 2**45)
     _hand(world, data)
 
 

@@ -25,6 +25,7 @@
 -- @include move/kill
 -- @include move/finish
 -- @include move/advance
+-- @include move/timer
 -- @include move/settle
 -- @include move/resolve
 -- @include move/unroll

@@ -7,7 +7,7 @@
 local rows = { 'found' }
 for index, session in ipairs(sessions) do
     local row = redis.call('HMGET', keys.session(session), 'state', 'request', 'priority', 'seq', 'attempt',
-        'digest', 'name', 'retries_from', 'rescues', 'submitted_at', 'ready_at')
+        'digest', 'name', 'retries_from', 'rescues', 'submitted_at', 'ready_at', 'own_timeout_ms')
     rows[index + 1] = row[1] == 'READY' and row
 end
 return rows

@@ -2,12 +2,13 @@
 -- Its dependents are told later, in bounded steps, from the group's resolve list.
 -- @include lib/move
 -- @include lib/put_callback
-local function tell_end(id, group, target)
+local function tell_end(id, group, target, reason, attempt, callback)
     redis.call('ZREM', keys.timers(group), id)
     if redis.call('EXISTS', keys.dependents(id), keys.held(id)) > 0 then
         redis.call('ZADD', keys.resolve(group), int(now), id)
         announce(group, 'resolve', id)
     end
+    if callback then put_callback(id, target, reason, attempt, callback) end
     redis.call('PUBLISH', keys.done(id), target)
 end
 
@@ -16,7 +17,6 @@ local function finish(id, verb, target, reason, ...)
     if not state then return nil, group end
     -- Where it was asked for before, that moment stays.
     if target == 'CANCELLED' then redis.call('HSETNX', keys.session(id), 'cancelled_at', int(now)) end
-    tell_end(id, group, target)
-    if callback then put_callback(id, target, reason, attempt, callback) end
+    tell_end(id, group, target, reason, attempt, callback)
     return state, group
 end

@@ -18,8 +18,8 @@ local function tell_child(child, parent, state)
     if state == 'SUCCEEDED' or policy == 'ignore' then
         redis.call('HSET', keys.parents(child), parent, edge_text('met', policy))
         -- A spoilt number must not keep its siblings from being told.
-        redis.pcall('HINCRBY', keys.session(child), 'unmet', -1)
-        release_if_due(child, 'release')
+        local unmet = redis.pcall('HINCRBY', keys.session(child), 'unmet', -1)
+        if type(unmet) ~= 'number' or unmet <= 0 then release_if_due(child, 'release') end
     elseif policy == 'hold' then
         hold_child(child, parent, why)
     elseif finish(child, 'cascade', 'CANCELLED', why) and state then

@@ -32,8 +32,9 @@ end
 function moves.advance(op)
     local id, key, final = op.session, keys.session(op.session), op.ends == 'ENDED'
     local claims, comes_up = op.begins == 'ORDERED', op.begins ~= 'UP' and op.ends ~= 'CLAIMED'
-    local state, placement, kernel, kernels, group, attempt, agents, job, seq = unpack(redis.call('HMGET', key,
-        'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents', 'job', 'seq'))
+    local state, placement, kernel, kernels, group, attempt, agents, job, seq, callback, began = unpack(redis.call(
+        'HMGET', key, 'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents', 'job', 'seq',
+        'callback', 'running_at'))
     local legible, row = read_row(key, attempt, final and not claims)
     if not (legible and state == BEGINS_AT[op.begins] and placement == op.placement and kernel == op.begins
         and kernels == '1') then return one_by_one(op, claims, comes_up) end
@@ -57,6 +58,7 @@ function moves.advance(op)
         changes[#changes + 1] = { 'end', 'SUCCEEDED' }
         return_slots(id, 0, placement)
         release_scopes(id)
+        if row and job then count_run(job, 'SUCCEEDED', not comes_up and began) end
         if op.result ~= '' then redis.call('SET', keys.result(id), op.result) end
     elseif row then
         row = cjson.encode(row)
@@ -71,7 +73,7 @@ function moves.advance(op)
         state = change[2]
     end
     if final then
-        tell_end(id, group, target)
+        tell_end(id, group, target, '', attempt, callback)
     else
         redis.call('ZADD', keys.timers(group), int(now + (comes_up and op.deadline or op.barrier)), id)
     end

@@ -7,6 +7,7 @@
 -- @item done | alive | superseded | gone | stale
 -- @include lib/alive
 -- @include lib/close_row
+-- @include lib/count_run
 -- @include lib/release_scopes
 -- @include lib/finish
 -- @include lib/to_ready
@@ -29,9 +30,12 @@ function moves.finish(op)
     local edges = SESSION_LIFE[op.edge][state]
     if not edges or not edges[op.target] then return 'stale' end
     if alive(op.session) then return 'alive' end
-    local cancelled = redis.call('HGET', key, 'cancel_requested')
+    local cancelled, running_at, job = unpack(redis.call('HMGET', key, 'cancel_requested', 'running_at', 'job'))
     release_scopes(op.session)
     local begun = close_history(key, op)
+    if begun and job and (op.target == 'SUCCEEDED' or op.reason == 'timed_out') then
+        count_run(job, op.target, running_at)
+    end
     if op.rescued == 1 then redis.pcall('HINCRBY', key, 'rescues', 1) end
     if op.uncounted == 1 and begun then redis.pcall('HINCRBY', key, 'retries_from', 1) end
     if op.target ~= 'SUCCEEDED' then redis.call('DEL', keys.result(op.session)) end

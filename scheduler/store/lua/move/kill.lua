@@ -7,7 +7,10 @@ function moves.kill(op)
     if op.stop == '' then
         return redis.call('HDEL', keys.stops(op.agent), op.order) == 1 and 'done' or 'already'
     end
-    if redis.call('HSETNX', keys.stops(op.agent), op.order, op.stop) == 0 then return 'already' end
+    local stands = redis.call('HGET', keys.stops(op.agent), op.order)
+    -- Another deadline that stands there is no stop, see move/timer.
+    if stands and not string.find(stands, '"kind":"deadline"', 1, true) then return 'already' end
+    redis.call('HSET', keys.stops(op.agent), op.order, op.stop)
     redis.call('RPUSH', keys.rq_queue(op.agent), 'stop-' .. op.order)
     return 'done'
 end

@@ -1,10 +1,12 @@
--- Tell up to limit dependents of an ended session; where it did not succeed, the edge says what that means.
+-- Tell dependents of an ended session; where it did not succeed, the edge says what that means.
 --
--- Each child is popped in the step that decides about it, so a repeat goes on where this ended.
--- Those that an earlier end of it left on hold are told of a success after all others.
+-- limit is for all such moves of a script together. Each child is popped in the step that decides about it,
+-- so a repeat goes on where this ended. Those that an earlier end of it left on hold are told of a success
+-- after all others.
 --
 -- @op session, group (whose list it is on), limit
 -- @item more | done
+-- @include lib/dependents_left
 -- @include lib/tell_child
 function moves.resolve(op)
     local state = redis.call('HGET', keys.session(op.session), 'state')
@@ -15,7 +17,9 @@ function moves.resolve(op)
     end
     local waiting = keys.dependents(op.session)
     if state == 'SUCCEEDED' and redis.call('EXISTS', waiting) == 0 then waiting = keys.held(op.session) end
-    for _, child in ipairs(redis.call('SPOP', waiting, op.limit)) do tell_child(child, op.session, state) end
+    local children = redis.call('SPOP', waiting, math.max(0, may_tell(op.limit)))
+    were_told(#children)
+    for _, child in ipairs(children) do tell_child(child, op.session, state) end
     local more = redis.call('EXISTS', keys.dependents(op.session))
     if state == 'SUCCEEDED' then more = more + redis.call('EXISTS', keys.held(op.session)) end
     if more > 0 then return 'more' end

@@ -1,10 +1,11 @@
--- Make up to limit sessions of a sealed graph seen; when all are, release its roots, as many at a time.
+-- Make sessions of a sealed graph seen; when all are, release its roots. limit is as of move/resolve.
 --
 -- None runs before all are seen, so that nobody hears of the end of a job before he heard of the next one.
 --
 -- @op graph, group (whose list it is on), limit
 -- @item more | done
 -- @include lib/add_parents
+-- @include lib/dependents_left
 -- @include lib/show_session
 -- @include lib/release_if_due
 local function show(id, group, pending_timeout)
@@ -37,10 +38,11 @@ function moves.unroll(op)
     local key, jobs = keys.graph(op.graph), keys.graph_jobs(op.graph)
     local state, shown = unpack(redis.call('HMGET', key, 'state', 'shown'))
     if state == 'sealed' then
-        local left, timeout = op.limit, redis.call('HGET', keys.group(op.group), 'pending_timeout_ms')
-        for _, job in ipairs(redis.call('LRANGE', jobs, shown, shown + op.limit - 1)) do
-            if left <= 0 then break end
-            left = left - 1 - show(string.match(job, '^%S+'), op.group, timeout)
+        local timeout = redis.call('HGET', keys.group(op.group), 'pending_timeout_ms')
+        local most = may_tell(op.limit)
+        for _, job in ipairs(most > 0 and redis.call('LRANGE', jobs, shown, shown + most - 1) or {}) do
+            if may_tell(op.limit) <= 0 then break end
+            were_told(1 + show(string.match(job, '^%S+'), op.group, timeout))
             shown = shown + 1
         end
         flush_sessions()
@@ -49,7 +51,9 @@ function moves.unroll(op)
         redis.call('HSET', key, 'state', 'open')
         return 'more'
     end
-    for _, id in ipairs(redis.call('SPOP', keys.graph_roots(op.graph), op.limit)) do release(id) end
+    local roots = redis.call('SPOP', keys.graph_roots(op.graph), math.max(0, may_tell(op.limit)))
+    were_told(#roots)
+    for _, id in ipairs(roots) do release(id) end
     if redis.call('EXISTS', keys.graph_roots(op.graph)) == 1 then return 'more' end
     redis.call('ZREM', keys.resolve(op.group), op.graph)
     return 'done'

@@ -1,4 +1,5 @@
--- Write what scopes count and what placed sessions hold, worked out anew, into data of an older layout.
+-- Write what scopes count and what placed sessions hold, worked out anew, into data of an older layout;
+-- with the last of it, or with nothing, the next layout.
 --
 -- mark is the last event when it was worked out: if anything happened since, or somebody who knows the
 -- older layout only leads, nothing is written. The numbers are whole, so a repeat changes nothing.

@@ -42,8 +42,11 @@ if redis.call('HINCRBY', keys.request(from), 'uses', -1) <= 0 then
     redis.call('DEL', keys.request(from))
     redis.call('HDEL', keys.verdicts(group), from)
 end
-relist_job(job, session, seq, state, nil)
-relist_job(with.job, session, seq, nil, state)
+-- A job of a graph that is still being loaded is on no list yet.
+if redis.call('ZSCORE', job_lists(job, state)[1], session) then
+    relist_job(job, session, seq, state, nil)
+    relist_job(with.job, session, seq, nil, state)
+end
 if state == 'READY' then announce(group, 'anew', session) end
 emit('session.handed_over', 'session', session, 'group', group, 'job', with.job, 'before', job)
 return { 'handed' }

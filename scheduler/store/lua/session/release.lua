@@ -1,7 +1,6 @@
 -- Let a session go on without the dependencies that hold it; at most 200 of them, which the caller names.
 --
--- The second item of the reply says how many held it. One whose parent was retried meanwhile holds it no
--- more, and is waited for.
+-- The second item of the reply says how many held it, those included that were asked to run again since.
 --
 -- @arg session str
 -- @arg parents json

@@ -1,0 +1,167 @@
+"""``scheduler job``: what an office does with its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from scheduler.cli.context import App, checked_session, pass_app
+from scheduler.cli.options import complete_sessions, complete_states, session_state
+from scheduler.cli.output import (
+    JSON,
+    age,
+    duration,
+    moment,
+    output_option,
+    print_facts,
+    print_json,
+    print_lines,
+    print_table,
+)
+from scheduler.cli.sessions import facts_of
+from scheduler.domain.office import check_office_name
+from scheduler.domain.session import SessionData
+from scheduler.domain.states import SessionState
+from scheduler.operations import jobs
+from scheduler.operations.inspection import session_details
+
+_id = click.argument("job", metavar="ID", shell_complete=complete_sessions)
+_office = click.option(
+    "--office",
+    required=True,
+    metavar="NAME",
+    callback=lambda _, __, name: check_office_name(name),
+    help="Whose jobs.",
+)
+_state = click.option(
+    "--state",
+    type=session_state,
+    metavar="STATE",
+    shell_complete=complete_states,
+    help="Only this state.",
+)
+_role = click.option("--role", metavar="ROLE", help="Only this role.")
+
+
+def _command(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A command of the group for jobs of an office."""
+
+    def decorate(run: Callable[..., None]) -> Any:
+        made: Any = pass_app(run)
+        for option in reversed((_office, *options)):
+            made = option(made)
+        return job.command(run.__name__.rstrip("_").replace("_", "-"))(made)
+
+    return decorate
+
+
+@click.group()
+def job() -> None:
+    """List an office's jobs, look at them, cancel them, hand them over."""
+
+
+@_command(
+    _state,
+    _role,
+    click.option(
+        "--limit", type=click.IntRange(1, jobs.LARGEST_PAGE), default=50, show_default=True
+    ),
+    click.option("--cursor", metavar="CURSOR", help="Go on where a page ended."),
+    output_option,
+)
+def list_(app: App, office: str, output: str, **asked: Any) -> None:
+    """List jobs, the last submitted first."""
+    app.store.offices.read(office)
+    page = jobs.list_jobs(app.store, office, **asked)
+    if output == JSON:
+        items = [data.summary() | {"role": data.role} for data in page.items]
+        print_json({"items": items, "cursor": page.cursor})
+        return
+    now = app.audit.now_ms()
+    print_table(
+        ("ID", "NAME", "ROLE", "STATE", "PRIORITY", "AGE", "ATTEMPT", "REASON"),
+        [_row(data, now) for data in page.items],
+        empty="There are no such jobs.",
+    )
+    if page.cursor:
+        click.echo(f"More follow: --cursor {page.cursor}", err=True)
+
+
+def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
+    waited = age(data.submitted_at, now_ms)
+    told = (data.state, data.priority, waited, data.attempt, data.why)
+    return (data.id, data.name, data.role, *told)
+
+
+@_command(_id, output_option)
+def show(app: App, office: str, job: str, output: str) -> None:
+    """Show a job."""
+    data = jobs.job_of(app.store, office, checked_session(job))
+    if output == JSON:
+        print_json(session_details(data, app.store.sessions.result(data.id)))
+        return
+    print_facts({"office": data.office, "role": data.role} | facts_of(data, app.audit.now_ms()))
+
+
+@_command(_id, output_option)
+def executions(app: App, office: str, job: str, output: str) -> None:
+    """Show each try to run a job, and how it went."""
+    found = jobs.executions(app.store, office, checked_session(job))
+    if output == JSON:
+        print_json([asdict(each) for each in found])
+        return
+    print_table(
+        ("ATTEMPT", "AGENTS", "STARTED", "TOOK", "STATUS", "TIMES OUT", "ERROR"),
+        [
+            (
+                each.attempt,
+                " ".join(each.agents),
+                moment(each.started_at),
+                duration(each.ended_at - each.started_at) if each.ended_at else "",
+                each.status,
+                moment(each.timeout_at),
+                each.error,
+            )
+            for each in found
+        ],
+        empty="It has not run yet.",
+    )
+
+
+@_command(_id)
+def cancel(app: App, office: str, job: str) -> None:
+    """Cancel a job; `accepted` says that the leader was asked to stop it."""
+    click.echo(jobs.cancel_job(app.store, office, checked_session(job)))
+
+
+@_command(_state, _role)
+def cancel_all(app: App, office: str, state: SessionState | None, role: str | None) -> None:
+    """Cancel the jobs that there are now; says how many were, or are being stopped."""
+    app.store.offices.read(office)
+    click.echo(jobs.cancel_all(app.store, office, state, role))
+
+
+@_command(_id)
+def retry(app: App, office: str, job: str) -> None:
+    """Run a job again that ended badly."""
+    print_lines(jobs.retry_job(app.store, office, checked_session(job)))
+
+
+@_command(_id, click.argument("priority", type=int))
+def priority(app: App, office: str, job: str, priority: int) -> None:
+    """Give a job another PRIORITY, 0 to 100, the highest first."""
+    jobs.set_priority(app.store, office, checked_session(job), priority)
+    click.echo(f"job {job}: priority {priority}")
+
+
+@_command(_id, click.argument("role"))
+def handoff(app: App, office: str, job: str, role: str) -> None:
+    """Give a job that waits, or that may be retried, another ROLE of its office.
+
+    What runs is not stopped for it: cancel it, hand it over, and retry it.
+    """
+    jobs.handoff(app.store, office, checked_session(job), role)
+    click.echo(f"job {job}: role {role}")

@@ -1,0 +1,76 @@
+"""The chores: what must be done now and then, by whom and how often does not matter.
+
+Each may be lost, doubled, or cut off in the middle: the next one does what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.domain.clock import Clock
+from scheduler.domain.states import FINAL
+from scheduler.store.chores import ChoreRepository
+from scheduler.store.durations import DurationRepository
+from scheduler.store.retention import RetentionRepository
+from scheduler.store.sessions import SessionRepository
+
+_FORGOTTEN_PER_STEP: Final = 100
+#: Longer than this (s) nobody stays at one chore: what is left waits for the next.
+_LONGEST_S: Final = 20.0
+#: Runs of a role after which its digest is halved, so that the last so many thousand count.
+_MOST_RUNS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What chores work with."""
+
+    sessions: SessionRepository
+    retention: RetentionRepository
+    durations: DurationRepository
+    notes: ChoreRepository
+    clock: Clock
+    retention_ms: int
+
+
+def forget_some(tools: Tools, group: str) -> int:
+    """Forget up to a hundred sessions of each way to end, if the retention is over; how many it were."""
+    before, forgotten = tools.retention.now_ms() - tools.retention_ms, 0
+    for state in FINAL:
+        # Their records first: they tell where the logs are.
+        old = tools.retention.ended_before(group, state, before, _FORGOTTEN_PER_STEP)
+        if old:
+            tools.retention.delete_logs(tools.sessions.many(old))
+            forgotten += len(tools.retention.forget(group, state, before, _FORGOTTEN_PER_STEP))
+    return forgotten
+
+
+def forget_ended(tools: Tools, group: str) -> str:
+    """Forget the group's sessions that ended longer ago than the retention, with their logs."""
+    until, forgotten = tools.clock.monotonic() + _LONGEST_S, 0
+    while (some := forget_some(tools, group)) and tools.clock.monotonic() < until:
+        forgotten += some
+    return f"{forgotten + some} sessions forgotten"
+
+
+def fold_digests(tools: Tools, group: str) -> str:  # noqa: ARG001 - digests are of offices, which have jobs in any group
+    """Halve the digests of durations that have grown, and drop those nobody added to for long."""
+    words = [tools.durations.fold(job, _MOST_RUNS) for job in tools.durations.each()]
+    return f"{words.count('folded')} of {len(words)} digests halved, {words.count('gone')} dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One kind of chore."""
+
+    every_s: int
+    do: Callable[[Tools, str], str]  #: given the group; what it did, as a sentence
+
+
+#: By name. A job on the queue names one of these, and nothing else can be run by it.
+CHORES: Final[Mapping[str, Chore]] = {
+    "retention": Chore(30, forget_ended),
+    "digests": Chore(3600, fold_digests),
+}

@@ -1,0 +1,144 @@
+"""`scheduler job` and `scheduler migrate`: what people see of an office's jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.domain.office import office_scopes
+from tests.unit.cli.conftest import Run
+from tests.unit.store.lives import GROUP, NOBODY, S, World
+
+BUILDER = office_scopes("acme", "builder")
+
+
+@pytest.fixture
+def office(world: World) -> World:
+    world.office("acme", max_concurrent_jobs=1000, roles=["builder", "tester"])
+    world.office("globex")
+    return world
+
+
+def test_jobs_are_listed_in_pages(run: Run, office: World) -> None:
+    """J9."""
+    jobs = [office.submit(name=f"n{n}", scopes=BUILDER) for n in range(3)]
+    office.submit(scopes=office_scopes("acme", "tester"))
+    office.submit()
+
+    first = run("job", "list", "--office", "acme", "--role", "builder", "--limit", "2")
+    assert [jobs[2], jobs[1]] == [row[0] for row in first.rows[1:]]
+    assert ["n2", "builder", "READY", "10"] == first.rows[1][1:5]
+    cursor = first.err.split()[-1]
+    rest = run("job", "list", "--office", "acme", "--role", "builder", "--cursor", cursor)
+    assert ([jobs[0]], "") == ([row[0] for row in rest.rows[1:]], rest.err)
+    page = run("job", "list", "--office", "acme", "--state", "ready", "-o", "json").json
+    assert (4, None) == (len(page["items"]), page["cursor"])
+    assert (
+        "There are no such jobs."
+        in run("job", "list", "--office", "globex").err
+        + run("job", "list", "--office", "globex").out
+    )
+
+
+def test_a_job_and_its_executions_are_shown(run: Run, office: World) -> None:
+    job = office.into(S.FAILED, scopes=BUILDER)
+    office.sessions.retry(job)
+    office.place(job)
+    office.start(job)
+    office.sessions.cancel(job)
+
+    shown = run("job", "show", job, "--office", "acme", "-o", "json").json
+    tries = run("job", "executions", job, "--office", "acme", "-o", "json").json
+    assert ("acme", "builder", 0) == (shown["office"], shown["role"], shown["retry_count"])
+    assert shown["cancelled_at"] is not None
+    assert shown["request"]["timeout_ms"] == tries[0]["timeout_at"] - tries[0]["started_at"]
+    assert ["failed", "running"] == [each["status"] for each in tries]
+    table = run("job", "executions", job, "--office", "acme").rows
+    assert [["1", "a1"], ["2", "a1"]] == [row[:2] for row in table[1:]]
+    assert ["office", "acme"] == run("job", "show", job, "--office", "acme").rows[0]
+
+
+def test_jobs_are_steered(run: Run, office: World) -> None:
+    """J5, J6, J10."""
+    jobs = [office.submit(scopes=BUILDER) for _ in range(3)]
+
+    assert 0 == run("job", "priority", jobs[2], "90", "--office", "acme").code
+    assert jobs[2] == office.sessions.list_ids(GROUP, S.READY, limit=1)[0]
+    assert 0 == run("job", "handoff", jobs[1], "tester", "--office", "acme").code
+    assert "tester" == office.get(jobs[1]).role
+    assert "cancelled\n" == run("job", "cancel", jobs[0], "--office", "acme").out
+    assert f"{jobs[0]}\n" == run("job", "retry", jobs[0], "--office", "acme").out
+    assert "1\n" == run("job", "cancel-all", "--office", "acme", "--role", "tester").out
+    assert "2\n" == run("job", "cancel-all", "--office", "acme").out
+    assert "0\n" == run("job", "cancel-all", "--office", "acme").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["list", "--office", "a/b"], 2, "is no name"),
+        (["list", "--office", "nowhere"], 3, "nowhere"),
+        (["list", "--office", "acme", "--cursor", "x"], 2, "is not one that a page of jobs ended"),
+        (["list", "--office", "acme", "--limit", "0"], 2, "not in the range"),
+        (["cancel-all", "--office", "nowhere"], 3, "nowhere"),
+        (["show", "JOB", "--office", "globex"], 3, "is not known here"),
+        (["show", "x:y", "--office", "acme"], 3, "is not known here"),
+        (["cancel", NOBODY, "--office", "acme"], 3, "is not known here"),
+        (["priority", "JOB", "101", "--office", "acme"], 2, "between 0 and 100"),
+        (["priority", "JOB", "high", "--office", "acme"], 2, "not a valid integer"),
+        (["retry", "JOB", "--office", "acme"], 4, "is READY; retry works only in"),
+        (["handoff", "JOB", "cook", "--office", "acme"], 2, "has no role 'cook'"),
+        (["list"], 2, "--office"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(
+    run: Run, office: World, words: list[str], code: int, says: str
+) -> None:
+    job = office.submit(scopes=BUILDER)
+
+    told = run("job", *[job if word == "JOB" else word for word in words])
+
+    assert (code, "") == (told.code, told.out)
+    assert says.lower() in told.err.lower()
+    assert S.READY is office.state(job)
+
+
+def test_a_session_gets_another_priority(run: Run, world: World) -> None:
+    session = world.submit()
+
+    assert f"session {session}: priority 7\n" == run("session", "priority", session, "7").out
+    assert 7 == world.get(session).priority
+
+
+def test_data_of_the_version_before_is_planned_then_migrated(run: Run, office: World) -> None:
+    job = office.submit(scopes=BUILDER)
+    for key in office.client.scan_iter(office.keys.jobs("acme", "*")):
+        office.client.delete(key)
+    office.client.hdel(office.keys.session(job), "job")
+    office.client.delete(office.keys.lock(GROUP))
+    office.client.hset(office.keys.schema(), "version", 2)
+
+    plan = run("migrate", "--plan", "-o", "json").json
+    assert (2, 3, 1, 1) == (plan["found"], plan["target"], plan["sessions"], plan["jobs_to_list"])
+    assert "2 -> 3: list the jobs of every office" in run("migrate", "--plan").out
+    done = run("migrate")
+    assert (0, "layout 2 -> 3, 1 jobs listed\n") == (done.code, done.out)
+    assert "1 of 1 sessions looked at" in done.err
+    assert "The layout is up to date." in run("migrate", "--plan").out
+    assert [job] == [row[0] for row in run("job", "list", "--office", "acme").rows[1:]]
+    assert {"found": 3, "now": 3, "jobs_listed": 0} == run("migrate", "-o", "json").json
+
+
+def test_a_newer_layout_is_not_touched(run: Run, world: World) -> None:
+    world.client.hset(world.keys.schema(), "version", 9)
+
+    for words in (["migrate"], ["migrate", "--plan"]):
+        told = run(*words)
+        assert (4, "") == (told.code, told.out)
+        assert "update the program" in told.err
+
+
+def test_where_nothing_ever_ran_there_is_nothing_to_do(run: Run, world: World) -> None:
+    world.client.delete(world.keys.schema())
+
+    assert "none yet" in run("migrate", "--plan").out
+    assert "No replica has ever run" in run("migrate").err
