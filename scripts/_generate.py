@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 import click
 
 from agents.settings import AgentSettings
+from scheduler.api.app import Access, create_app
+from scheduler.bootstrap import open_store
 from scheduler.cli.app import cli
 from scheduler.domain import errors, events, states
 from scheduler.domain.states import SESSION_LIFE, SessionState
@@ -124,6 +127,14 @@ def _scripts() -> str:
     return "\n".join(["| script | what | answers |", "|---|---|---|", *rows])
 
 
+def _openapi() -> str:
+    app = create_app(open_store(Settings()), Access(rate="1/second", body_limit=1_024, streams=1))
+    return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+#: Files that are generated as a whole.
+WHOLE: dict[Path, Callable[[], str]] = {DOCS / "openapi.json": _openapi}
+
 PARTS: dict[str, Callable[[], str]] = {
     "session-life": lambda: _mermaid(states.SESSION_LIFE),
     "kernel-life": lambda: _mermaid(states.KERNEL_LIFE),
@@ -152,6 +163,12 @@ def main() -> int:
             stale.append(str(path))
             if not check:
                 path.write_text(after)
+    for path, made in WHOLE.items():
+        text = made()
+        if not path.exists() or path.read_text() != text:
+            stale.append(str(path))
+            if not check:
+                path.write_text(text)
     if stale:
         print(
             f"{'stale' if check else 'written'}: {', '.join(stale)}",

@@ -30,7 +30,14 @@ settings.load_profile("steady")
 
 
 #: The modules that take longest, in seconds of waiting: begun last they would keep one worker alone.
-LONGEST = ("test_faults", "test_deaths", "test_failover", "test_connections")
+LONGEST = (
+    "test_fifty_offices",
+    "test_faults",
+    "test_deaths",
+    "test_failover",
+    "test_connections",
+    "test_pm2",
+)
 #: When the last of those that wait begins, as a part of all modules.
 LAST_WAIT = 0.7
 

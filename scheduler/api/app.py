@@ -69,7 +69,7 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
     app.add_middleware(
         Guard,
         verdicts=None if access.insecure else Verdicts(ApiKeys(store.api_keys), store.clock),
-        rate=Rate(parse(access.rate)),
+        rate=Rate(parse(access.rate), store.clock),
         check=lambda: check_server(store),
     )
     app.add_middleware(Observed, clock=store.clock, metrics=RequestMetrics(registry))

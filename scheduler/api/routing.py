@@ -14,7 +14,8 @@ from starlette.types import Scope
 from scheduler.auth.permissions import check_allowed
 from scheduler.bootstrap import Store
 from scheduler.domain.api_key import ApiKey, Role
-from scheduler.domain.errors import KeyRefused
+from scheduler.domain.errors import InvalidInput, KeyRefused
+from scheduler.domain.ids import shown
 
 _ROLE: Final = "x-required-role"
 _OFFICES: Final = "x-offices"
@@ -37,11 +38,18 @@ class GuardedRoute(APIRoute):
         facts = self.openapi_extra or {}
         role, filtered = Role(facts[_ROLE]), facts.get(_OFFICES) == "filtered"
         answer = super().get_route_handler()
+        known = {field.alias for field in self.dependant.query_params}
 
         async def guarded(request: Request) -> Response:
             key = key_of(request)
             office = request.path_params.get("office_id", "")
             check_allowed(key, role, key.office if filtered else office)
+            # A filter that is misspelled would show everything.
+            for name in request.query_params.keys() - known:
+                there = ", ".join(sorted(known)) or "none"
+                raise InvalidInput(
+                    problem=f"query {shown(name)}: there is no such; there are {there}"
+                )
             return await answer(request)
 
         return guarded

@@ -11,7 +11,7 @@ import pytest
 
 from scheduler import Session, SessionState
 from scheduler.client import Office
-from scheduler.domain.errors import InvalidSpec, SchedulerError
+from scheduler.domain.errors import InvalidGraph, InvalidSpec, SchedulerError
 from scheduler.domain.events import EventData
 from scheduler.domain.job_events import SchedulerEvent
 from scheduler.domain.states import PLACED
@@ -58,12 +58,12 @@ def test_a_job_waits_for_its_dependencies_and_runs_after_them(bench: Bench) -> N
     graph = bench.client.submit_graph(
         {
             "office": office.name,
-            "jobs": {
-                "merge": {**job, "needs": ["left", "right"]},
-                "left": {**job, "needs": ["fetch"]},
-                "right": {**job, "needs": ["fetch"]},
-                "fetch": job,
-            },
+            "jobs": [
+                {"name": "merge", "needs": ["left", "right"], **job},
+                {"name": "left", "needs": ["fetch"], **job},
+                {"name": "right", "needs": ["fetch"], **job},
+                {"name": "fetch", **job},
+            ],
         }
     )
     assert {"SUCCEEDED": 4} == dict(graph.wait(timeout=60))
@@ -133,11 +133,11 @@ def test_a_job_that_fails_for_good_takes_its_dependents_with_it_and_is_told(
 
 def test_a_cycle_is_shown_and_nothing_is_written(bench: Bench, office: Office) -> None:
     """J1: refused before anything is written, with its path."""
-    jobs = {
-        name: {"command": ["true"], "needs": [needs]}
+    jobs = [
+        {"name": name, "command": ["true"], "needs": [needs]}
         for name, needs in (("a", "b"), ("b", "c"), ("c", "a"))
-    }
-    with pytest.raises(InvalidSpec) as caught:
+    ]
+    with pytest.raises(InvalidGraph) as caught:
         bench.client.submit_graph({"office": office.name, "jobs": jobs})
     assert any(path in str(caught.value) for path in ("a -> b -> c -> a", "a -> c -> b -> a"))
     assert [] == list(office.jobs())

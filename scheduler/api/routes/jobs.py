@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Body, Header, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
@@ -47,6 +47,22 @@ router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_
 LARGEST_PAGE = 500
 TEXT = "text/plain; charset=utf-8"
 
+EXAMPLES = Body(
+    openapi_examples={
+        "command": {"value": {"command": ["python3", "train.py"], "role": "dev", "priority": 50}},
+        "callable": {"value": {"callable": "package.module:run", "args": [1], "timeout": "10m"}},
+        "graph": {
+            "value": {
+                "name": "release",
+                "jobs": [
+                    {"name": "build", "command": ["make"]},
+                    {"name": "test", "command": ["make", "test"], "needs": ["build"]},
+                ],
+            }
+        },
+    }
+)
+
 IdempotencyKey = Annotated[
     Annotated[str, Field(min_length=1, max_length=128)] | Nothing,
     Header(
@@ -64,7 +80,10 @@ IdempotencyKey = Annotated[
     openapi_extra=needs(Role.SUBMITTER),
 )
 def submit(
-    office_id: OfficeId, body: Submission, store: StoreOf, idempotency_key: IdempotencyKey = None
+    office_id: OfficeId,
+    body: Annotated[Submission, EXAMPLES],
+    store: StoreOf,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit one job, or a graph of jobs: all or none of them."""
     if "jobs" in body:

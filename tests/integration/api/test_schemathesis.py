@@ -6,6 +6,7 @@ import os
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -121,6 +122,8 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
                 job["name"] += str(number)
         if isinstance(case.body.get("depends_on"), list):
             case.body["depends_on"] = [jobs[0] for _ in case.body["depends_on"]]
+        if _is_moment(case.body.get("not_before")):
+            case.body["not_before"] = "2100-01-01T00:00:00Z"
         _order(case.body.get("backoff"))
 
 
@@ -141,13 +144,20 @@ def _listed(found: Any) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
+def _is_moment(found: Any) -> bool:
+    try:
+        return datetime.fromisoformat(found).tzinfo is not None
+    except (ValueError, TypeError):
+        return False
+
+
 def _order(backoff: Any) -> None:
     """Only what is right for itself: of what is wrong it must stay wrong."""
     if not isinstance(backoff, dict):
         return
     first, last = backoff.get("initial_ms", 1_000), backoff.get("maximum_ms", 60_000)
     if all(type(n) in (int, float) and 0 <= n <= LONGEST_MS for n in (first, last)):
-        backoff["maximum_ms"] = max(first, last)
+        backoff |= {"initial_ms": first, "maximum_ms": max(first, last)}
 
 
 @document.parametrize()

@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from scheduler.domain.errors import InvalidSetting, StoreUnavailable
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.throttle import Throttle
+from scheduler.notifications import apprise as apprise_module
 from scheduler.notifications.delivery import Delivery, DeliveryParts
 from scheduler.observability import logs
 from scheduler.operations.subscribing import add_subscriber, resume_subscriber
@@ -54,8 +55,9 @@ def free_port() -> int:
 
 @pytest.fixture(autouse=True)
 def quick_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Smtplib asks for this machine's name; without a name server that takes five seconds."""
+    """Smtplib asks for this machine's name, which may take seconds; and apprise pauses between messages."""
     monkeypatch.setattr(socket, "getfqdn", lambda *_: "localhost")
+    monkeypatch.setattr(apprise_module, "_PAUSE_S", 0.0)
 
 
 @pytest.fixture

@@ -183,7 +183,8 @@ def test_hosts_that_are_dead_or_hang_hold_up_no_other(
             lambda: all("delivered" in told(world, session) for session in well),
             "the others were held up",
         )
-        assert ([], 5) == (hanging.got, len(receiver.got))
+        # One whose answer came late, on a machine that is busy, may have been posted twice.
+        assert ([], {*well}) == (hanging.got, {got["data"]["id"] for got in receiver.got})
         until(
             callbacks,
             lambda: sum(lane.failures > 1 for lane in outbox.lanes()) == 2,

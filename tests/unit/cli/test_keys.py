@@ -9,6 +9,7 @@ from tests.unit.store.lives import World
 
 def test_a_key_is_printed_once_listed_and_revoked(world: World, run: Run) -> None:
     """J7."""
+    run("office", "create", "acme")
     made = run("key", "create", "--role", "operator", "--office", "acme", "--name", "night shift")
 
     key = ApiKeys(world.api_keys).recognise(made.out.strip())
@@ -29,5 +30,6 @@ def test_bad_input_is_one_sentence(run: Run) -> None:
         "there are viewer, submitter, operator, admin" in refused.err,
     )
     assert 2 == run("key", "create", "--role", "viewer", "--office", "a/b").code
+    assert 3 == run("key", "create", "--role", "viewer", "--office", "nowhere").code
     assert 3 == run("key", "revoke", "nothing").code
     assert "There are no keys" in run("key", "list").err

@@ -20,8 +20,7 @@ local function one_by_one(op, claims, comes_up)
         fields.session, fields.placement, fields.kernel = op.session, op.placement, 0
         return fields
     end
-    local word
-    if claims then word = moves.claim(of({ agents = op.agents, timer = op.barrier, timeout = op.timeout })) end
+    local word = claims and moves.claim(of({ agents = op.agents, timer = op.barrier, timeout = op.timeout }))
     if comes_up then word = moves.up(of({ last = 1, timer = op.deadline })) end
     if op.ends ~= 'ENDED' then return word end
     moves.over(of({ exit_code = '0', signal = '', reason = 'exited', error = '', result = op.result }))
