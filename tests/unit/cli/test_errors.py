@@ -33,6 +33,7 @@ def test_every_error_of_the_tree_has_its_code() -> None:
         "Refused": 4,
         "StoreUnavailable": 5,
         "SessionFailed": 1,
+        "GraphFailed": 1,
         "WaitTimeout": 1,
     }
     for line in (errors.__doc__ or "").splitlines():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scheduler.cycle.sequencers.fifo import FifoScheduler
@@ -185,3 +187,32 @@ def test_what_waits_is_known_by_id(room: WaitingRoom) -> None:
     fill(room, waiting(SMALL, name="a"), waiting(LARGE, name="b"))
 
     assert ({"a", "b"}, True, False) == (room.ids(), "a" in room, "c" in room)
+
+
+def test_a_kind_whose_office_says_something_else_stands_where_it_stood(room: WaitingRoom) -> None:
+    """J2: the room of a shadow follows; a line that was refused is looked at again."""
+    room.twin = WaitingRoom(FifoScheduler({}).rank)
+    fill(room, *[waiting(SMALL, seq=i, name=f"{i}") for i in range(4)])
+    room.discard("1")
+    room.put_to_sleep(SMALL.id, FULL)
+    other = replace(SMALL, timeout_ms=7)
+
+    room.renew(other)
+    room.renew(LARGE)  # of which nobody waits
+
+    for each in (room, room.twin):
+        assert ["0", "2", "3"] == [s.id for s in sorted(each.of(SMALL.id), key=lambda s: s.seq)]
+        assert {7} == {session.request.timeout_ms for session in each.of(SMALL.id)}
+        assert {"0"} == heads(each)
+    assert room.discard("2")
+    assert 2 == len(room) == len(room.twin)
+
+
+def test_who_is_asked_for_is_looked_at_again(room: WaitingRoom) -> None:
+    fill(room, waiting(SMALL, name="0"))
+    room.put_to_sleep(SMALL.id, FULL)
+
+    room.wake_of("unknown")
+    assert set() == heads(room)
+    room.wake_of("0")
+    assert {"0"} == heads(room)
