@@ -38,6 +38,9 @@ LONGEST = (
     "test_connections",
     "test_pm2",
 )
+#: Modules of the store that are asked of fakeredis, too, which `scheduler dev` falls back to where there
+#: is no server: it takes three times as long as Redis, and their tests reach every kind of script.
+FAKED = ("test_lifecycle", "test_script", "test_store_machine")
 #: When the last of those that wait begins, as a part of all modules.
 LAST_WAIT = 0.7
 
@@ -57,6 +60,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Tests of whole processes mostly wait, and the others mostly compute. One after the other, first
     the cores would be idle, then the workers would stand in each other's way.
     """
+    items[:] = [
+        item
+        for item in items
+        if getattr(item, "callspec", None) is None
+        or item.callspec.params.get("each_redis") != "fake"  # type: ignore[attr-defined]
+        or item.path.stem in FAKED
+    ]
     if not hasattr(config, "workerinput"):
         return
     modules: dict[Path, list[pytest.Item]] = {}
@@ -95,6 +105,14 @@ def _binary(name: str) -> Path | None:
     return embedded_binary() if name == "embedded" else system_binary()
 
 
+@pytest.fixture
+def redis_client(server_of: Callable[[str], redis.Redis]) -> redis.Redis:
+    """The best server there is; tests of the store ask every kind."""
+    if system_binary():
+        return server_of("redis-7")
+    return server_of("embedded" if embedded_binary() else "fake")
+
+
 @pytest.fixture(
     params=[
         "fake",
@@ -102,7 +120,7 @@ def _binary(name: str) -> Path | None:
         pytest.param("embedded", marks=pytest.mark.real),
     ]
 )
-def redis_client(
+def each_redis(
     request: pytest.FixtureRequest, server_of: Callable[[str], redis.Redis]
 ) -> redis.Redis:
     """Each server in turn."""

@@ -39,6 +39,7 @@ class JobEvent(StrEnum):
     TIMEOUT = "job_timeout"  #: stopped at its deadline, for good
     CANCELLED = "job_cancelled"
     CANCEL_REQUESTED = "job_cancel_requested"
+    TIMEOUT_SET = "job_timeout_set"  #: it has longer to run now, or less
 
 
 #: Name of a session's event -> that of its job.
@@ -57,6 +58,7 @@ JOB_EVENTS: Mapping[str, JobEvent] = MappingProxyType(
         "session.timed_out": JobEvent.TIMEOUT,
         "session.cancelled": JobEvent.CANCELLED,
         "session.cancel_requested": JobEvent.CANCEL_REQUESTED,
+        "session.timeout_set": JobEvent.TIMEOUT_SET,
     }
 )
 #: What says that a job ended badly, for good.

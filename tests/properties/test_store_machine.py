@@ -447,12 +447,12 @@ SHARE, STEPS = {"fake": 0.07, "redis-7": 0.25, "embedded": 0.1}, 40
 
 
 def test_the_store_holds_exactly_what_the_model_says(
-    redis_client: redis.Redis, request: pytest.FixtureRequest
+    each_redis: redis.Redis, request: pytest.FixtureRequest
 ) -> None:
     """D3, K8, K10, K11, W9."""
     share = next(share for server, share in SHARE.items() if server in request.node.name)
     run_state_machine_as_test(
-        cast("Any", lambda: StoreMachine(redis_client)),
+        cast("Any", lambda: StoreMachine(each_redis)),
         settings=settings(
             max_examples=int(settings().max_examples * share),
             stateful_step_count=STEPS,

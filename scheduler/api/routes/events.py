@@ -27,6 +27,8 @@ router = APIRouter(prefix="/api/events", tags=["events"], route_class=GuardedRou
 EVENT_ID: Final = "^[0-9]{1,18}-[0-9]{1,18}$"
 #: How often a stream on which nothing happens says that it is alive, s.
 PING_S: Final = 15
+#: How long a stream may take to end when the process does, s; less than all requests may.
+END_S: Final = 3
 #: What a stream ends with where events between were trimmed away while it was read.
 GAP: Final = "gap"
 
@@ -84,7 +86,14 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
     streams: Streams = request.app.state.streams
     with streams.taken() as stream:
         watch = await streams.call(lambda: Watch(store, (last_event_id or since), wanted, whose))
-        told = EventStream(_told(streams, watch), ping=PING_S, send_timeout=60, sep="\n")
+        told = EventStream(
+            _told(streams, watch),
+            ping=PING_S,
+            send_timeout=60,
+            sep="\n",
+            # It ends by itself when the process does, with a last chunk; the library would cut it off.
+            shutdown_grace_period=END_S,
+        )
         return stream.answered(told)
 
 

@@ -112,9 +112,7 @@ def test_completion_is_printed(run: Run, shell: str) -> None:
 
 
 @pytest.mark.real
-def test_ids_are_completed_from_redis(world: World, request: pytest.FixtureRequest) -> None:
-    if "fake" in request.node.name:
-        pytest.skip("the shell starts a new process, which sees no fake")
+def test_ids_are_completed_from_redis(world: World) -> None:
     session = world.into(S.RUNNING)
     world.into(S.SUCCEEDED)
     facts = world.client.connection_pool.connection_kwargs

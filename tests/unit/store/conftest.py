@@ -20,6 +20,12 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 @pytest.fixture
+def redis_client(each_redis: redis.Redis) -> redis.Redis:
+    """Each server in turn."""
+    return each_redis
+
+
+@pytest.fixture
 def world(redis_client: redis.Redis, keys: Keys) -> World:
     """A namespace with a group and a leader."""
     return World(redis_client, keys)
