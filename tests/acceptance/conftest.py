@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,10 @@ import pytest
 
 from scheduler import Session, SessionSpec
 from scheduler.domain.events import EventData
+from scheduler.domain.spec import duration_ms
 from scheduler.domain.states import PLACED
+from scheduler.operations.doctor import examine
+from scheduler.store.audit import AuditRepository
 from scheduler.testing import Cluster, WatchedRedis, WitnessEntry, wait_until
 from tests.acceptance.proxy import Proxy
 
@@ -151,22 +151,18 @@ class Bench:
 
     def _complaints_of_doctor(self) -> list[str]:
         """What the doctor finds wrong, but for agents that this test itself killed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "scheduler.cli", "doctor", "-o", "json"],
-            env=self.cluster.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        store = self.client.store
+        silent_after_ms = duration_ms(self.cluster.environment["SCHEDULER_NOT_READY_AFTER"], "it")
+        checks = examine(
+            store, AuditRepository(store.client, store.keys), silent_after_ms=silent_after_ms
         )
-        checks = json.loads(done.stdout)["checks"]
         gone = {
             name for name, process in self.cluster.processes.items() if process.poll() is not None
         }
         return [
-            f"{check['name']}: {check['says']}"
+            f"{check.name}: {check.says}"
             for check in checks
-            if not check["ok"] and not any(name in check["says"] for name in gone)
+            if not check.ok and not any(name in check.says for name in gone)
         ]
 
 
