@@ -176,7 +176,7 @@ def test_a_spoilt_timer_does_not_keep_a_leader_busy(cluster: Cluster) -> None:
     assert S.CANCELLED is cluster.get(unmet).state
 
 
-def test_a_spoilt_child_does_not_keep_its_siblings_from_being_told(cluster: Cluster) -> None:
+def test_a_spoilt_child_does_not_keep_its_siblings_from_being_told_and_is_healed(cluster: Cluster) -> None:
     cluster.leader()
     agent = cluster.agent()
     (parent,) = cluster.submit()
@@ -186,6 +186,5 @@ def test_a_spoilt_child_does_not_keep_its_siblings_from_being_told(cluster: Clus
 
     for child in (children[0], children[2]):
         cluster.reach(child, S.SUCCEEDED)
-
-    assert S.PENDING is cluster.get(children[1]).state
-    assert "cancelled" == cluster.store.sessions.cancel(children[1])
+    # Its own count is made anew by the sweep.
+    cluster.reach(children[1], S.SUCCEEDED, within=30)
