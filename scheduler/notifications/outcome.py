@@ -6,8 +6,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from standardwebhooks import Webhook
-
 from scheduler.domain.callback import Callback
 from scheduler.domain.job_events import JOB_EVENTS, job_facts
 from scheduler.domain.session import SessionData
@@ -53,6 +51,9 @@ def post_of(callback: Callback, told: dict[str, Any], key: str, now_ms: int) -> 
     name = JOB_EVENTS[f"session.{callback.state.lower()}"]
     body = json.dumps({"type": name, "timestamp": iso(callback.ended_at), "data": told})
     sent_at = datetime.fromtimestamp(now_ms / 1000, UTC)
+    # Its package brings httpx and rich, a tenth of a replica's start; most replicas never post.
+    from standardwebhooks import Webhook  # noqa: PLC0415
+
     headers = {
         "content-type": "application/json",
         "webhook-id": callback.entry,
