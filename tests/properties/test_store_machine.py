@@ -443,7 +443,7 @@ class StoreMachine(JobRules, RuleBasedStateMachine):
         assert [] == strangers(self.keys, found)
 
 
-SHARE, STEPS = {"fake": 0.07, "redis-7": 0.25, "embedded": 0.1}, 40
+SHARE, STEPS = {"fake": 0.07, "redis-7": 0.2, "embedded": 0.1}, 40
 
 
 def test_the_store_holds_exactly_what_the_model_says(

@@ -35,7 +35,7 @@ from scheduler.store.embedded import EmbeddedRedis
 pytestmark = pytest.mark.integration
 
 #: By hand: SCHEMATHESIS_EXAMPLES=300 scripts/test tests/integration/api/test_schemathesis.py
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "4"))
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,9 @@ def test_a_spoilt_timer_does_not_keep_a_leader_busy(cluster: Cluster) -> None:
     assert S.CANCELLED is cluster.get(unmet).state
 
 
-def test_a_spoilt_child_does_not_keep_its_siblings_from_being_told_and_is_healed(cluster: Cluster) -> None:
+def test_a_spoilt_child_does_not_keep_its_siblings_from_being_told_and_is_healed(
+    cluster: Cluster,
+) -> None:
     cluster.leader()
     agent = cluster.agent()
     (parent,) = cluster.submit()
