@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
 Make = Callable[..., Bench]
 OFFICES = [f"office-{number}" for number in range(50)]
-#: The whole of it, 20000, takes about a minute and a half on two quiet cores; docs/reliability.md.
+#: The whole of it, 20000, takes a minute on two quiet cores; docs/reliability.md.
 JOBS = int(os.environ.get("SCHEDULER_TEST_JOBS", "1000"))
 KILLS = 5
 LIMIT, REVIEWERS = 3, 1
