@@ -14,7 +14,7 @@ PRINTABLE: Final = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
 PRINTABLE_WORD: Final = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]{1,256}$"
 #: A mapping whose names have a form has no others.
 NO_OTHERS: Final[dict[str, JsonValue]] = {"additionalProperties": False}
-DURATION_PATTERN: Final = "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}(h|d)$"
+DURATION_PATTERN: Final = "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}h$|^[1-9][0-9]{0,3}d$"
 
 
 def _whole(value: object) -> object:
