@@ -9,7 +9,12 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, checked_session, pass_app
-from scheduler.cli.options import complete_sessions, complete_states, session_state
+from scheduler.cli.options import (
+    complete_sessions,
+    complete_states,
+    session_state,
+    with_dependents_option,
+)
 from scheduler.cli.output import (
     JSON,
     age,
@@ -144,10 +149,11 @@ def cancel_all(app: App, office: str, state: SessionState | None, role: str | No
     click.echo(jobs.cancel_all(app.store, office, state, role))
 
 
-@_command(_id)
-def retry(app: App, office: str, job: str) -> None:
+@_command(_id, with_dependents_option)
+def retry(app: App, office: str, job: str, *, with_dependents: bool) -> None:
     """Run a job again that ended badly."""
-    print_lines(jobs.retry_job(app.store, office, checked_session(job)))
+    again = jobs.retry_job(app.store, office, checked_session(job), with_dependents=with_dependents)
+    print_lines(again)
 
 
 @_command(_id, click.argument("priority", type=int))

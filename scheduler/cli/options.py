@@ -22,6 +22,9 @@ from scheduler.observability.addresses import read_address
 #: Ids offered by the shell; more than that nobody reads.
 OFFERED = 50
 NONE = "none"
+with_dependents_option = click.option(
+    "--with-dependents", is_flag=True, help="Also what was cancelled because it failed."
+)
 
 
 def milliseconds(text: str) -> int:

@@ -17,6 +17,7 @@ from scheduler.cli.options import (
     group_option,
     milliseconds,
     session_state,
+    with_dependents_option,
 )
 from scheduler.cli.output import (
     JSON,
@@ -347,7 +348,7 @@ def release(app: App, session: str, output: str) -> None:
 
 @session.command()
 @_id
-@click.option("--with-dependents", is_flag=True, help="Also what was cancelled because it failed.")
+@with_dependents_option
 @output_option
 @pass_app
 def retry(app: App, session: str, *, with_dependents: bool, output: str) -> None:

@@ -125,17 +125,23 @@ def handoff(store: Store, office: str, job: str, role: str) -> None:
         answer = store.jobs.handoff(data, with_role(data.request, scope))
 
 
-def cancel_job(store: Store, office: str, job: str) -> str:
+def cancel_job(store: Store, office: str, job: str, reason: str = "") -> str:
     """Cancel; ``cancelled`` now, ``accepted`` where it must be stopped first, or ``ended``.
 
     Raises SessionNotFound, RecordSpoilt.
     """
-    return store.sessions.cancel(job_of(store, office, job).id)
+    return store.sessions.cancel(job_of(store, office, job).id, *filter(None, [reason]))
 
 
-def retry_job(store: Store, office: str, job: str) -> list[SessionId]:
-    """Run an ended job again. Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached."""
-    return store.sessions.retry(job_of(store, office, job).id)
+def retry_job(
+    store: Store, office: str, job: str, *, with_dependents: bool = False
+) -> list[SessionId]:
+    """Run an ended job again, and what was cancelled with it where asked; the ids of all.
+
+    Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached.
+    """
+    again = job_of(store, office, job).id
+    return store.sessions.retry(again, with_dependents=int(with_dependents))
 
 
 def cancel_all(

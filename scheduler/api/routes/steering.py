@@ -36,7 +36,14 @@ from scheduler.api.routing import (
 from scheduler.bootstrap import Store
 from scheduler.domain.api_key import Role
 from scheduler.domain.states import SessionState
-from scheduler.operations.jobs import cancel_all, handoff, job_of, set_priority
+from scheduler.operations.jobs import (
+    cancel_all,
+    cancel_job,
+    handoff,
+    job_of,
+    retry_job,
+    set_priority,
+)
 
 router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
 
@@ -79,8 +86,7 @@ def cancel(
 ) -> Response:
     """Cancel a job; one that ended before stays as it is."""
     _check(store, office_id, job_id, if_match)
-    reason = (body or {}).get("reason")
-    outcome = store.sessions.cancel(job_id, *([reason] if reason else []))
+    outcome = cancel_job(store, office_id, job_id, **(body or {}))
     status = HTTPStatus.ACCEPTED if outcome == "accepted" else HTTPStatus.OK
     return answer({"outcome": outcome}, status)
 
@@ -100,8 +106,7 @@ def retry(
 ) -> Response:
     """Run a job again that ended badly."""
     _check(store, office_id, job_id, if_match)
-    along = (body or {}).get("with_dependents", False)
-    return answer({"jobs": store.sessions.retry(job_id, with_dependents=int(along))})
+    return answer({"jobs": retry_job(store, office_id, job_id, **(body or {}))})
 
 
 @router.patch(
@@ -139,12 +144,12 @@ def hand_over(
 
 
 def _check(store: Store, office: str, job: str, if_match: str | None) -> None:
-    """Refuse what is no job of the office, or not as it was looked at. Raises SessionNotFound, NotFresh.
+    """Refuse what is not as it was looked at. Raises SessionNotFound, NotFresh.
 
-    Between this and the change lie microseconds; the change itself looks once more at the state.
+    Between this and the change lie microseconds; the change itself looks once more at office and state.
     """
-    data = job_of(store, office, job)
-    check_fresh(if_match, etag(job_view(data)))
+    if if_match is not None:
+        check_fresh(if_match, etag(job_view(job_of(store, office, job))))
 
 
 def _as_it_is(store: Store, office: str, job: str) -> Response:
