@@ -10,10 +10,9 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from scheduler.api.etags import is_known
+from scheduler.api.etags import etag, is_known
 from scheduler.domain.job import JobExecution
 from scheduler.domain.office import Office, as_json
-from scheduler.domain.session import SessionData
 
 
 def answer(body: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK, **headers: str) -> Response:
@@ -29,33 +28,6 @@ def tagged(body: Mapping[str, Any], tag: str, asked: str | None) -> Response:
     return answer(body, ETag=tag)
 
 
-def job_view(data: SessionData) -> dict[str, Any]:
-    """A job as it is shown; `models.jobs.Job` says what is what."""
-    return {
-        "id": data.id,
-        "office": data.office,
-        "role": data.role,
-        "name": data.name,
-        "work": data.work,
-        "state": str(data.state),
-        "priority": data.priority,
-        "group": data.group,
-        "attempt": data.attempt,
-        "retry_count": data.retry_count,
-        "retries": data.request.retries,
-        "timeout_ms": data.request.timeout_ms,
-        "agents": sorted({kernel.agent for kernel in data.kernels}),
-        "reason": data.why,
-        "unmet": data.unmet,
-        "submitted_at": data.submitted_at,
-        "not_before": data.not_before,
-        "running_at": data.running_at,
-        "ended_at": data.ended_at,
-        "cancelled_at": data.cancelled_at,
-        "cancel_requested": data.cancel_requested is not None,
-    }
-
-
 def office_view(office: Office) -> dict[str, Any]:
     """An office as it is shown."""
     return {"name": office.name, "revision": office.revision, "config": as_json(office.config)}
@@ -63,7 +35,7 @@ def office_view(office: Office) -> dict[str, Any]:
 
 def office_tag(office: Office) -> str:
     """The tag of an office's configuration: its revision."""
-    return f'"{office.revision}"'
+    return etag(office.revision)
 
 
 def execution_view(execution: JobExecution) -> dict[str, Any]:

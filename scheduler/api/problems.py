@@ -41,6 +41,7 @@ STATUSES: Mapping[type[SchedulerError], HTTPStatus] = MappingProxyType(
         errors.NotAllowed: HTTPStatus.FORBIDDEN,
         own.ForeignOrigin: HTTPStatus.FORBIDDEN,
         errors.OfficeRevisionConflict: HTTPStatus.PRECONDITION_FAILED,
+        errors.SessionRevisionConflict: HTTPStatus.PRECONDITION_FAILED,
         errors.RevisionConflict: HTTPStatus.PRECONDITION_FAILED,
         own.NotFresh: HTTPStatus.PRECONDITION_FAILED,
         # Asked again later, unchanged, it may well be taken.

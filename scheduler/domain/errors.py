@@ -33,6 +33,7 @@ SchedulerError
 |   |-- OfficeExists
 |   |-- OfficeInUse
 |   |-- OfficeRevisionConflict
+|   |-- SessionRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
 |   |-- SubscriberExists
@@ -193,6 +194,10 @@ class OfficeInUse(Refused):
 
 class OfficeRevisionConflict(Refused):
     """Office {office!r} is at revision {found}, not {expected}: somebody changed it meanwhile; nothing was written."""
+
+
+class SessionRevisionConflict(Refused):
+    """Session {session} is at revision {found}, not {expected}: it changed meanwhile; nothing was written."""
 
 
 class SubscriberExists(Refused):

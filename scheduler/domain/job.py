@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from scheduler.domain.ids import is_name
 from scheduler.domain.office import office_and_role
@@ -36,6 +37,39 @@ def with_role(request: Request, role: Scope) -> Request:
     scopes = [[kind, name] for kind, name in found["scopes"] if kind != role.kind]
     found["scopes"] = sorted([*scopes, list(role)], key=lambda scope: KINDS.index(scope[0]))
     return parse_request_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+
+
+def revision_of(data: SessionData) -> str:
+    """Of a job as it is shown: another wherever anything of that is."""
+    shown = json.dumps(job_view(data), separators=(",", ":"))
+    return hashlib.blake2s(shown.encode(), digest_size=12).hexdigest()
+
+
+def job_view(data: SessionData) -> dict[str, Any]:
+    """A job as it is shown over HTTP, in plain values."""
+    return {
+        "id": data.id,
+        "office": data.office,
+        "role": data.role,
+        "name": data.name,
+        "work": data.work,
+        "state": str(data.state),
+        "priority": data.priority,
+        "group": data.group,
+        "attempt": data.attempt,
+        "retry_count": data.retry_count,
+        "retries": data.request.retries,
+        "timeout_ms": data.own_timeout_ms or data.request.timeout_ms,
+        "agents": sorted({kernel.agent for kernel in data.kernels}),
+        "reason": data.why,
+        "unmet": data.unmet,
+        "submitted_at": data.submitted_at,
+        "not_before": data.not_before,
+        "running_at": data.running_at,
+        "ended_at": data.ended_at,
+        "cancelled_at": data.cancelled_at,
+        "cancel_requested": data.cancel_requested is not None,
+    }
 
 
 class ExecutionStatus(StrEnum):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from scheduler.domain.errors import InvalidSetting, InvalidSpec, RecordSpoilt, SessionNotFound
+from scheduler.domain.errors import (
+    InvalidSetting,
+    InvalidSpec,
+    RecordSpoilt,
+    SessionNotFound,
+    SessionRevisionConflict,
+)
 from scheduler.domain.ids import SessionId, shown
-from scheduler.domain.job import JobExecution, executions_of, with_role
+from scheduler.domain.job import JobExecution, executions_of, revision_of, with_role
 from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
@@ -18,15 +26,22 @@ from scheduler.store.jobs import JobRepository
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.sessions import SessionRepository
 
+T = TypeVar("T")
+
 #: Jobs of one page, at most.
 LARGEST_PAGE: Final = 1_000
 
 
-class Store(Protocol):
-    """The repositories that are needed."""
+class ChangeStore(Protocol):
+    """What a change of one job is made with."""
 
     @property
     def sessions(self) -> SessionRepository: ...
+
+
+class Store(ChangeStore, Protocol):
+    """The repositories that are needed."""
+
     @property
     def jobs(self) -> JobRepository: ...
     @property
@@ -93,55 +108,95 @@ def job_of(store: Store, office: str, job: str) -> SessionData:
     return data
 
 
+def at_revision(
+    store: ChangeStore, job: str, expected: str | None, change: Callable[[str], T]
+) -> T:
+    """Make a change that is written only where the job is at the revision ``expected``; None: anyhow.
+
+    ``change`` is given what the store's methods take as ``seen``. Where something of the record moved
+    that is not shown, it is tried once more. Raises SessionNotFound, SessionRevisionConflict.
+    """
+    while expected is not None:
+        data, seen = store.sessions.look(job)
+        if (found := revision_of(data)) != expected:
+            raise SessionRevisionConflict(session=job, found=found, expected=expected)
+        with suppress(SessionRevisionConflict):
+            return change(seen)
+    return change("")
+
+
 def executions(store: Store, office: str, job: str) -> list[JobExecution]:
     """The tries to run a job, oldest first. Raises SessionNotFound."""
     return executions_of(job_of(store, office, job))
 
 
-def set_priority(store: Store, office: str, job: str, priority: int) -> None:
+def set_priority(
+    store: Store, office: str, job: str, priority: int, *, expected: str | None = None
+) -> None:
     """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
 
-    Raises InvalidSpec, SessionNotFound, WrongState.
+    Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
     """
-    store.sessions.set_priority(job_of(store, office, job).id, priority)
+    found = job_of(store, office, job).id
+    at_revision(
+        store, found, expected, lambda seen: store.sessions.set_priority(found, priority, seen=seen)
+    )
 
 
-def handoff(store: Store, office: str, job: str, role: str) -> None:
+def handoff(store: Store, office: str, job: str, role: str, *, expected: str | None = None) -> None:
     """Give a job that waits, or that may be retried, another role of its office.
 
     What runs is not stopped for it. What it inherits of its office is that of its new role from then
-    on. Raises SessionNotFound, WrongState, OfficeNotFound,
+    on. Raises SessionNotFound, WrongState, OfficeNotFound, SessionRevisionConflict,
     InvalidSpec for a role that the office does not have, PendingLimitReached, RecordSpoilt.
     """
     if not role:
         raise InvalidSpec(problem="a job is handed over to a role; name one")
     check_role(store.offices.read(office), role)
     scope = Scope("role", office_scopes(office, role)["role"])
-    answer = "changed"
-    while answer == "changed":
+
+    def hand(seen: str) -> str:
         data = job_of(store, office, job)
         if not data.request.known:
             raise RecordSpoilt(session=data.id, what="what it asked for is gone")
-        answer = store.jobs.handoff(data, with_role(data.request, scope))
+        return store.jobs.handoff(data, with_role(data.request, scope), seen)
+
+    while at_revision(store, job, expected, hand) == "changed":
+        pass  # somebody else handed it over since it was read
 
 
-def cancel_job(store: Store, office: str, job: str, reason: str = "") -> str:
+def cancel_job(
+    store: Store, office: str, job: str, reason: str = "", *, expected: str | None = None
+) -> str:
     """Cancel; ``cancelled`` now, ``accepted`` where it must be stopped first, or ``ended``.
 
-    Raises SessionNotFound, RecordSpoilt.
+    Raises SessionNotFound, RecordSpoilt, SessionRevisionConflict.
     """
-    return store.sessions.cancel(job_of(store, office, job).id, *filter(None, [reason]))
+    found, why = job_of(store, office, job).id, filter(None, [reason])
+    return at_revision(
+        store, found, expected, lambda seen: store.sessions.cancel(found, *why, seen=seen)
+    )
 
 
 def retry_job(
-    store: Store, office: str, job: str, *, with_dependents: bool = False
+    store: Store,
+    office: str,
+    job: str,
+    *,
+    with_dependents: bool = False,
+    expected: str | None = None,
 ) -> list[SessionId]:
     """Run an ended job again, and what was cancelled with it where asked; the ids of all.
 
-    Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached.
+    Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, SessionRevisionConflict.
     """
-    again = job_of(store, office, job).id
-    return store.sessions.retry(again, with_dependents=int(with_dependents))
+    again, along = job_of(store, office, job).id, int(with_dependents)
+    return at_revision(
+        store,
+        again,
+        expected,
+        lambda seen: store.sessions.retry(again, with_dependents=along, seen=seen),
+    )
 
 
 def cancel_all(

@@ -6,20 +6,30 @@ from datetime import timedelta
 from typing import Protocol
 
 from scheduler.domain.spec import duration_ms
+from scheduler.operations.jobs import ChangeStore, at_revision
 from scheduler.store.timeouts import TimeoutRepository
 
 
-class Store(Protocol):
+class Store(ChangeStore, Protocol):
     """Where timeouts are."""
 
     @property
     def timeouts(self) -> TimeoutRepository: ...
 
 
-def change_timeout(store: Store, session: str, timeout: str | float | timedelta | None) -> str:
+def change_timeout(
+    store: Store,
+    session: str,
+    timeout: str | float | timedelta | None,
+    *,
+    expected: str | None = None,
+) -> str:
     """Let a session run for so long, counted from its start; None: as it asked for.
 
-    ``set``, or ``already`` where nothing changed. Raises InvalidSpec, SessionNotFound, WrongState.
+    ``set``, or ``already`` where nothing changed. Raises InvalidSpec, SessionNotFound, WrongState,
+    and where it is not at the revision ``expected`` SessionRevisionConflict.
     """
     milliseconds = None if timeout is None else duration_ms(timeout, "timeout")
-    return store.timeouts.set(session, milliseconds)
+    return at_revision(
+        store, session, expected, lambda seen: store.timeouts.set(session, milliseconds, seen=seen)
+    )

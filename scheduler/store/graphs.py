@@ -25,8 +25,8 @@ from scheduler.domain.spec import SessionSpec
 from scheduler.store import precheck
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.refusals import known_groups, refused
 from scheduler.store.script import Script
-from scheduler.store.sessions import known_groups, refused
 from scheduler.store.submission import SUBMIT_BATCH, Checked, kind_of, session_of, spec_digest
 
 _OPEN = Script.load("graph/open")

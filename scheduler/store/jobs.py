@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from scheduler.domain.errors import OfficeNotFound, SessionNotFound, WrongState
+from scheduler.domain.errors import OfficeNotFound, WrongState
 from scheduler.domain.office import check_role
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
@@ -18,6 +18,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
+from scheduler.store.sessions import refuse_changed
 from scheduler.store.submission import kind_of
 
 _HANDOFF = Script.load("session/handoff")
@@ -62,22 +63,22 @@ class JobRepository:
             found: list[Any] = pipe.execute()
         return dict(zip(SessionState, found, strict=True))
 
-    def handoff(self, data: SessionData, to: Request) -> str:
+    def handoff(self, data: SessionData, to: Request, seen: str = "") -> str:
         """Give a job that is not placed another request, whose role is another; what was answered.
 
         ``changed`` where its request is another one by now. Raises SessionNotFound, WrongState,
-        OfficeNotFound, InvalidSpec for a role that its office does not have, PendingLimitReached.
+        OfficeNotFound, InvalidSpec for a role that its office does not have, PendingLimitReached,
+        with ``seen`` of `SessionRepository.look` SessionRevisionConflict.
         """
         with speaking_to(self._client):
             word, *rest = _HANDOFF(
                 self._client,
                 self._keys.root,
                 **{"session": data.id, "from": data.request.id, "to": to.id},
-                **{"with": kind_of(to.text)},
+                **{"with": kind_of(to.text), "seen": seen},
             )
+        refuse_changed(data.id, word)
         match word:
-            case "gone":
-                raise SessionNotFound(session=data.id)
             case "unknown_office":
                 raise OfficeNotFound(office=rest[0])
             case "unknown_role":

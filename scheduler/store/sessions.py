@@ -12,21 +12,16 @@ import redis
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import (
     DependencyNotFound,
-    GroupNotFound,
-    IdempotencyConflict,
     InvalidInput,
     NotHeld,
     OfficeNotFound,
     RecordSpoilt,
-    RedisFull,
-    SchedulerError,
     ScriptError,
     SessionNotFound,
-    Unsatisfiable,
+    SessionRevisionConflict,
     WrongState,
 )
 from scheduler.domain.ids import SessionId, new_nonce
-from scheduler.domain.office import check_role
 from scheduler.domain.request import Request, lost_request, parse_request_text
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec, check_priority
@@ -36,6 +31,7 @@ from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.payloads import read_json
+from scheduler.store.refusals import refused
 from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.scopes import over_pending
 from scheduler.store.script import Script
@@ -47,6 +43,7 @@ _PRIORITY = Script.load("session/priority")
 _RETRY = Script.load("session/retry")
 _RELINK = Script.load("session/relink")
 _RELEASE = Script.load("session/release")
+_LOOK = Script.load("session/look")
 
 
 class SessionRepository:
@@ -106,22 +103,39 @@ class SessionRepository:
                 self.cancel(session, f"its dependency {rest[0]} is not known here")
                 raise DependencyNotFound(session=rest[0])
 
-    def cancel(self, session: str, reason: str = "cancelled by its owner") -> str:
-        """Cancel; ``cancelled`` at once, ``accepted`` where the leader must stop it first, or ``ended``.
+    def look(self, session: str) -> tuple[SessionData, str]:
+        """One session, and what `seen` is of a change that is made only where it is still like that.
 
-        Raises SessionNotFound, RecordSpoilt.
+        Raises SessionNotFound.
         """
-        with self._blaming_the_record(session), speaking_to(self._client):
-            word = _CANCEL(self._client, self._keys.root, session=session, reason=reason)[0]
+        with speaking_to(self._client):
+            word, *rest = _LOOK(self._client, self._keys.root, session=session)
         if word == "gone":
             raise SessionNotFound(session=session)
+        digest, row = rest
+        fields = dict(zip(row[::2], row[1::2], strict=True))
+        return self.read({session: fields})[session], f"{digest} {new_nonce()}"
+
+    def cancel(
+        self, session: str, reason: str = "cancelled by its owner", *, seen: str = ""
+    ) -> str:
+        """Cancel; ``cancelled`` at once, ``accepted`` where the leader must stop it first, or ``ended``.
+
+        Raises SessionNotFound, RecordSpoilt, with ``seen`` of `look` SessionRevisionConflict.
+        """
+        with self._blaming_the_record(session), speaking_to(self._client):
+            word = _CANCEL(
+                self._client, self._keys.root, session=session, reason=reason, seen=seen
+            )[0]
+        refuse_changed(session, word)
         return str(word)
 
-    def retry(self, session: str, *, with_dependents: int = 0) -> list[SessionId]:
+    def retry(self, session: str, *, with_dependents: int = 0, seen: str = "") -> list[SessionId]:
         """Run an ended session again.
 
         Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
-        Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt.
+        Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt, with
+        ``seen`` of `look` SessionRevisionConflict.
         """
         token, taken = new_nonce(), dict.fromkeys([session])
         while True:
@@ -132,6 +146,7 @@ class SessionRepository:
                     session=session,
                     token=token,
                     with_dependents=with_dependents,
+                    seen=seen,
                 )
             if word != "retried":
                 break
@@ -141,8 +156,7 @@ class SessionRepository:
                 self._relink(session_id, cursor)
             if int(left) == 0:
                 return [SessionId(each) for each in taken]
-        if word == "gone":
-            raise SessionNotFound(session=session)
+        refuse_changed(session, word)
         if word == "unknown_office":
             raise OfficeNotFound(office=rest[0])
         if word == "over_pending":
@@ -186,18 +200,18 @@ class SessionRepository:
             raise NotHeld(session=session)
         return count
 
-    def set_priority(self, session: str, priority: int) -> None:
+    def set_priority(self, session: str, priority: int, *, seen: str = "") -> None:
         """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
 
-        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt.
+        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt, with ``seen`` of `look`
+        SessionRevisionConflict.
         """
         check_priority(priority)
         with self._blaming_the_record(session), speaking_to(self._client):
             word, *rest = _PRIORITY(
-                self._client, self._keys.root, session=session, priority=priority
+                self._client, self._keys.root, session=session, priority=priority, seen=seen
             )
-        if word == "gone":
-            raise SessionNotFound(session=session)
+        refuse_changed(session, word)
         if word == "wrong_state":
             allowed = ", ".join(sorted({*SessionState}.difference(FINAL)))
             raise WrongState(
@@ -339,43 +353,12 @@ class SessionRepository:
         return data
 
 
-def refused(
-    client: redis.Redis, keys: Keys, batch: Sequence[Checked], answer: Sequence[Any]
-) -> SchedulerError:
-    """What a script says that wrote none of a batch of new sessions."""
-    word, *rest = answer
-    match word:
-        case "unknown_office" | "unknown_role":
-            error = _refused_office(client, keys, *rest)
-        case "unknown_group":
-            error = GroupNotFound(group=rest[0], known=known_groups(client, keys))
-        case "conflict":
-            error = IdempotencyConflict(key=rest[0], session=rest[1])
-        case "no_parent":
-            error = DependencyNotFound(session=rest[0])
-        case "unsatisfiable":
-            asks = {each.request.id: each.request.asks for each in batch}
-            error = Unsatisfiable(need=asks[rest[0]], group=rest[1])
-        case "full":
-            error = RedisFull(used_percent=rest[0])
-        case _:  # over_pending: the loader of scripts admits no other word
-            families = {each.request.id: each.request.families for each in batch}
-            error = over_pending(rest, families[rest[0]])
-    return error
-
-
-def known_groups(client: redis.Redis, keys: Keys) -> str:
-    """The names of the scaling groups, for a sentence."""
-    return ", ".join(sorted(cast("set[str]", client.smembers(keys.groups())))) or "none"
-
-
-def _refused_office(client: redis.Redis, keys: Keys, office: str, role: str = "") -> SchedulerError:
-    """That there is no such office, or that it has no such role."""
-    try:
-        check_role(OfficeRepository(client, keys).read(office), role)
-    except SchedulerError as error:
-        return error
-    return OfficeNotFound(office=office)
+def refuse_changed(session: str, word: str) -> None:
+    """Raise SessionNotFound or SessionRevisionConflict where a script says so."""
+    if word == "gone":
+        raise SessionNotFound(session=session)
+    if word == "conflict":
+        raise SessionRevisionConflict(session=session, found="another", expected="the one seen")
 
 
 def _request(text: str) -> Request | None:

@@ -6,10 +6,11 @@ from typing import Final
 
 import redis
 
-from scheduler.domain.errors import SessionNotFound, WrongState
+from scheduler.domain.errors import WrongState
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
+from scheduler.store.sessions import refuse_changed
 
 _SET: Final = Script.load("session/set_timeout")
 
@@ -21,16 +22,18 @@ class TimeoutRepository:
         self._client = client
         self._keys = keys
 
-    def set(self, session: str, timeout_ms: int | None) -> str:
+    def set(self, session: str, timeout_ms: int | None, *, seen: str = "") -> str:
         """Let a session's attempts run for so long, or as it asked for (None); ``set`` or ``already``.
 
-        The leader moves the deadline of one that runs. Raises SessionNotFound, WrongState.
+        The leader moves the deadline of one that runs. Raises SessionNotFound, WrongState, with
+        ``seen`` of `SessionRepository.look` SessionRevisionConflict.
         """
         text = "" if timeout_ms is None else str(timeout_ms)
         with speaking_to(self._client):
-            word, *rest = _SET(self._client, self._keys.root, session=session, timeout=text)
-        if word == "gone":
-            raise SessionNotFound(session=session)
+            word, *rest = _SET(
+                self._client, self._keys.root, session=session, timeout=text, seen=seen
+            )
+        refuse_changed(session, word)
         if word == "ended":
             allowed = "what has not ended"
             raise WrongState(session=session, state=rest[0], verb="timeout", allowed=allowed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import redis
 
@@ -10,6 +12,7 @@ from scheduler.domain.errors import (
     InvalidSpec,
     OfficeRevisionConflict,
     SessionNotFound,
+    SessionRevisionConflict,
     WrongState,
 )
 from scheduler.domain.states import SessionState
@@ -76,3 +79,46 @@ def test_its_jobs_are_steered(app: Client) -> None:
     assert 1 == web.cancel_all(SessionState.READY, role="tester")
     assert (SessionState.CANCELLED, SessionState.READY) == (first.state, second.state)
     assert 1 == web.cancel_all()
+
+
+def test_a_job_is_changed_at_the_revision_that_was_seen(app: Client) -> None:
+    web = app.office("web")
+    web.create(roles=["builder", "tester"])
+    job = web.submit("jobs:noop", role="builder")
+    seen = job.revision
+
+    job.set_priority(90, expected=seen)
+
+    changes: list[Callable[[], object]] = [
+        lambda: job.set_priority(80, expected=seen),
+        lambda: job.set_timeout("2h", expected=seen),
+        lambda: web.handoff(job, "tester", expected=seen),
+        lambda: job.cancel(expected=seen),
+        lambda: job.retry(expected=seen),
+    ]
+    for change in changes:
+        with pytest.raises(SessionRevisionConflict, match="nothing was written"):
+            change()
+    seen = job.revision
+    job.set_timeout("2h", expected=seen)
+    assert seen != job.revision
+    web.configure(timeout_ms=1000)
+    job.cancel(expected=job.revision)
+    job.retry(expected=job.revision)
+    assert (90, 7_200_000, "builder") == (
+        job.data.priority,
+        job.data.own_timeout_ms,
+        job.data.role,
+    )
+
+
+def test_a_job_shows_what_it_inherits_from_its_office(app: Client) -> None:
+    web = app.office("web")
+    web.create()
+    job = web.submit("jobs:noop")
+    seen = job.revision
+
+    web.configure(timeout_ms=1000)
+
+    with pytest.raises(SessionRevisionConflict):
+        job.cancel(expected=seen)

@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from scheduler.api.answers import answer, execution_view, job_view, tagged
+from scheduler.api.answers import answer, execution_view, tagged
 from scheduler.api.etags import etag
 from scheduler.api.models.common import problems
 from scheduler.api.models.jobs import (
@@ -34,6 +34,7 @@ from scheduler.api.routing import (
 from scheduler.api.streams import Streams, TextStream
 from scheduler.domain.api_key import Role
 from scheduler.domain.graph import graph_from
+from scheduler.domain.job import job_view, revision_of
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import LogFollower
@@ -131,7 +132,7 @@ def show(
     data = job_of(store, office_id, job_id)
     view = job_view(data)
     result = store.sessions.result(job_id) if data.state is SessionState.SUCCEEDED else None
-    return tagged({**view, "result": result}, etag(view), if_none_match)
+    return tagged({**view, "result": result}, etag(revision_of(data)), if_none_match)
 
 
 @router.get(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from scheduler.api.answers import answer, job_view
-from scheduler.api.etags import check_fresh, etag
+from scheduler.api.answers import answer
+from scheduler.api.etags import etag, expected_revision
 from scheduler.api.models.common import problems
 from scheduler.api.models.jobs import (
     Again,
@@ -35,6 +35,7 @@ from scheduler.api.routing import (
 )
 from scheduler.bootstrap import Store
 from scheduler.domain.api_key import Role
+from scheduler.domain.job import job_view, revision_of
 from scheduler.domain.states import SessionState
 from scheduler.operations.jobs import (
     cancel_all,
@@ -85,8 +86,8 @@ def cancel(
     if_match: IfMatch = None,
 ) -> Response:
     """Cancel a job; one that ended before stays as it is."""
-    _check(store, office_id, job_id, if_match)
-    outcome = cancel_job(store, office_id, job_id, **(body or {}))
+    expected = _expected(store, office_id, job_id, if_match)
+    outcome = cancel_job(store, office_id, job_id, **(body or {}), expected=expected)
     status = HTTPStatus.ACCEPTED if outcome == "accepted" else HTTPStatus.OK
     return answer({"outcome": outcome}, status)
 
@@ -105,8 +106,8 @@ def retry(
     if_match: IfMatch = None,
 ) -> Response:
     """Run a job again that ended badly."""
-    _check(store, office_id, job_id, if_match)
-    return answer({"jobs": retry_job(store, office_id, job_id, **(body or {}))})
+    expected = _expected(store, office_id, job_id, if_match)
+    return answer({"jobs": retry_job(store, office_id, job_id, **(body or {}), expected=expected)})
 
 
 @router.patch(
@@ -123,8 +124,8 @@ def change_priority(
     if_match: IfMatch = None,
 ) -> Response:
     """Another priority: of what waits at once, of what is placed should it wait again."""
-    _check(store, office_id, job_id, if_match)
-    set_priority(store, office_id, job_id, body["priority"])
+    expected = _expected(store, office_id, job_id, if_match)
+    set_priority(store, office_id, job_id, body["priority"], expected=expected)
     return _as_it_is(store, office_id, job_id)
 
 
@@ -138,20 +139,18 @@ def hand_over(
     office_id: OfficeId, job_id: JobId, body: Handoff, store: StoreOf, if_match: IfMatch = None
 ) -> Response:
     """Give a job that waits, or that may be retried, another role of its office."""
-    _check(store, office_id, job_id, if_match)
-    handoff(store, office_id, job_id, body["role"])
+    expected = _expected(store, office_id, job_id, if_match)
+    handoff(store, office_id, job_id, body["role"], expected=expected)
     return _as_it_is(store, office_id, job_id)
 
 
-def _check(store: Store, office: str, job: str, if_match: str | None) -> None:
-    """Refuse what is not as it was looked at. Raises SessionNotFound, NotFresh.
-
-    Between this and the change lie microseconds; the change itself looks once more at office and state.
-    """
-    if if_match is not None:
-        check_fresh(if_match, etag(job_view(job_of(store, office, job))))
+def _expected(store: Store, office: str, job: str, if_match: str | None) -> str | None:
+    """The revision that a change is to meet. Raises SessionNotFound, NotFresh."""
+    if if_match is None:
+        return None
+    return expected_revision(if_match, revision_of(job_of(store, office, job)))
 
 
 def _as_it_is(store: Store, office: str, job: str) -> Response:
-    view: dict[str, Any] = job_view(job_of(store, office, job))
-    return answer(view, ETag=etag(view))
+    data = job_of(store, office, job)
+    return answer(job_view(data), ETag=etag(revision_of(data)))

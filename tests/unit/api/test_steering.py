@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+import redis
+
+from scheduler.domain.errors import SessionRevisionConflict
 from scheduler.domain.states import SessionState as S
+from scheduler.store.script import Packed, Script
 from tests.unit.api.conftest import Api
 from tests.unit.api.test_statuses import CONFIG, JOBS, said
 from tests.unit.store.lives import NOBODY
@@ -182,3 +187,67 @@ def test_an_office_tells_how_it_stands_and_is_processed_by_hand(api: Api) -> Non
     assert {"running": 0, "waiting": 1, "limit": None} == stats["roles"]["dev"]
     processed = api.ask("POST", "/api/offices/acme/scheduler/process", by="operator").json()
     assert (1, []) == (processed["ready"], processed["no_leader"])
+
+
+@pytest.mark.parametrize("verb", ["cancel", "retry", "priority", "handoff"])
+def test_of_two_who_change_what_both_have_seen_one_is_refused(
+    api: Api, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """J7: the other's change falls between the look at the job and the script that changes it."""
+    job = api.submit(role="dev")
+    if verb == "retry":
+        ended(api, job)
+    seen = {"If-Match": api.ask("GET", f"{JOBS}/{job}").headers["etag"]}
+    method, body, theirs = {
+        "priority": ("PATCH", {"priority": 7}, {"priority": 8}),
+        "handoff": ("POST", {"role": "qa"}, {"role": "qa"}),
+    }.get(verb, ("POST", None, None))
+    where, run, others = f"{JOBS}/{job}/{verb}", Script.run, list[Any]()
+
+    def run_second(script: Script, client: redis.Redis, packed: Packed) -> list[Any]:
+        if script.name == f"session/{verb}" and not others:
+            others.append(None)
+            others[0] = api.ask(method, where, json=theirs, headers=seen)
+        return run(script, client, packed)
+
+    monkeypatch.setattr(Script, "run", run_second)
+    ours = api.ask(method, where, json=body, headers=seen)
+
+    assert others[0].status_code == 200
+    assert "it changed meanwhile; nothing was written" in said(ours, 412)
+    if verb == "priority":
+        assert 8 == api.store.sessions.get(job).priority
+
+
+def test_what_nobody_is_shown_keeps_nobody_from_a_change(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = api.submit()
+    seen = {"If-Match": api.ask("GET", f"{JOBS}/{job}").headers["etag"]}
+    run, moved = Script.run, list[str]()
+
+    def run_later(script: Script, client: redis.Redis, packed: Packed) -> list[Any]:
+        if script.name == "session/priority" and not moved:
+            moved.append("verdict")
+            client.hset(api.store.keys.session(job), "retry_token", "another")
+        return run(script, client, packed)
+
+    monkeypatch.setattr(Script, "run", run_later)
+    assert (
+        7
+        == api.ask("PATCH", f"{JOBS}/{job}/priority", json={"priority": 7}, headers=seen).json()[
+            "priority"
+        ]
+    )
+
+
+def test_a_change_is_found_by_its_repeat(api: Api) -> None:
+    """K14: an answer was lost, and the script is sent once more."""
+    job = api.submit()
+    _, seen = api.store.sessions.look(job)
+
+    api.store.sessions.set_priority(job, 7, seen=seen)
+    api.store.sessions.set_priority(job, 7, seen=seen)
+
+    with pytest.raises(SessionRevisionConflict):
+        api.store.sessions.set_priority(job, 8, seen=seen.split()[0] + " another")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from scheduler.domain.errors import SessionRevisionConflict
 from scheduler.domain.job import with_role
 from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.session import SessionData
+from scheduler.store.timeouts import TimeoutRepository
 from tests.unit.store.lives import NOBODY, S, World
 
 
@@ -55,10 +58,41 @@ def _hand_over_without_office(world: World) -> None:
     _hand(world, data)
 
 
+STALE = "0 a-change"
+
+
+def _stale(change: Callable[[World, str], object], state: S = S.READY) -> Callable[[World], None]:
+    """A change that expects the job as it never was."""
+
+    def case(world: World) -> None:
+        with suppress(SessionRevisionConflict):
+            change(world, world.into(state))
+
+    return case
+
+
+def _hand_over_stale(world: World) -> None:
+    data = world.get(_job(world))
+    world.jobs.handoff(data, with_role(data.request, Scope("role", "acme/tester")), STALE)
+
+
 JOBS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("session/priority", "changed"): lambda w: w.sessions.set_priority(w.into(S.READY), 50),
     ("session/priority", "already"): lambda w: w.sessions.set_priority(w.into(S.READY), 10),
     ("session/priority", "wrong_state"): lambda w: w.sessions.set_priority(w.into(S.FAILED), 50),
+    ("session/look", "found"): lambda w: w.sessions.look(w.into(S.READY)),
+    ("session/look", "gone"): lambda w: w.sessions.look(NOBODY),
+    ("session/cancel", "conflict"): _stale(lambda w, job: w.sessions.cancel(job, seen=STALE)),
+    ("session/retry", "conflict"): _stale(
+        lambda w, job: w.sessions.retry(job, seen=STALE), S.FAILED
+    ),
+    ("session/priority", "conflict"): _stale(
+        lambda w, job: w.sessions.set_priority(job, 50, seen=STALE)
+    ),
+    ("session/set_timeout", "conflict"): _stale(
+        lambda w, job: TimeoutRepository(w.client, w.keys).set(job, 1, seen=STALE)
+    ),
+    ("session/handoff", "conflict"): _hand_over_stale,
     ("session/priority", "gone"): lambda w: w.sessions.set_priority(NOBODY, 50),
     ("session/handoff", "handed"): _hand_over,
     ("session/handoff", "already"): _hand_over_twice,

@@ -3,14 +3,17 @@
 -- from and to are the request it has and the one it gets; with: {text, scopes [[kind, name]],
 -- slots {family: amount}, job ("office/role")} of the latter. What waits counts in the scopes of the new
 -- one from then on, of which none may be full. A leader that places it by the old one meanwhile is told
--- that it was handed over, see move/place.
+-- that it was handed over, see move/place. seen: see lib/as_seen.
 --
 -- @arg session str
 -- @arg from str
 -- @arg to str
 -- @arg with json
+-- @arg seen str
 -- @reply handed | already | changed | wrong_state | over_pending | unknown_office | unknown_role | gone
+-- @reply conflict
 -- @include lib/although_full
+-- @include lib/as_seen
 -- @include lib/announce
 -- @include lib/emit
 -- @include lib/charge
@@ -20,6 +23,7 @@
 local key = keys.session(session)
 local state, group, request, job, seq = unpack(redis.call('HMGET', key, 'state', 'group', 'request', 'job', 'seq'))
 if not state then return { 'gone' } end
+if not as_seen(session, seen) then return { 'conflict' } end
 if request == to then return { 'already' } end
 if not (WAITING[state] or SESSION_LIFE.retry[state]) then return { 'wrong_state', state } end
 if request ~= from then return { 'changed' } end
@@ -36,6 +40,7 @@ if WAITING[state] then
     wait(with, 1)
 end
 redis.call('HSET', key, 'request', to, 'job', with.job, 'handed', with.job)
+note_change(session, seen)
 redis.call('HSETNX', keys.request(to), 'text', with.text)
 redis.call('HINCRBY', keys.request(to), 'uses', 1)
 if redis.call('HINCRBY', keys.request(from), 'uses', -1) <= 0 then

@@ -4,12 +4,15 @@
 -- failed; the second item of the reply says how many are left for a repeat, and an item "id cursor" that
 -- `session/relink` must go on there: it depends on more than fit here. A repeat with the same
 -- token goes on where the last one ended, and asks for no second run. over_pending: a scope lets no
--- more wait; a dependent that it keeps out stays one that was cancelled with this session.
+-- more wait; a dependent that it keeps out stays one that was cancelled with this session. seen: see
+-- lib/as_seen; it is of the first step.
 --
 -- @arg session str
 -- @arg token str
 -- @arg with_dependents int
--- @reply retried | wrong_state | gone | over_pending | unknown_office
+-- @arg seen str
+-- @reply retried | wrong_state | gone | over_pending | unknown_office | conflict
+-- @include lib/as_seen
 -- @include lib/move
 -- @include lib/may_wait
 -- @include lib/relink_parents
@@ -45,6 +48,7 @@ end
 
 local own, why = session, nil
 if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
+    if not as_seen(session, seen) then return { 'conflict' } end
     own, why = again(session)
     if not own then
         if why == 'gone' then return { 'gone' } end

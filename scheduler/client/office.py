@@ -1,0 +1,133 @@
+"""A handle on one office: its configuration, its queue, its jobs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from scheduler.client.handles import Session, with_ids
+from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.job import JobExecution
+from scheduler.domain.office import JobSchedulerConfig
+from scheduler.domain.queue import JobQueueStats
+from scheduler.domain.retry import RetryPolicy
+from scheduler.domain.session import SessionData
+from scheduler.domain.spec import SessionSpec
+from scheduler.domain.states import SessionState
+from scheduler.jobs.execution_queue import ExecutionQueue
+from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
+from scheduler.operations.offices import office_stats, submit_jobs
+
+if TYPE_CHECKING:
+    from scheduler.client import Client
+
+
+class Office:
+    """A handle on one office and its jobs. Reading an attribute asks Redis, except ``name``."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Office {self.name}>"
+
+    @property
+    def config(self) -> JobSchedulerConfig:
+        """What it allows, and what its jobs get where they do not say. Raises OfficeNotFound."""
+        return self._client.store.offices.read(self.name).config
+
+    @property
+    def revision(self) -> int:
+        """Of its configuration. Raises OfficeNotFound."""
+        return self._client.store.offices.read(self.name).revision
+
+    def create(self, **config: Any) -> JobSchedulerConfig:
+        """Make it, with fields of JobSchedulerConfig; the others are as by default.
+
+        Raises OfficeExists, InvalidSetting.
+        """
+        return self._client.store.offices.create(self.name, config).config
+
+    def configure(self, *, expected: int | None = None, **changes: Any) -> JobSchedulerConfig:
+        """Change fields of its configuration, at ``expected`` revision only where that is given.
+
+        It holds at once, for jobs that wait already, too. Raises OfficeNotFound,
+        OfficeRevisionConflict, InvalidSetting.
+        """
+        return self._client.store.offices.change(self.name, changes, expected).config
+
+    def delete(self) -> None:
+        """Forget it. Raises OfficeNotFound; OfficeInUse while a job of it has not ended."""
+        self._client.store.offices.delete(self.name)
+
+    def submit(
+        self, work: str | SessionSpec, /, *args: Any, role: str = "", **options: Any
+    ) -> Session:
+        """Submit a job: ``"package.module:function"`` with arguments and fields of SessionSpec, or a spec.
+
+        Timeout, retries and back-off that are not given are what the office says when it runs.
+        Raises OfficeNotFound, InvalidSpec, and what ``Client.enqueue_many`` raises.
+        """
+        if isinstance(work, str):
+            work = SessionSpec(callable=work, args=args, **with_ids(options))
+        elif args or options:
+            raise InvalidSpec(problem="arguments and options go into the spec that is given")
+        return self.submit_many([work], role=role)[0]
+
+    def submit_many(self, specs: Sequence[SessionSpec], *, role: str = "") -> list[Session]:
+        """Submit jobs, of ``role`` where a spec names none; otherwise as ``Client.enqueue_many``."""
+        self._client.check_server()
+        jobs = submit_jobs(self._client.store, self.name, specs, role=role)
+        return [Session(self._client, job) for job in jobs]
+
+    def stats(self) -> JobQueueStats:
+        """How its queue stands. Raises OfficeNotFound."""
+        return office_stats(self._client.store, self.name)
+
+    def jobs(self, state: SessionState | None = None, *, role: str = "") -> Iterator[SessionData]:
+        """Its jobs, the last submitted first, of one state and one role where given."""
+        cursor: str | None = None
+        while True:
+            page = list_jobs(self._client.store, self.name, state, role, cursor)
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def executions(self, job: Session | str) -> list[JobExecution]:
+        """The tries to run a job of it, oldest first. Raises SessionNotFound."""
+        return executions(self._client.store, self.name, getattr(job, "id", str(job)))
+
+    def cancel_all(self, state: SessionState | None = None, *, role: str = "") -> int:
+        """Cancel the jobs it has now, of one state and one role where given; how many that were."""
+        return cancel_all(self._client.store, self.name, state, role)
+
+    def handoff(self, job: Session | str, role: str, *, expected: str | None = None) -> None:
+        """Give a job that waits, or that may be retried, another role; at one revision of it only where given.
+
+        Raises SessionNotFound, WrongState, OfficeNotFound, InvalidSpec, PendingLimitReached,
+        SessionRevisionConflict.
+        """
+        found = getattr(job, "id", str(job))
+        handoff(self._client.store, self.name, found, role, expected=expected)
+
+    def available_slots(self, role: str = "") -> int:
+        """How many more jobs, or jobs of one role, may be placed now. Raises OfficeNotFound."""
+        return self._queue.get_available_slots(self.name, role)
+
+    def execute(self, job: Session | str) -> None:
+        """Hand a job to its leader now, its back-off over. Raises SessionNotFound, WrongState."""
+        self._queue.execute_job(self._job(job))
+
+    def notify_failure(self, job: Session | str) -> None:
+        """Tell subscribers once more that it failed for good. Raises SessionNotFound, WrongState."""
+        self._queue.notify_failure(self._job(job))
+
+    def _job(self, job: Session | str) -> str:
+        return job_of(self._client.store, self.name, getattr(job, "id", str(job))).id
+
+    @property
+    def _queue(self) -> ExecutionQueue:
+        return ExecutionQueue(self._client.store, RetryPolicy(), random.random)
