@@ -12,6 +12,7 @@ from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.options import (
     complete_sessions,
     complete_states,
+    milliseconds,
     session_state,
     with_dependents_option,
 )
@@ -27,6 +28,8 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.cli.sessions import facts_of
+from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.job import AT_ANY_TIME, Period
 from scheduler.domain.office import check_office_name
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import SessionState
@@ -75,12 +78,29 @@ def job() -> None:
         "--limit", type=click.IntRange(1, jobs.LARGEST_PAGE), default=50, show_default=True
     ),
     click.option("--cursor", metavar="CURSOR", help="Go on where a page ended."),
+    click.option(
+        "--older-than", type=milliseconds, metavar="TIME", help="Period so long ago or more: 2h."
+    ),
+    click.option(
+        "--newer-than",
+        type=milliseconds,
+        metavar="TIME",
+        help="Period less than so long ago: 10m.",
+    ),
     output_option,
 )
-def list_(app: App, office: str, output: str, **asked: Any) -> None:
+def list_(
+    app: App,
+    office: str,
+    output: str,
+    older_than: int | None,
+    newer_than: int | None,
+    **asked: Any,
+) -> None:
     """List jobs, the last submitted first."""
     app.store.offices.read(office)
-    page = jobs.list_jobs(app.store, office, **asked)
+    submitted = _ages(app, older_than, newer_than)
+    page = jobs.list_jobs(app.store, office, **asked, submitted=submitted)
     if output == JSON:
         items = [data.summary() | {"role": data.role} for data in page.items]
         print_json({"items": items, "cursor": page.cursor})
@@ -93,6 +113,20 @@ def list_(app: App, office: str, output: str, **asked: Any) -> None:
     )
     if page.cursor:
         click.echo(f"More follow: --cursor {page.cursor}", err=True)
+
+
+def _ages(app: App, older_than: int | None, newer_than: int | None) -> Period:
+    """What was submitted so many ms ago, by Redis' clock."""
+    if older_than is None and newer_than is None:
+        return AT_ANY_TIME
+    if older_than is not None and newer_than is not None and newer_than <= older_than:
+        raise InvalidSetting(
+            name="--newer-than", problem="it must be longer than --older-than, or no job is both"
+        )
+    now = app.audit.now_ms()
+    before = None if older_than is None else max(1, now - older_than + 1)
+    after = None if newer_than is None else max(0, now - newer_than + 1)
+    return Period.of(after, before)
 
 
 def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:

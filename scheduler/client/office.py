@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scheduler.client.handles import Session, with_ids
-from scheduler.domain.errors import InvalidSpec
-from scheduler.domain.job import JobExecution
+from scheduler.domain.errors import InvalidSetting, InvalidSpec
+from scheduler.domain.ids import shown
+from scheduler.domain.job import JobExecution, Period
 from scheduler.domain.office import JobSchedulerConfig
 from scheduler.domain.queue import JobQueueStats
 from scheduler.domain.retry import RetryPolicy
@@ -86,11 +88,27 @@ class Office:
         """How its queue stands. Raises OfficeNotFound."""
         return office_stats(self._client.store, self.name)
 
-    def jobs(self, state: SessionState | None = None, *, role: str = "") -> Iterator[SessionData]:
-        """Its jobs, the last submitted first, of one state and one role where given."""
+    def jobs(
+        self,
+        state: SessionState | None = None,
+        *,
+        role: str = "",
+        submitted_after: datetime | int | None = None,
+        submitted_before: datetime | int | None = None,
+    ) -> Iterator[SessionData]:
+        """Its jobs, the last submitted first, of one state, one role and from one time to another where given.
+
+        Times are datetimes with a time zone, or ms of Redis' clock as jobs show them; what was submitted
+        at the former is among them, at the latter is not. Raises InvalidSetting.
+        """
         cursor: str | None = None
+        submitted = Period.of(
+            _ms(submitted_after, "submitted_after"), _ms(submitted_before, "submitted_before")
+        )
         while True:
-            page = list_jobs(self._client.store, self.name, state, role, cursor)
+            page = list_jobs(
+                self._client.store, self.name, state, role, cursor, submitted=submitted
+            )
             yield from page.items
             cursor = page.cursor
             if cursor is None:
@@ -131,3 +149,12 @@ class Office:
     @property
     def _queue(self) -> ExecutionQueue:
         return ExecutionQueue(self._client.store, RetryPolicy(), random.random)
+
+
+def _ms(moment: datetime | int | None, name: str) -> int | None:
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return int(moment.timestamp() * 1000)
+    if moment is None or (isinstance(moment, int) and not isinstance(moment, bool)):
+        return moment
+    wanted = "it must be a datetime with a time zone, or ms of Redis' clock"
+    raise InvalidSetting(name=name, problem=f"{wanted}, got {shown(moment)}")

@@ -7,14 +7,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from scheduler.domain.ids import is_name
+from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.ids import is_name, shown
 from scheduler.domain.office import office_and_role
 from scheduler.domain.request import Request, parse_request_text
 from scheduler.domain.scope import KINDS, Scope
 from scheduler.domain.session import AttemptData, SessionData
 from scheduler.domain.states import SessionState
+
+#: The last moment that every part can count with, in ms: JSON, Lua and sorted sets hold 53 bits.
+LATEST_MS: Final = 2**53 - 1
 
 
 def job_text(scopes: Iterable[Scope]) -> str:
@@ -37,6 +41,34 @@ def with_role(request: Request, role: Scope) -> Request:
     scopes = [[kind, name] for kind, name in found["scopes"] if kind != role.kind]
     found["scopes"] = sorted([*scopes, list(role)], key=lambda scope: KINDS.index(scope[0]))
     return parse_request_text(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From when to when jobs were submitted, in ms of Redis' clock.
+
+    Raises InvalidSetting where it would end before it begins.
+    """
+
+    after: int = 0  #: or just then
+    before: int = LATEST_MS
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.after <= self.before <= LATEST_MS:
+            said = f"it must be from 0 to submitted_before, {self.before}, got {shown(self.after)}"
+            raise InvalidSetting(name="submitted_after", problem=said)
+
+    @classmethod
+    def of(cls, after: int | None, before: int | None) -> Self:
+        """From one to the other; None is any time. Raises InvalidSetting."""
+        return cls(after or 0, LATEST_MS if before is None else before)
+
+    def at(self, submitted_at: int) -> bool:
+        """Whether that is among them."""
+        return self.after <= submitted_at < self.before
+
+
+AT_ANY_TIME: Final = Period()
 
 
 def revision_of(data: SessionData) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,14 @@ from scheduler.domain.errors import (
     SessionRevisionConflict,
 )
 from scheduler.domain.ids import SessionId, shown
-from scheduler.domain.job import JobExecution, executions_of, revision_of, with_role
+from scheduler.domain.job import (
+    AT_ANY_TIME,
+    JobExecution,
+    Period,
+    executions_of,
+    revision_of,
+    with_role,
+)
 from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
@@ -30,6 +36,8 @@ T = TypeVar("T")
 
 #: Jobs of one page, at most.
 LARGEST_PAGE: Final = 1_000
+#: What a page ended with: the number of its last job, opaque to whoever asks.
+CURSOR: Final = "^[0-9]{1,15}$"
 
 
 class ChangeStore(Protocol):
@@ -63,6 +71,7 @@ def list_jobs(  # noqa: PLR0913 - each of them is what a page may be asked by
     role: str | None = None,
     cursor: str | None = None,
     limit: int = 100,
+    submitted: Period = AT_ANY_TIME,
 ) -> JobPage:
     """A page of an office's jobs, the last submitted first; of one state and one role, where given.
 
@@ -75,26 +84,27 @@ def list_jobs(  # noqa: PLR0913 - each of them is what a page may be asked by
         raise InvalidSetting(name="limit", problem=problem)
     before = None if cursor is None else _number(cursor)
     states = tuple(SessionState) if state is None else (state,)
-    found = store.jobs.newest(office, role or "", states, before, limit)
+    after = 0
+    if submitted != AT_ANY_TIME:
+        times = (submitted.after, submitted.before)
+        after, last = store.jobs.submitted_before(office, role or "", states, times)
+        before = last + 1 if before is None else min(before, last + 1)
+    found = store.jobs.newest(office, role or "", states, before, limit, after)
     items = store.sessions.many(job for job, _ in found)
+    # Redis' clock may have been put back once: what a page holds is as it was asked for all the same.
     return JobPage(
-        items=[data for data in items if state is None or data.state is state],
-        cursor=_cursor(found[-1][1]) if len(found) == limit else None,
+        items=[
+            data
+            for data in items
+            if (state is None or data.state is state) and submitted.at(data.submitted_at)
+        ],
+        cursor=str(found[-1][1]) if len(found) == limit else None,
     )
 
 
-def _cursor(number: int) -> str:
-    return urlsafe_b64encode(f"before {number}".encode()).decode().rstrip("=")
-
-
 def _number(cursor: str) -> int:
-    try:
-        text = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
-        word, number = text.split(" ")
-        if word == "before" and number.isdecimal() and number.isascii():
-            return int(number)
-    except (ValueError, binascii.Error):
-        pass
+    if re.fullmatch(CURSOR, cursor):
+        return int(cursor)
     raise InvalidSetting(
         name="cursor", problem=f"{shown(cursor)} is not one that a page of jobs ended with"
     )

@@ -21,6 +21,7 @@ from scheduler.store.script import Script
 from scheduler.store.sessions import refuse_changed
 from scheduler.store.submission import kind_of
 
+_BEFORE = Script.load("office/submitted_before")
 _HANDOFF = Script.load("session/handoff")
 
 
@@ -31,10 +32,16 @@ class JobRepository:
         self._client = client
         self._keys = keys
 
-    def newest(
-        self, office: str, role: str, states: Sequence[SessionState], before: int | None, limit: int
+    def newest(  # noqa: PLR0913 - one place of lists that are many
+        self,
+        office: str,
+        role: str,
+        states: Sequence[SessionState],
+        before: int | None,
+        limit: int,
+        after: int = 0,
     ) -> list[tuple[str, int]]:
-        """(id, number) of jobs in these states, last submitted first, of numbers below ``before``.
+        """(id, number) of jobs in these states, last submitted first, of numbers between both.
 
         A role of "" is any. All lists are read in one step, ``limit`` of each at most, so that a job
         that moves is met once.
@@ -43,10 +50,25 @@ class JobRepository:
         with speaking_to(self._client), self._client.pipeline(transaction=True) as pipe:
             for state in states:
                 key = self._key(office, role, state)
-                pipe.zrevrangebyscore(key, below, "-inf", 0, limit, withscores=True)
+                pipe.zrevrangebyscore(key, below, f"({after}", 0, limit, withscores=True)
             found = cast("list[list[tuple[str, float]]]", pipe.execute())
         merged = heapq.merge(*found, key=lambda entry: -entry[1])
         return [(job, int(number)) for job, number in list(merged)[:limit]]
+
+    def submitted_before(
+        self, office: str, role: str, states: Sequence[SessionState], times: Sequence[int]
+    ) -> list[int]:
+        """Of jobs in these states the number of the last submitted before each time (ms); 0 where none was."""
+        with speaking_to(self._client):
+            _, *numbers = _BEFORE(
+                self._client,
+                self._keys.root,
+                office=office,
+                role=role,
+                states=list(map(str, states)),
+                times=list(times),
+            )
+        return [int(number) for number in numbers]
 
     def oldest(self, office: str, states: Sequence[SessionState]) -> list[str]:
         """Of each of these states the job that was submitted first."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import redis
 
 from scheduler import Client, SessionSpec
 from scheduler.domain.errors import (
+    InvalidSetting,
     InvalidSpec,
     OfficeRevisionConflict,
     SessionNotFound,
@@ -122,3 +124,20 @@ def test_a_job_shows_what_it_inherits_from_its_office(app: Client) -> None:
 
     with pytest.raises(SessionRevisionConflict):
         job.cancel(expected=seen)
+
+
+def test_its_jobs_are_listed_by_when_they_were_submitted(app: Client) -> None:
+    web = app.office("web")
+    web.create()
+    first, second = web.submit("jobs:noop"), web.submit("jobs:noop")
+    app.store.client.hset(app.store.keys.session(first.id), "submitted_at", 1_000)
+
+    cut = datetime(2020, 1, 1, tzinfo=UTC)
+    assert [first.id] == [data.id for data in web.jobs(submitted_before=cut)]
+    assert [second.id] == [data.id for data in web.jobs(submitted_after=cut)]
+    assert [first.id] == [
+        data.id for data in web.jobs(submitted_after=1_000, submitted_before=1_001)
+    ]
+    for wrong in (cut.replace(tzinfo=None), "2020", True):
+        with pytest.raises(InvalidSetting, match="a datetime with a time zone"):
+            next(web.jobs(submitted_before=wrong))  # type: ignore[arg-type]

@@ -34,18 +34,19 @@ from scheduler.api.routing import (
 from scheduler.api.streams import Streams, TextStream
 from scheduler.domain.api_key import Role
 from scheduler.domain.graph import graph_from
-from scheduler.domain.job import job_view, revision_of
+from scheduler.domain.job import LATEST_MS, Period, job_view, revision_of
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.operations.following import LogFollower
 from scheduler.operations.graphs import submit_graph
-from scheduler.operations.jobs import executions, job_of, list_jobs
+from scheduler.operations.jobs import CURSOR, executions, job_of, list_jobs
 from scheduler.operations.offices import submit_jobs
 from scheduler.store.logs import LogLine
 
 router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
 
 LARGEST_PAGE = 500
+Moment = Annotated[int, Field(ge=0, le=LATEST_MS, examples=[1764151200000])]
 TEXT = "text/plain; charset=utf-8"
 
 EXAMPLES = Body(
@@ -107,15 +108,22 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     store: StoreOf,
     state: SessionState | Nothing = None,
     role: Annotated[Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing, Query()] = None,
+    submitted_after: Annotated[
+        Moment | Nothing, Query(description="Or just then; ms of Redis' clock, as jobs show it.")
+    ] = None,
+    submitted_before: Annotated[
+        Moment | Nothing, Query(description="And not just then; later than submitted_after.")
+    ] = None,
     cursor: Annotated[
-        Annotated[str, Field(max_length=100)] | Nothing,
-        Query(description="As the page before ended with."),
+        Annotated[str, Field(pattern=CURSOR)] | Nothing,
+        Query(description="As the page before ended with.", examples=["712"]),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
 ) -> Response:
-    """A page of the office's jobs, the last submitted first, of one state and one role if asked."""
+    """A page of the office's jobs, the last submitted first, of one state, role and time if asked."""
     store.offices.read(office_id)
-    page = list_jobs(store, office_id, state, role, cursor, limit)
+    submitted = Period.of(submitted_after, submitted_before)
+    page = list_jobs(store, office_id, state, role, cursor, limit, submitted)
     return answer({"items": [job_view(data) for data in page.items], "cursor": page.cursor})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime
 from typing import Any
@@ -26,6 +25,7 @@ from scheduler.api.streams import Streams
 from scheduler.auth.keys import ApiKeys
 from scheduler.bootstrap import Store, open_store
 from scheduler.domain.ids import SessionId
+from scheduler.domain.job import LATEST_MS
 from scheduler.domain.office import office_scopes
 from scheduler.domain.spec import SessionSpec
 from scheduler.operations.submission import submit_sessions
@@ -99,8 +99,8 @@ _POLICIES = ("cancel", "ignore", "hold")
 def _aim(case: Any, jobs: list[SessionId]) -> None:
     """What is good as a form becomes what is there: nothing is learned from a hundred times 404.
 
-    What no document can say stays true: roles and parents are known, tags and cursors are ours, and a
-    back-off does not end before it begins.
+    What no document can say stays true: roles and parents are known, tags are ours, and a
+    back-off, like a time, does not end before it begins.
     """
     known = {
         "office_id": (NAME_PATTERN, "doomed" if case.method == "DELETE" else "acme"),
@@ -108,7 +108,6 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
         "role": (NAME_PATTERN, "dev"),
         "group": (NAME_PATTERN, "default"),
         "office": (NAME_PATTERN, "acme"),
-        "cursor": (".*", urlsafe_b64encode(b"before 3").decode().rstrip("=")),
         "events": (".*", "session.*"),
         "since": (EVENT_ID, "0-0"),
         "last-event-id": (".*", "0-0"),
@@ -117,6 +116,7 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
             _put(place, known)
+    _order(case.query, "submitted_after", "submitted_before", LATEST_MS)
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):
             _put(job, known)
@@ -132,7 +132,7 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
             case.body["depends_on"] = [jobs[0] for _ in case.body["depends_on"]]
         if _is_moment(case.body.get("not_before")):
             case.body["not_before"] = "2100-01-01T00:00:00Z"
-        _order(case.body.get("backoff"))
+        _order(case.body.get("backoff"), "initial_ms", "maximum_ms", LONGEST_MS)
 
 
 def _put(place: MutableMapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> None:
@@ -165,13 +165,17 @@ def _is_moment(found: Any) -> bool:
         return False
 
 
-def _order(backoff: Any) -> None:
-    """Only what is right for itself: of what is wrong it must stay wrong."""
-    if not isinstance(backoff, dict):
+#: What a field is of which nothing is said.
+_SAID = {"initial_ms": 1_000, "maximum_ms": 60_000, "submitted_after": 0}
+
+
+def _order(place: Any, lower: str, upper: str, most: int) -> None:
+    """The upper end is not below the lower one. Only what is right for itself: of what is wrong it must stay wrong."""
+    if not isinstance(place, MutableMapping) or not {lower, upper} & set(place):
         return
-    first, last = backoff.get("initial_ms", 1_000), backoff.get("maximum_ms", 60_000)
-    if all(type(n) in (int, float) and 0 <= n <= LONGEST_MS for n in (first, last)):
-        backoff |= {"initial_ms": first, "maximum_ms": max(first, last)}
+    first, last = place.get(lower, _SAID.get(lower)), place.get(upper, _SAID.get(upper, most))
+    if all(type(n) in (int, float) and n == n // 1 and 0 <= n <= most for n in (first, last)):
+        place[upper] = max(first, last)
 
 
 @document.parametrize()

@@ -88,6 +88,26 @@ def test_jobs_are_listed_page_by_page_by_state_and_role(api: Api) -> None:
     assert [jobs[3], jobs[1]] == [job["id"] for job in dev]
 
 
+def test_jobs_are_listed_by_when_they_were_submitted(api: Api) -> None:
+    jobs = [api.submit() for _ in range(3)]
+    for job, at in zip(jobs, (100, 200, 300), strict=True):
+        api.store.client.hset(api.store.keys.session(job), "submitted_at", at)
+
+    def listed(query: str) -> list[str]:
+        return [job["id"] for job in api.ask("GET", f"{JOBS}?{query}").json()["items"]]
+
+    assert [jobs[2], jobs[1]] == listed("submitted_after=200")
+    assert [jobs[0]] == listed("submitted_before=200")
+    assert [jobs[1]] == listed("submitted_after=200&submitted_before=300")
+    for query in (
+        "submitted_after=2&submitted_before=1",
+        "submitted_after=soon",
+        "submitted_before=-1",
+        "cursor=YmVmb3Jl",
+    ):
+        said(api.ask("GET", f"{JOBS}?{query}"), 422)
+
+
 def test_a_job_is_changed_only_where_it_is_as_it_was_looked_at(api: Api) -> None:
     job = api.submit()
     seen = api.ask("GET", f"{JOBS}/{job}").headers["etag"]

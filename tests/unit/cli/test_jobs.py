@@ -39,6 +39,26 @@ def test_jobs_are_listed_in_pages(run: Run, office: World) -> None:
     )
 
 
+def test_jobs_are_listed_by_age(run: Run, office: World) -> None:
+    """J9: by Redis' clock."""
+    hour = 3_600_000
+    now = office.sessions.redis_time_ms()
+    jobs = [office.submit(scopes=BUILDER) for _ in range(3)]
+    for job, age in zip(jobs, (3 * hour, hour, 0), strict=True):
+        office.client.hset(office.keys.session(job), "submitted_at", now - age)
+
+    def listed(*ages: str) -> list[str]:
+        return [row[0] for row in run("job", "list", "--office", "acme", *ages).rows[1:]]
+
+    assert [jobs[0]] == listed("--older-than", "2h")
+    assert [jobs[2], jobs[1]] == listed("--newer-than", "2h")
+    assert [jobs[1]] == listed("--older-than", "10m", "--newer-than", "2h")
+    assert jobs[::-1] == listed("--newer-than", "100d")
+    refused = run("job", "list", "--office", "acme", "--older-than", "2h", "--newer-than", "2h")
+    assert (2, True) == (refused.code, "must be longer than --older-than" in refused.err)
+    assert "a duration such as" in run("job", "list", "--office", "acme", "--older-than", "x").err
+
+
 def test_a_job_and_its_executions_are_shown(run: Run, office: World) -> None:
     job = office.into(S.FAILED, scopes=BUILDER)
     office.sessions.retry(job)

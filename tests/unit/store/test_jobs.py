@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import redis
 
 from scheduler.domain.errors import InvalidSetting, SessionNotFound
-from scheduler.domain.job import ExecutionStatus, job_text
+from scheduler.domain.job import ExecutionStatus, Period, job_text
 from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.operations.jobs import JobPage, executions, job_of, list_jobs
@@ -29,11 +31,11 @@ def ids(page: JobPage) -> list[str]:
     return [data.id for data in page.items]
 
 
-def all_pages(world: World, limit: int, **asked: str | S) -> list[str]:
-    page = list_jobs(world, "acme", limit=limit, **asked)  # type: ignore[arg-type]
+def all_pages(world: World, limit: int, **asked: Any) -> list[str]:
+    page = list_jobs(world, "acme", limit=limit, **asked)
     found = ids(page)
     while page.cursor:
-        page = list_jobs(world, "acme", limit=limit, cursor=page.cursor, **asked)  # type: ignore[arg-type]
+        page = list_jobs(world, "acme", limit=limit, cursor=page.cursor, **asked)
         found += ids(page)
     return found
 
@@ -193,3 +195,51 @@ def test_retries_are_counted_from_the_last_time_it_was_asked_for(world: World) -
 
     assert 0 == world.get(job).retry_count
     assert GROUP == world.get(job).group
+
+
+def at_times(world: World, *times: int) -> list[str]:
+    """Jobs as if they had been submitted then, some of them in other states by now."""
+    made = []
+    for n, at in enumerate(times):
+        job = world.into((S.READY, S.FAILED, S.CANCELLED)[n % 3], scopes=ACME)
+        world.client.hset(world.keys.session(job), "submitted_at", at)
+        made.append(job)
+    return made
+
+
+@pytest.mark.parametrize("role", [None, "builder"])
+def test_jobs_are_listed_by_when_they_were_submitted(world: World, role: str | None) -> None:
+    """J9: from the one time on, up to the other, page by page, of one state or all."""
+    jobs = at_times(world, *range(100, 110))
+
+    def between(after: int | None, before: int | None, **asked: Any) -> list[str]:
+        asked |= {"submitted": Period.of(after, before), "role": role}
+        return all_pages(world, 2, **asked)[::-1]
+
+    assert jobs[3:7] == between(103, 107)
+    assert jobs[:7] == between(None, 107)
+    assert jobs[3:] == between(103, None)
+    assert [] == between(110, None) + between(None, 100) + between(105, 105)
+    assert [jobs[4]] == between(103, 107, state=S.FAILED)
+    assert [] == ids(list_jobs(world, "globex", submitted=Period(103, 107)))
+
+
+def test_what_was_submitted_by_a_clock_that_was_put_back_is_not_shown_as_older(
+    world: World,
+) -> None:
+    jobs = at_times(world, 100, 101, 102, 50)
+
+    assert [jobs[3], *jobs[1::-1]] == all_pages(world, 10, submitted=Period(0, 102))
+
+
+def test_a_job_whose_record_is_gone_does_not_keep_others_from_being_found(world: World) -> None:
+    jobs = at_times(world, *range(100, 106))
+    world.client.delete(world.keys.session(jobs[2]))
+
+    assert jobs[3:5] == all_pages(world, 10, submitted=Period(103, 105))[::-1]
+
+
+@pytest.mark.parametrize("times", [(5, 4), (-1, 4), (0, 2**53)])
+def test_times_between_which_nothing_is_are_refused(times: tuple[int, int]) -> None:
+    with pytest.raises(InvalidSetting, match="it must be from 0 to submitted_before"):
+        Period(*times)

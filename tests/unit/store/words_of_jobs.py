@@ -76,6 +76,10 @@ def _hand_over_stale(world: World) -> None:
     world.jobs.handoff(data, with_role(data.request, Scope("role", "acme/tester")), STALE)
 
 
+def _submitted_at(world: World) -> int:
+    return world.get(_job(world)).submitted_at
+
+
 JOBS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("session/priority", "changed"): lambda w: w.sessions.set_priority(w.into(S.READY), 50),
     ("session/priority", "already"): lambda w: w.sessions.set_priority(w.into(S.READY), 10),
@@ -91,6 +95,9 @@ JOBS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ),
     ("session/set_timeout", "conflict"): _stale(
         lambda w, job: TimeoutRepository(w.client, w.keys).set(job, 1, seen=STALE)
+    ),
+    ("office/submitted_before", "found"): lambda w: w.jobs.submitted_before(
+        "acme", "builder", [S.READY], [_submitted_at(w), 2**53]
     ),
     ("session/handoff", "conflict"): _hand_over_stale,
     ("session/priority", "gone"): lambda w: w.sessions.set_priority(NOBODY, 50),
