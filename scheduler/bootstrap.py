@@ -110,6 +110,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
     from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415
     from scheduler.leader.watch import WatchRules  # noqa: PLC0415
     from scheduler.notifications.callbacks import CallbackRules  # noqa: PLC0415
+    from scheduler.notifications.redeliveries import RedeliveryRules  # noqa: PLC0415
 
     parts = ReplicaParts(
         redis_url=settings.redis_url,
@@ -123,6 +124,7 @@ def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replic
             AllowedHosts(settings.callback_hosts), patience_ms=settings.callback_patience
         ),
         retention_ms=settings.retention,
+        redelivery=RedeliveryRules(settings.redelivery_every, settings.redelivery_within),
         elector=ElectorSettings(settings.redis_url, settings.namespace, name, settings.leader_ttl),
         reign=ReignSettings(
             secret=settings.cluster_secret(),

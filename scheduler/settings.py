@@ -88,6 +88,10 @@ class Settings(BaseSettings):
     callback_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     #: How long a callback that fails is tried before it is parked.
     callback_patience: Duration = duration("4h")
+    #: How often a parked subscriber or callback is given another chance.
+    redelivery_every: Duration = duration("15m")
+    #: How long after its first failure it is given one; after that only by an operator.
+    redelivery_within: Duration = duration("3d")
     #: HTTP API: requests per key and time, as 600/minute.
     api_rate: str = "6000/minute"
     #: HTTP API: the largest body, in bytes.

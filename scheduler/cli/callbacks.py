@@ -105,4 +105,5 @@ def _parked(one: Callback) -> dict[str, Any]:
         "failures": one.failures,
         "error": one.error,
         "parked_at": one.parked_at,
+        "chances": one.chances,
     }

@@ -135,6 +135,7 @@ def show(app: App, name: str, output: str) -> None:
     facts["opts"] = " ".join(f"{key}={value}" for key, value in facts["opts"].items())
     facts["events"] = " ".join(found.events)
     facts["parked_at"] = moment(found.parked_at) if found.parked_at else "no"
+    facts["down_since"] = moment(found.down_since) if found.down_since else "no"
     print_facts({key.replace("_", " "): value for key, value in facts.items()})
 
 
@@ -204,5 +205,7 @@ def _as_dict(one: SubscriberData, last: str) -> dict[str, Any]:
         "failures_in_a_row": one.failures,
         "error": one.error,
         "parked_at": one.parked_at,
+        "down_since": one.down_since,
+        "chances": one.chances,
         "gaps": one.gaps,
     }

@@ -36,6 +36,18 @@ class Callback:
     failures: int = 0
     error: str = ""
     parked_at: int | None = None
+    chances: int = 0  #: how often it was tried again after it had been given up
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A parked callback, as little as a decision about another chance needs. Times are ms of Redis' clock."""
+
+    entry: str
+    lane: str
+    parked_at: int
+    since: int  #: when it was tried first
+    for_good: bool  #: its host said so, or it may not be posted there
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,7 @@ class EpochBeganEvent(EpochEvent):
 
 class SubscriberParkedEvent(SubscriberEvent):
     name = "subscriber.parked"
-    says = "failed too often in a row; it gets nothing until an operator resumes it"
+    says = "failed too often in a row; it gets nothing but its next event now and then, until it takes it"
 
 
 class SubscriberResumedEvent(SubscriberEvent):
@@ -285,7 +285,7 @@ class SubscriberResumedEvent(SubscriberEvent):
 
 class CallbackParkedEvent(CallbackEvent):
     name = "callback.parked"
-    says = "a session's outcome could not be posted for hours; it is kept until it is resumed, seven days"
+    says = "a session's outcome could not be posted for hours; it is kept for seven days, and tried again now and then"
 
 
 def _named(kind: type[Event]) -> dict[str, type[Event]]:

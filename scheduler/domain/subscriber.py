@@ -35,13 +35,15 @@ class SubscriberData:
     error: str = ""  #: what the last failure said
     next_at: int = 0  #: when it is tried again
     parked_at: int | None = None
+    down_since: int | None = None  #: when it was parked first, until it takes something again
+    chances: int = 0  #: how often it was given its next event once more since then
     gaps: int = 0  #: how often events were gone before they were delivered
     throttle: Throttle | None = None
     window: Window = NOTHING_YET  #: what its throttle let through and held back
 
     @property
     def parked(self) -> bool:
-        """Whether it gets nothing until an operator resumes it."""
+        """Whether it gets nothing until it is given another chance, or an operator resumes it."""
         return self.parked_at is not None
 
     def wants(self, event: str) -> bool:

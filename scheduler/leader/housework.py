@@ -6,15 +6,18 @@ Each may be lost, doubled, or cut off in the middle: the next one does what is l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler.domain.clock import Clock
 from scheduler.domain.states import FINAL
+from scheduler.notifications.redeliveries import RedeliveryRules, redeliver
+from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.durations import DurationRepository
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.subscribers import SubscriberRepository
 
 _FORGOTTEN_PER_STEP: Final = 100
 #: Longer than this (s) nobody stays at one chore: what is left waits for the next.
@@ -31,8 +34,11 @@ class Tools:
     retention: RetentionRepository
     durations: DurationRepository
     notes: ChoreRepository
+    subscribers: SubscriberRepository
+    callbacks: CallbackRepository
     clock: Clock
     retention_ms: int
+    redelivery: RedeliveryRules = field(default_factory=RedeliveryRules)
 
 
 def forget_some(tools: Tools, group: str) -> int:
@@ -61,6 +67,11 @@ def fold_digests(tools: Tools, group: str) -> str:  # noqa: ARG001 - digests are
     return f"{words.count('folded')} of {len(words)} digests halved, {words.count('gone')} dropped"
 
 
+def try_parked(tools: Tools, group: str) -> str:  # noqa: ARG001 - subscribers and callbacks are of all groups
+    """Give subscribers that were parked, and callbacks that were given up, another chance."""
+    return redeliver(tools.subscribers, tools.callbacks, tools.redelivery)
+
+
 @dataclass(frozen=True, slots=True)
 class Chore:
     """One kind of chore."""
@@ -73,4 +84,7 @@ class Chore:
 CHORES: Final[Mapping[str, Chore]] = {
     "retention": Chore(30, forget_ended),
     "digests": Chore(3600, fold_digests),
+    # How often each gets one is the rules' to say: so a changed setting holds at once, and with the chores
+    # of several groups nothing is tried more often.
+    "redeliveries": Chore(60, try_parked),
 }

@@ -24,11 +24,13 @@ from scheduler.leader.reign import Reign, ReignSettings
 from scheduler.notifications.callbacks import CallbackParts, CallbackRules, Callbacks
 from scheduler.notifications.deliveries import Deliveries
 from scheduler.notifications.delivery import DeliveryParts
+from scheduler.notifications.redeliveries import RedeliveryRules
 from scheduler.observability.logs import get_logger
 from scheduler.observability.serving import health_facts
 from scheduler.plugins.loading import check_installed
 from scheduler.service.loop import Service
 from scheduler.store import schema
+from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect, connect_for_rq, speaking_to
 from scheduler.store.durations import DurationRepository
@@ -38,6 +40,7 @@ from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.subscribers import SubscriberRepository
 
 #: After it was asked to resign a replica lets the others go first.
 _ABSTAIN_S = 3.0
@@ -63,6 +66,7 @@ class ReplicaParts:
     retention_ms: int
     repeats: RepeatPolicy = USUAL  #: of commands that only read, or are safe to repeat
     callbacks: CallbackRules = field(default_factory=CallbackRules)
+    redelivery: RedeliveryRules = field(default_factory=RedeliveryRules)
 
 
 def tools_of(client: redis.Redis, parts: ReplicaParts) -> Tools:
@@ -73,8 +77,11 @@ def tools_of(client: redis.Redis, parts: ReplicaParts) -> Tools:
         RetentionRepository(client, keys),
         DurationRepository(client, keys),
         ChoreRepository(client, keys),
+        SubscriberRepository(client, keys),
+        CallbackRepository(client, keys),
         parts.clock,
         parts.retention_ms,
+        parts.redelivery,
     )
 
 

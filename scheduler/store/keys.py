@@ -259,6 +259,10 @@ class Keys:
         """hash, host -> failures in a row without any answer; replicas, while it has entries"""
         return f"{self.root}:callback:failures"
 
+    def callback_took(self) -> str:
+        """hash, host -> when it took one last; replicas, while others are parked"""
+        return f"{self.root}:callback:took"
+
     def callbacks_parked(self) -> str:
         """zset, entries that were given up, by when; replicas, seven days"""
         return f"{self.root}:callback:parked"

@@ -21,6 +21,7 @@ _ADVANCE = Script.load("subscriber/advance")
 _DIGEST = Script.load("subscriber/digest")
 _FAIL = Script.load("subscriber/fail")
 _RESUME = Script.load("subscriber/resume")
+_PROBE = Script.load("subscriber/probe")
 _REMOVE = Script.load("subscriber/remove")
 
 
@@ -146,6 +147,13 @@ class SubscriberRepository:
         window = dropping.text() if dropping is not None else ""
         return self._known(name, self._run(_RESUME, name, to=passing_over, window=window))
 
+    def probe(self, name: str, every_ms: int, within_ms: int) -> str:
+        """Give a parked one its next event once more, if it was parked for so long, and not for too long.
+
+        ``probed``, ``waits``, ``over``, ``running`` or ``gone``.
+        """
+        return self._run(_PROBE, name, every=every_ms, within=within_ms)
+
     def remove(self, name: str) -> None:
         """Forget it. Raises SubscriberNotFound."""
         self._known(name, self._run(_REMOVE, name))
@@ -164,9 +172,9 @@ class SubscriberRepository:
 def _read(name: str, row: Mapping[str, str]) -> SubscriberData:
     numbers = {
         field: int(row.get(field, 0))
-        for field in ("delivered", "failed", "failures", "next_at", "gaps")
+        for field in ("delivered", "failed", "failures", "next_at", "gaps", "chances")
     }
-    parked, throttle = row.get("parked_at"), row.get("throttle")
+    parked, down, throttle = (row.get(field) for field in ("parked_at", "down_since", "throttle"))
     return SubscriberData(
         name=name,
         kind=row["kind"],
@@ -175,6 +183,7 @@ def _read(name: str, row: Mapping[str, str]) -> SubscriberData:
         cursor=row["cursor"],
         error=row.get("error", ""),
         parked_at=int(parked) if parked else None,
+        down_since=int(down) if down else None,
         throttle=Throttle.parse(throttle) if throttle else None,
         window=Window.read(row.get("window", "")),
         **numbers,

@@ -15,10 +15,12 @@ from scheduler.domain.states import SessionState
 from scheduler.leader.chore_worker import ChoreWorker
 from scheduler.leader.housekeeping import Housekeeping, chore_id
 from scheduler.leader.housework import CHORES, Chore, Tools
+from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect_for_rq
 from scheduler.store.durations import DurationRepository
 from scheduler.store.retention import RetentionRepository
+from scheduler.store.subscribers import SubscriberRepository
 from tests.integration.leader.world import GROUP, Cluster, wait_until
 
 S = SessionState
@@ -44,6 +46,8 @@ class House:
             RetentionRepository(store.client, self.keys),
             DurationRepository(store.client, self.keys),
             ChoreRepository(store.client, self.keys),
+            SubscriberRepository(store.client, self.keys),
+            CallbackRepository(store.client, self.keys),
             store.clock,
             retention_ms,
         )

@@ -52,6 +52,12 @@ def _resume_parked(world: World) -> None:
     _resume(world, one.callback.entry)
 
 
+def _again(world: World) -> None:
+    one = taken(world)
+    _fail(world, one, AT_LAST)
+    outbox(world).again([one.callback.entry])
+
+
 CALLBACKS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("callback/take", "taken"): taken,
     ("callback/done", "done"): lambda w: _done(w, taken(w)),
@@ -61,6 +67,7 @@ CALLBACKS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("callback/fail", "moved"): lambda w: _fail(w, _seen(taken(w))),
     ("callback/fail", "gone"): lambda w: _fail(w, _gone(w)),
     ("callback/resume", "resumed"): _resume_parked,
+    ("callback/again", "put"): _again,
     ("callback/resume", "gone"): lambda w: _resume(w, "nobody.1"),
 }
 

@@ -40,6 +40,11 @@ def _fail(world: World, subscriber: SubscriberData, limit: int) -> str:
     return world.subscribers.fail(subscriber, Failed("it said no", 1_000, limit))
 
 
+def _probe(world: World, limit: int, every_ms: int = 0) -> None:
+    _fail(world, _subscriber(world), limit)
+    world.subscribers.probe("ci", every_ms, 60_000)
+
+
 SUBSCRIBERS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("subscriber/add", "added"): _subscriber,
     ("subscriber/add", "exists"): lambda w: (_subscriber(w), _subscriber(w, kind="other")),
@@ -59,6 +64,11 @@ SUBSCRIBERS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ),
     ("subscriber/resume", "running"): lambda w: (_subscriber(w), w.subscribers.resume("ci")),
     ("subscriber/resume", "gone"): lambda w: w.subscribers.resume("ci"),
+    ("subscriber/probe", "probed"): lambda w: _probe(w, 1),
+    ("subscriber/probe", "waits"): lambda w: _probe(w, 1, 60_000),
+    ("subscriber/probe", "over"): lambda w: _probe(w, 0),
+    ("subscriber/probe", "running"): lambda w: _probe(w, 2),
+    ("subscriber/probe", "gone"): lambda w: w.subscribers.probe("ci", 0, 60_000),
     ("subscriber/remove", "removed"): _no_subscriber,
     ("subscriber/remove", "gone"): lambda w: w.subscribers.remove("ci"),
 }
@@ -69,5 +79,6 @@ REPEATS_OF_SUBSCRIBERS: Mapping[tuple[str, str], str] = {
     ("subscriber/fail", "again"): "moved",
     ("subscriber/fail", "parked"): "moved",
     ("subscriber/resume", "resumed"): "running",
+    ("subscriber/probe", "probed"): "running",
     ("subscriber/remove", "removed"): "gone",
 }

@@ -13,6 +13,12 @@ redis.call('DEL', keys.callback(entry))
 redis.call('ZREM', keys.callback_lane(lane), entry)
 redis.call('ZREM', keys.callbacks_parked(), entry)
 redis.call('HDEL', keys.callback_failures(), lane)
+-- What was given up for the same host is worth another try.
+if redis.call('EXISTS', keys.callbacks_parked()) == 1 then
+    redis.call('HSET', keys.callback_took(), lane, int(now))
+else
+    redis.call('DEL', keys.callback_took())
+end
 let_lane_go(lane, held, 0)
 if not id then return { 'gone' } end
 tell_session(id, 'delivered ' .. int(now))

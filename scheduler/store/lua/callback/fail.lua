@@ -1,7 +1,7 @@
 -- Note that a callback could not be delivered: it is tried again after delay ms, or parked.
 --
 -- seen is how many failures were on record, so that a repeat is not counted. patience is how long it is
--- tried, ms; 0 parks it at once. hold is how long nothing is posted to its whole lane: 0 where the host
+-- tried, ms; 0 parks it at once and for good. hold is how long nothing is posted to its whole lane: 0 where the host
 -- answered. kept is how long parked ones are kept, ms.
 --
 -- @arg entry str
@@ -19,7 +19,8 @@
 -- @include lib/emit
 -- @include lib/lane
 local key = keys.callback(entry)
-local id, since, failures, parked = unpack(redis.call('HMGET', key, 'session', 'since', 'failures', 'parked_at'))
+local id, since, failures, parked, chances =
+    unpack(redis.call('HMGET', key, 'session', 'since', 'failures', 'parked_at', 'chances'))
 if not id then return { 'gone' } end
 if parked or tonumber(failures or '0') ~= seen then return { 'moved' } end
 redis.call('HSET', key, 'failures', seen + 1, 'error', why)
@@ -31,6 +32,7 @@ end
 local give_up = now >= tonumber(since or '0') + patience
 if give_up then
     redis.call('HSET', key, 'parked_at', int(now))
+    if patience == 0 then redis.call('HSET', key, 'for_good', 1) end
     redis.call('ZREM', keys.callback_lane(lane), entry)
     redis.call('ZADD', keys.callbacks_parked(), int(now), entry)
     local old_ones = redis.call('ZRANGEBYSCORE', keys.callbacks_parked(), '-inf', int(now - kept), 'LIMIT', 0, 100)
@@ -38,7 +40,8 @@ if give_up then
         redis.call('ZREM', keys.callbacks_parked(), old)
         redis.call('DEL', keys.callback(old))
     end
-    emit('callback.parked', 'session', id, 'reason', why)
+    -- Once, however often it was given another chance.
+    if not chances then emit('callback.parked', 'session', id, 'reason', why) end
 else
     redis.call('ZADD', keys.callback_lane(lane), int(now + delay), entry)
 end

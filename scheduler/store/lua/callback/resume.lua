@@ -10,7 +10,7 @@ local key = keys.callback(entry)
 local id, to = unpack(redis.call('HMGET', key, 'session', 'to'))
 if not id then return { 'gone' } end
 local lane = string.match(to, '^%S+')
-redis.call('HDEL', key, 'parked_at', 'failures')
+redis.call('HDEL', key, 'parked_at', 'failures', 'for_good', 'chances')
 redis.call('HSET', key, 'since', int(now))
 redis.call('ZADD', keys.callback_lane(lane), int(now), entry)
 redis.call('ZADD', keys.callback_lanes(), 'LT', int(now), lane)

@@ -11,13 +11,18 @@
 -- @arg gaps int
 -- @arg window str
 -- @reply done | moved | gone
+-- @include lib/took
 local key = keys.subscriber(name)
 local cursor = redis.call('HGET', key, 'cursor')
 if not cursor then return { 'gone' } end
 if cursor ~= from then return { 'moved' } end
 redis.call('HSET', key, 'cursor', to)
 if window ~= '' then redis.call('HSET', key, 'window', window) end
-redis.call('HDEL', key, 'failures', 'error', 'next_at')
-if delivered > 0 then redis.call('HINCRBY', key, 'delivered', delivered) end
+if delivered > 0 then
+    took(name, key)
+    redis.call('HINCRBY', key, 'delivered', delivered)
+else
+    redis.call('HDEL', key, 'failures', 'error', 'next_at')
+end
 if gaps > 0 then redis.call('HINCRBY', key, 'gaps', gaps) end
 return { 'done' }

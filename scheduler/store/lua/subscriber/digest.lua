@@ -6,11 +6,12 @@
 -- @arg from str
 -- @arg to str
 -- @reply done | moved | gone
+-- @include lib/took
 local key = keys.subscriber(name)
 local cursor, window = unpack(redis.call('HMGET', key, 'cursor', 'window'))
 if not cursor then return { 'gone' } end
 if window ~= from then return { 'moved' } end
 redis.call('HSET', key, 'window', to)
-redis.call('HDEL', key, 'failures', 'error', 'next_at')
+took(name, key)
 redis.call('HINCRBY', key, 'delivered', 1)
 return { 'done' }

@@ -1,7 +1,8 @@
 -- Note that the event after a subscriber's cursor could not be delivered; after `limit` failures park it.
 --
 -- seen is how many failures in a row were on record, so that a repeat is not counted; limit 0 parks
--- it at once; delay is the back-off in ms.
+-- it at once and for good; delay is the back-off in ms. That it was parked is told once per outage, however
+-- often it was given another chance meanwhile.
 --
 -- @arg name str
 -- @arg from str
@@ -23,5 +24,8 @@ local failures = redis.call('HINCRBY', key, 'failures', 1)
 redis.call('HSET', key, 'error', why, 'next_at', int(now + delay))
 if failures < limit then return { 'again' } end
 redis.call('HSET', key, 'parked_at', int(now))
-emit('subscriber.parked', 'subscriber', name, 'reason', why)
+if limit == 0 then redis.call('HSET', key, 'for_good', 1) end
+if redis.call('HSETNX', key, 'down_since', int(now)) == 1 then
+    emit('subscriber.parked', 'subscriber', name, 'reason', why)
+end
 return { 'parked' }

@@ -14,6 +14,6 @@ if not cursor then return { 'gone' } end
 if not parked and not failures then return { 'running' } end
 if to ~= '' then redis.call('HSET', key, 'cursor', to) end
 if window ~= '' and redis.call('HGET', key, 'window') == window then redis.call('HDEL', key, 'window') end
-redis.call('HDEL', key, 'parked_at', 'failures', 'error', 'next_at')
+redis.call('HDEL', key, 'parked_at', 'failures', 'error', 'next_at', 'down_since', 'for_good', 'chances')
 if parked then emit('subscriber.resumed', 'subscriber', name, 'reason', '') end
 return { 'resumed' }
