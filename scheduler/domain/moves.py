@@ -253,12 +253,12 @@ class Note(Move):
 
 @dataclass(frozen=True, slots=True)
 class Keep(Move):
-    """What the group's selector goes on from after a take-over."""
+    """What the group's selector, or scheduler, goes on from after a take-over."""
 
     verb: ClassVar[str] = "keep"
     group: str
-    selector: str  #: its name
-    text: str  #: what only the selector reads
+    selector: str  #: its name; of a scheduler behind "scheduler:"
+    text: str  #: what only that plugin reads
 
 
 @dataclass(frozen=True, slots=True)

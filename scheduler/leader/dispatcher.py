@@ -17,7 +17,7 @@ from scheduler.cycle.waiting import Line, WaitingSession
 from scheduler.domain.moves import Note, Settle
 from scheduler.domain.verdict import Failure, Verdict
 from scheduler.intake.board import PlacedSession
-from scheduler.leader.keeping import SelectorKeeper
+from scheduler.leader.keeping import Keeper
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.shadowing import Shadowing
 from scheduler.leader.state import LeaderState, Repositories, load_agents, load_scopes
@@ -89,8 +89,11 @@ class SchedulerDispatcher:
         self._now_ms = now_ms
         self._group = repositories.leader.term.group
         self.shadow = shadow
-        self._keeper = SelectorKeeper(self._group, repositories.leader.kept)
-        self._keeper.hand_over(policy.selector)
+        kept = repositories.leader.kept
+        self._selectors = Keeper(self._group, kept, "selector")
+        self._selectors.hand_over(policy.selector)
+        self._schedulers = Keeper(self._group, kept, "scheduler")
+        self._schedulers.hand_over(policy.scheduler)
         self._log = get_logger(group=self._group, term=repositories.leader.term.number)
         #: What was noted of a kind of request, and when; None: nothing is noted in Redis.
         self._noted: dict[str, tuple[Verdict | None, int] | None] = {}
@@ -157,7 +160,11 @@ class SchedulerDispatcher:
         written = [self._orders.place(placement, timeout, now) for placement in plan.placements]
         applying: Applying | None = None
         if written:
-            keeps = self._keeper.due(self.policy.selector, self._now_ms())
+            now, policy = self._now_ms(), self.policy
+            keeps = [
+                *self._selectors.due(policy.selector, now),
+                *self._schedulers.due(policy.scheduler, now),
+            ]
             applying = self._writer.pack_place([move for move, _ in written], keeps)
         return Commit(plan, [placed for _, placed in written], applying)
 
@@ -279,7 +286,8 @@ class SchedulerDispatcher:
 
     def change_policy(self, policy: Policy) -> None:
         """Go on with other plugins or options."""
-        self._keeper.hand_over(policy.selector, self.policy.selector)
+        self._selectors.hand_over(policy.selector, self.policy.selector)
+        self._schedulers.hand_over(policy.scheduler, self.policy.scheduler)
         self.policy = policy
         self._state.waiting.rank_anew(policy.scheduler.rank)
         self._state.waiting.wake_all()

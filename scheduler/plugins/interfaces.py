@@ -123,6 +123,17 @@ class AbstractScheduler(ABC):
     def update_refusal(self, refused: Candidate) -> None:  # noqa: B027 - most count no refusals
         """A session that was picked was refused; its line is picked no more in this cycle."""
 
+    #: How old what is kept may be, ms; 0: it is written together with the placements it belongs to.
+    keep_every_ms: ClassVar[int] = 0
+
+    def state(self) -> str | None:
+        """What the next leader goes on from, as text; None where nothing needs to be kept."""
+        return None
+
+    def restore(self, text: str) -> None:
+        """Go on from what a scheduler of this name kept. Raises ValueError for what it cannot read."""
+        raise ValueError(f"{self.name} keeps nothing, got {text[:40]!r}")
+
     def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare | None:  # noqa: ARG002 - for those who do
         """How an owner stands, for people; None where whose session it is does not count."""
         return None

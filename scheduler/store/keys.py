@@ -144,7 +144,7 @@ class Keys:
         return f"{self.root}:group:{group}:verdicts"
 
     def selector(self, group: str) -> str:
-        """hash, selector -> what it goes on from after a take-over; leader, with placements"""
+        """hash, selector or scheduler:NAME -> what it goes on from after a take-over; leader, with placements"""
         return f"{self.root}:group:{group}:selector"
 
     def use(self, group: str, day: str) -> str:

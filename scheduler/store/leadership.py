@@ -147,7 +147,7 @@ class LeaderStore:
         return cast("str | None", found) or ""
 
     def kept(self, selector: str) -> str | None:
-        """What a selector of the group kept last."""
+        """What a selector of the group kept last, or with scheduler: before its name a scheduler."""
         with speaking_to(self._client):
             found = self._client.hget(self._keys.selector(self.term.group), selector)
         return cast("str | None", found)

@@ -256,3 +256,27 @@ def test_an_office_that_cannot_be_read_stops_no_leader(cluster: Cluster) -> None
     jobs(cluster)
 
     assert agent.taken()[0].timeout_ms == 30 * 60_000
+
+
+def test_a_new_leader_goes_on_with_the_turn_that_was_next(cluster: Cluster) -> None:
+    """J5, D1: whose turn it is stands with the placements; by name the first would have two."""
+    for office in ("a", "b", "c"):
+        cluster.store.offices.create(office, {})
+        jobs(cluster, 3, office=office)
+    first, agent = cluster.leader("r1"), cluster.agent(cpu=100)
+    order, running = [], agent.taken()
+    order.append(cluster.get(running[0].session).office)
+    agent.up(running)
+    agent.end(running)
+    running = agent.taken()
+    order.append(cluster.get(running[0].session).office)
+
+    first.stop()
+    cluster.leader("r2")
+    for _ in range(3):
+        agent.up(running)
+        agent.end(running)
+        running = agent.taken()
+        order.append(cluster.get(running[0].session).office)
+
+    assert ["a", "b", "c", "a", "b"] == order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from scheduler.cycle.sequencers.lifo import LifoScheduler
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.office import office_scopes
 from scheduler.plugins.interfaces import AbstractScheduler, SchedulingContext
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
@@ -315,3 +317,43 @@ def test_an_option_that_makes_no_sense_is_refused_with_a_sentence(
 @pytest.mark.parametrize("value", ["90m", 5400, "5400"])
 def test_durations_are_read_as_everywhere(value: str | int) -> None:
     assert 90 * 60_000 == FifoScheduler({"ageing": value})._ageing_ms
+
+
+def test_turns_of_offices_go_on_from_what_was_kept() -> None:
+    """J5."""
+
+    def jobs(scheduler: FifoScheduler, *offices: str) -> list[str]:
+        heads = [
+            waiting(request(scopes=office_scopes(office, "")), seq=n)
+            for n, office in enumerate(offices)
+        ]
+        scheduler.prioritize(SchedulingContext(), heads)
+        order = []
+        while session := scheduler.pick_session():
+            order.append(session.request.office)
+            scheduler.update_allocation(session, None)
+        return order
+
+    before, after = FifoScheduler({}), FifoScheduler({})
+    assert before.state() is None
+    jobs(before, "a")
+    assert before.state() is None, "nobody takes turns alone"
+    jobs(before, "c", "b")
+    kept = before.state()
+    assert '["a","b","c"]' == kept
+    after.restore(kept)
+
+    assert ["d", "a", "b", "c"] == jobs(after, "a", "b", "c", "d")
+    for nonsense in ("{}", "[1]"):
+        with pytest.raises(ValueError, match="no list of offices"):
+            after.restore(nonsense)
+
+
+def test_of_many_offices_those_served_last_are_kept() -> None:
+    scheduler = FifoScheduler({})
+    for n in range(1_500):
+        placed = waiting(request(scopes=office_scopes(f"o{n}", "")), seq=n)
+        scheduler.update_allocation(placed, None)
+
+    found = json.loads(scheduler.state() or "[]")
+    assert (1_000, "o500", "o1499") == (len(found), found[0], found[-1])

@@ -1,4 +1,4 @@
--- Keep what the group's selector goes on from after a take-over.
+-- Keep what the group's selector, or its scheduler, goes on from after a take-over.
 --
 -- @op group, selector, text
 -- @item done
