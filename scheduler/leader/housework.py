@@ -11,8 +11,10 @@ from typing import Final
 
 from scheduler.domain.clock import Clock
 from scheduler.domain.states import FINAL
+from scheduler.observability.logs import get_logger
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.durations import DurationRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.sessions import SessionRepository
 
@@ -21,6 +23,9 @@ _FORGOTTEN_PER_STEP: Final = 100
 _LONGEST_S: Final = 20.0
 #: Runs of a role after which its digest is halved, so that the last so many thousand count.
 _MOST_RUNS: Final = 10_000
+#: What is wrong is logged, but not if it is everything.
+_NAMED: Final = 20
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ class Tools:
     retention: RetentionRepository
     durations: DurationRepository
     notes: ChoreRepository
+    counts: ScopeCounts
     clock: Clock
     retention_ms: int
 
@@ -61,6 +67,19 @@ def fold_digests(tools: Tools, group: str) -> str:  # noqa: ARG001 - digests are
     return f"{words.count('folded')} of {len(words)} digests halved, {words.count('gone')} dropped"
 
 
+def count_scopes(tools: Tools, group: str) -> str:
+    """Put right what scopes count. They are of all groups, and one chore each hour is enough for all."""
+    first = min(tools.sessions.groups(), default=group)
+    if group != first:
+        return f"done by the chore of group {first}"
+    mended = tools.counts.mend()
+    if mended is None:
+        return "sessions moved all the time, so scopes could not be counted"
+    for wrong in mended[:_NAMED]:
+        _log.warning("scope.miscounted", says=wrong.says)
+    return f"{len(mended)} numbers of scopes put right"
+
+
 @dataclass(frozen=True, slots=True)
 class Chore:
     """One kind of chore."""
@@ -73,4 +92,5 @@ class Chore:
 CHORES: Final[Mapping[str, Chore]] = {
     "retention": Chore(30, forget_ended),
     "digests": Chore(3600, fold_digests),
+    "counts": Chore(3600, count_scopes),
 }

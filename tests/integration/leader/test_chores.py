@@ -18,6 +18,7 @@ from scheduler.leader.housework import CHORES, Chore, Tools
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect_for_rq
 from scheduler.store.durations import DurationRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.retention import RetentionRepository
 from tests.integration.leader.world import GROUP, Cluster, wait_until
 
@@ -44,6 +45,7 @@ class House:
             RetentionRepository(store.client, self.keys),
             DurationRepository(store.client, self.keys),
             ChoreRepository(store.client, self.keys),
+            ScopeCounts(store.client, self.keys),
             store.clock,
             retention_ms,
         )
