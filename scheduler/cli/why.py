@@ -46,7 +46,7 @@ def explain(app: App, session: str, *, agents: bool, limit: int, output: str) ->
             "session": found.session,
             "state": found.state,
             "because": found.says,
-            "position": found.position,
+            "position": found.stands.says if found.stands else None,
             "tries": found.tries or None,
             "last tried": moment(found.last_tried_at),
             "expected start": moment(found.expected_start),

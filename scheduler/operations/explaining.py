@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis
 
 from scheduler.domain.agent import AgentData
 from scheduler.domain.clock import Clock
 from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
+from scheduler.domain.position import Position
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import KERNEL_LIVE
+from scheduler.domain.states import KERNEL_LIVE, SessionState
 from scheduler.operations.control import placed_ids
 from scheduler.operations.explain import (
     WAITS_FOR_AGENTS,
@@ -45,6 +46,7 @@ from scheduler.store.audit import AuditRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.positions import PositionRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
@@ -77,6 +79,24 @@ class _Store(Protocol):
     def clock(self) -> Clock: ...
 
 
+class _Facts:
+    """What explaining reads of one store."""
+
+    def __init__(self, store: _Store) -> None:
+        self._store = store
+
+    def get(self, session: str) -> SessionData:
+        return self._store.sessions.get(session)
+
+    def verdict(self, group: str, request: str) -> dict[str, Any] | None:
+        return self._store.sessions.verdict(group, request)
+
+    def position(self, data: SessionData) -> Position | None:
+        if data.state is not SessionState.READY:
+            return None
+        return PositionRepository(self._store.client, self._store.keys).of(data)
+
+
 def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanation:
     """Explain one session; with ``agents``, also why not on so many of them, nearest miss first.
 
@@ -84,7 +104,7 @@ def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanat
     """
     found = explain(
         session,
-        store.sessions,
+        _Facts(store),
         _rules(),
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),

@@ -123,6 +123,13 @@ class AbstractScheduler(ABC):
     def update_refusal(self, refused: Candidate) -> None:  # noqa: B027 - most count no refusals
         """A session that was picked was refused; its line is picked no more in this cycle."""
 
+    def rehearse(self) -> AbstractScheduler | None:
+        """A copy that goes through a cycle without consequences here, to tell sessions their position.
+
+        None where there is none; then they are told that by priority and submission.
+        """
+        return None
+
     def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare | None:  # noqa: ARG002 - for those who do
         """How an owner stands, for people; None where whose session it is does not count."""
         return None
