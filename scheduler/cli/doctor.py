@@ -11,17 +11,18 @@ from scheduler.operations.doctor import Check, examine
 
 
 @click.command()
+@click.option("--repair", is_flag=True, help="Put right what scopes count, where it is wrong.")
 @output_option
 @pass_app
-def doctor(app: App, output: str) -> None:
+def doctor(app: App, *, repair: bool, output: str) -> None:
     """Check Redis, leaders and agents, and recount everything that is counted.
 
-    Reads only. Exits 0 when nothing needs to be done (warnings are allowed), else 1. A check that
-    meets something moving looks again, and tells only what stays wrong.
+    Reads only, unless --repair is given. Exits 0 when nothing needs to be done (warnings are
+    allowed), else 1. A check that meets something moving looks again, and tells only what stays wrong.
     """
     checks: list[Check] = []
     silent_after_ms = app.settings().not_ready_after
-    for check in examine(app.store, app.audit, silent_after_ms=silent_after_ms):
+    for check in examine(app.store, app.audit, silent_after_ms=silent_after_ms, repair=repair):
         checks.append(check)
         if output != JSON:
             click.echo(f"{check.level:<8} {check.name}: {check.says}")

@@ -81,7 +81,7 @@ def list_(
 ) -> None:
     """List sessions: those that live, then the newest that ended.
 
-    Newest first; with --state READY alone, in the order of the queue.
+    Newest first; with --state READY alone, by priority and submission.
     """
     groups = app.groups(group)
     wanted = states or tuple(SessionState)

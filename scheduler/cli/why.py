@@ -17,6 +17,8 @@ from scheduler.cli.output import (
     print_lines,
     print_table,
 )
+from scheduler.domain.slots import render_family
+from scheduler.domain.verdict import Excess
 from scheduler.operations.explain import Refusal
 from scheduler.operations.explaining import explain_session, why_not
 
@@ -46,7 +48,7 @@ def explain(app: App, session: str, *, agents: bool, limit: int, output: str) ->
             "session": found.session,
             "state": found.state,
             "because": found.says,
-            "position": found.position,
+            "position": found.stands.says if found.stands else None,
             "tries": found.tries or None,
             "last tried": moment(found.last_tried_at),
             "expected start": moment(found.expected_start),
@@ -101,5 +103,11 @@ def _print_refusals(refusals: Iterable[Refusal]) -> None:
         click.echo()
         print_table(
             ("SAYS NO", "OF", "USED", "REQUESTED", "LIMIT", "OVER BY"),
-            [(by, e.of, e.used, e.requested, e.limit, e.over) for by, e in numbers],
+            [(by, e.of, *_amounts(e)) for by, e in numbers],
         )
+
+
+def _amounts(excess: Excess) -> Iterable[str]:
+    numbers = (excess.used, excess.requested, excess.limit, excess.over)
+    slot = excess.slot
+    return [render_family(slot, number) if slot else str(number) for number in numbers]

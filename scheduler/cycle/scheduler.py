@@ -55,7 +55,7 @@ class Policy:
     hooks: Hooks = NO_HOOKS
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """What orders the sessions raised, or goes round in circles."""
 
 
@@ -77,7 +77,7 @@ def _decide(snapshot: Snapshot, policy: Policy, limit: int) -> Plan:
     plan = Plan()
     try:
         plan.more = _fill(plan, snapshot, policy, limit)
-    except _Broken as error:
+    except Broken as error:
         plan.broken = str(error)
         verdict = Verdict.blocked(SCHEDULER, plan.broken)
         for head in snapshot.waiting.heads():
@@ -90,20 +90,20 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
     """Try one session after the other; whether there is more to try."""
     scheduler, waiting = policy.scheduler, snapshot.waiting
     if waiting.broken:
-        raise _Broken(f"scheduler {scheduler.name!r} is broken: {waiting.broken}")
+        raise Broken(f"scheduler {scheduler.name!r} is broken: {waiting.broken}")
     policy.hooks.begin()
-    _call(policy.selector, policy.selector.learn, waiting.take_arrived())
-    _call(scheduler, scheduler.prioritize, snapshot.context, waiting.heads())
+    call(policy.selector, policy.selector.learn, waiting.take_arrived())
+    call(scheduler, scheduler.prioritize, snapshot.context, waiting.heads())
     # Kernels count, not sessions: a commit takes as long as what it writes.
     left, strays = limit, 0
     while left > 0 and not policy.hooks.spent:
-        session = _call(scheduler, scheduler.pick_session)
+        session = call(scheduler, scheduler.pick_session)
         if session is None:
             return False
         if not isinstance(session, WaitingSession) or not waiting.is_awake(session):
             strays += 1
             if strays > _MOST_STRAYS:
-                raise _Broken(f"scheduler {scheduler.name!r} is broken: {_STRAYS}")
+                raise Broken(f"scheduler {scheduler.name!r} is broken: {_STRAYS}")
             continue
         verdict = examine(session, snapshot, policy.validators, policy.hooks)
         if verdict.admits:
@@ -113,30 +113,31 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
                 plan.placements.append(placement)
                 left -= len(placement.bindings)
                 successor = waiting.successor(session)
-                _call(scheduler, scheduler.update_allocation, session, successor)
+                call(scheduler, scheduler.update_allocation, session, successor)
                 continue
             if never := _never(session, snapshot, policy):
                 plan.impossible += [(s, never) for s in waiting.of(session.request.id)]
-        _call(scheduler, scheduler.update_refusal, session)
+        call(scheduler, scheduler.update_refusal, session)
         if waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
     return True
 
 
-def _call(
+def call(
     plugin: AbstractScheduler | AbstractAgentSelector,
     method: Callable[Given, Answer],
     *args: Given.args,
     **kwargs: Given.kwargs,
 ) -> Answer:
+    """Ask a plugin. Raises Broken, whatever it raises."""
     try:
         return method(*args, **kwargs)
     except InvalidInput as error:
-        raise _Broken(str(error)) from error
+        raise Broken(str(error)) from error
     except Exception as error:
         kind = "scheduler" if isinstance(plugin, AbstractScheduler) else "selector"
         why = f"{kind} {plugin.name!r} is broken: {type(error).__name__}: {error}"
-        raise _Broken(why) from error
+        raise Broken(why) from error
 
 
 def examine(

@@ -34,6 +34,7 @@ class Snapshot:
     now_ms: int = 0
     held: dict[str, dict[str, int]] = field(default_factory=dict)  #: slots by family, by owner
     usage: Usage | None = None  #: where the scheduler looks back
+    changes: int = 0  #: how often somebody began or ceased to hold something
 
     #: Placed sessions of the group.
     existing: Callable[[], Iterable[Running]] = tuple
@@ -62,6 +63,7 @@ class Snapshot:
 
     def hold(self, request: Request, sign: int) -> None:
         """One session more or less is placed; less wakes who waits for one of its scopes."""
+        self.changes += 1
         held = self.held.setdefault(request.owner, {})
         for family, amount in request.families.items():
             held[family] = max(0, held.get(family, 0) + sign * amount)

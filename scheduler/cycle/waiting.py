@@ -73,6 +73,7 @@ class WaitingRoom:
         self._wanted = self._rank = rank
         #: Why the scheduler cannot order them, as long as it cannot: they stand as they came meanwhile.
         self.broken = ""
+        self.changes = 0  #: how often somebody came or left
         self._entries = count()
         self._known: dict[str, WaitingSession] = {}
         self._lines: dict[str, Line] = {}
@@ -99,6 +100,7 @@ class WaitingRoom:
         if self.twin is not None:
             self.twin.add(session)
         self._known[session.id] = session
+        self.changes += 1
         line = self._lines.get(session.request.id)
         if line is None:
             line = self._lines[session.request.id] = Line(session.request)
@@ -122,6 +124,7 @@ class WaitingRoom:
         if self.twin is not None:
             self.twin.discard(session)
         if found is not None:
+            self.changes += 1
             line = self._lines[found.request.id]
             line.waiting -= 1
             if self._head(line) is None:
@@ -249,6 +252,24 @@ class WaitingRoom:
         """All sessions of one line."""
         line = self._lines.get(request)
         return [s for _, s in line.heap if self._waits(s)] if line else []
+
+    def in_order(self, request: str) -> Iterator[WaitingSession]:
+        """The sessions of one line, first first."""
+        line = self._lines.get(request)
+        entries = list(line.heap) if line else []
+        while entries:
+            session = heapq.heappop(entries)[1]
+            if self._waits(session):
+                yield session
+
+    def firsts(self) -> list[WaitingSession]:
+        """The first session of every line, also of those that sleep."""
+        return [head for line in self._lines.values() if (head := self._head(line)) is not None]
+
+    @property
+    def kinds(self) -> int:
+        """How many lines there are."""
+        return len(self._lines)
 
     def ids(self) -> set[str]:
         """All that wait."""

@@ -280,6 +280,15 @@ class Count(Move):
 
 
 @dataclass(frozen=True, slots=True)
+class Positions(Move):
+    """In which order the group's waiting sessions would be tried; an empty text forgets it."""
+
+    verb: ClassVar[str] = "positions"
+    group: str
+    text: str  #: "ms scheduler", a line break, ids of the first ones
+
+
+@dataclass(frozen=True, slots=True)
 class Reach(Move):
     """What the group's agents could hold when idle, after one was removed."""
 

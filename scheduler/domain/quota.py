@@ -97,7 +97,7 @@ def all_over_slots(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> 
 def excesses_of(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> list[Excess]:
     """The numbers of every slot of every scope that is exceeded."""
     return [
-        Excess(f"{scope} {family}", use.slots.get(family, 0), amount, limit)
+        Excess(f"{scope} {family}", use.slots.get(family, 0), amount, limit, family)
         for scope, use in uses.items()
         for family, amount in sorted(asked.items())
         if use.policy is not None

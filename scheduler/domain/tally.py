@@ -12,7 +12,8 @@ from typing import Any
 class Tally:
     """Cycles of one group, over all its leaders. A cycle that had nothing to decide is none.
 
-    A kind of request counts as refused when it is told something new, not each time it is looked at.
+    A kind of request counts as refused each time it is looked at: when it comes, when something happened that
+    could have cured it, and by each sweep.
     """
 
     started_at: int = 0  #: of the last cycle, ms of Redis' clock

@@ -21,6 +21,7 @@ class Excess:
     used: int
     requested: int
     limit: int
+    slot: str = ""  #: the family whose units these are: cpu and devices in thousandths, mem in MiB; "": sessions
 
     @property
     def over(self) -> int:

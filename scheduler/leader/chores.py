@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from scheduler.cycle.snapshot import AGENTS, scope_event
@@ -108,11 +108,15 @@ class Chores:
                 if placed.state is SessionState.SCHEDULED:
                     self._avoid(placed.agents)
                 self._p.writer.accept(batch, placed, decide.timer(placed, self._p.rules))
+        self._flush_cancelled_sessions(batch, waiting)
+        self._p.writer.write(batch)
+        return bool(batch.moves)
+
+    def _flush_cancelled_sessions(self, batch: Batch, waiting: Sequence[str]) -> None:
+        """End what waited for longer than its group allows, and let go on what waited for a time (seed 001, 7)."""
         found = {data.id: data for data in self._p.repositories.sessions.many(waiting)}
         for session in waiting:
             self._due(batch, session, found.get(SessionId(session)))
-        self._p.writer.write(batch)
-        return bool(batch.moves)
 
     def _due(self, batch: Batch, session: str, data: SessionData | None) -> None:
         """The time of a session has come that is on no agent, as far as is known."""

@@ -12,9 +12,11 @@ from typing import Final
 from scheduler.domain.clock import Clock
 from scheduler.domain.states import FINAL
 from scheduler.notifications.redeliveries import RedeliveryRules, redeliver
+from scheduler.observability.logs import get_logger
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.durations import DurationRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
@@ -24,6 +26,9 @@ _FORGOTTEN_PER_STEP: Final = 100
 _LONGEST_S: Final = 20.0
 #: Runs of a role after which its digest is halved, so that the last so many thousand count.
 _MOST_RUNS: Final = 10_000
+#: What is wrong is logged, but not if it is everything.
+_NAMED: Final = 20
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Tools:
     notes: ChoreRepository
     subscribers: SubscriberRepository
     callbacks: CallbackRepository
+    counts: ScopeCounts
     clock: Clock
     retention_ms: int
     redelivery: RedeliveryRules = field(default_factory=RedeliveryRules)
@@ -72,6 +78,19 @@ def try_parked(tools: Tools, group: str) -> str:  # noqa: ARG001 - subscribers a
     return redeliver(tools.subscribers, tools.callbacks, tools.redelivery)
 
 
+def count_scopes(tools: Tools, group: str) -> str:
+    """Put right what scopes count. They are of all groups, and one chore each hour is enough for all."""
+    first = min(tools.sessions.groups(), default=group)
+    if group != first:
+        return f"done by the chore of group {first}"
+    mended = tools.counts.mend()
+    if mended is None:
+        return "sessions moved all the time, so scopes could not be counted"
+    for wrong in mended[:_NAMED]:
+        _log.warning("scope.miscounted", says=wrong.says)
+    return f"{len(mended)} numbers of scopes put right"
+
+
 @dataclass(frozen=True, slots=True)
 class Chore:
     """One kind of chore."""
@@ -87,4 +106,5 @@ CHORES: Final[Mapping[str, Chore]] = {
     # How often each gets one is the rules' to say: so a changed setting holds at once, and with the chores
     # of several groups nothing is tried more often.
     "redeliveries": Chore(60, try_parked),
+    "counts": Chore(3600, count_scopes),
 }

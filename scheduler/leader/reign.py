@@ -25,6 +25,7 @@ from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.positioning import Positioning
 from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
 from scheduler.leader.rq_job import template
@@ -226,6 +227,7 @@ class Reign:
             ),
         )
         self._usage = UsageReader(state, repositories)
+        self._positioning = Positioning(self.term.group, state, self._clock)
         self.dispatcher.shadow.change(state.options, policy)
         # A term that ended between two scripts may have left sessions of which no report is to come.
         writer.conclude(state.board)
@@ -254,7 +256,8 @@ class Reign:
             self._looked_again = False
         asked, self.inbox.profiles = self.inbox.profiles, []
         self._profiling.turn(asked)
-        if told := self._tallying.due(self._clock.monotonic()):
+        tally = self._tallying.due(self._clock.monotonic())
+        if told := (*tally, *self._positioning.due(self.dispatcher.policy.scheduler)):
             self._repositories.leader.apply(told)
 
     def take_asked(self) -> Sequence[str]:

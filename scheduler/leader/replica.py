@@ -37,6 +37,7 @@ from scheduler.store.durations import DurationRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.retrying import NEVER, USUAL, RepeatPolicy
 from scheduler.store.sessions import SessionRepository
@@ -79,6 +80,7 @@ def tools_of(client: redis.Redis, parts: ReplicaParts) -> Tools:
         ChoreRepository(client, keys),
         SubscriberRepository(client, keys),
         CallbackRepository(client, keys),
+        ScopeCounts(client, keys),
         parts.clock,
         parts.retention_ms,
         parts.redelivery,

@@ -20,6 +20,7 @@ from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.job_index import JobIndex
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
 
 #: Submits are refused from here on.
@@ -76,11 +77,13 @@ def examine(
     audit: AuditRepository,
     *,
     silent_after_ms: int,
+    repair: bool = False,
     pause: Callable[[float], object] = _pause,
 ) -> Iterator[Check]:
     """Every check, one after the other; the recounts at the end take their time.
 
-    Reads only, in pages of some hundred sessions. Raises StoreUnavailable.
+    Reads in pages of some hundred sessions, and writes only with ``repair``: what scopes count, where it
+    is wrong. Raises StoreUnavailable.
     """
     facts = server_facts(store.client)
     agents = sum(len(store.agents.ids(group)) for group in store.groups.names())
@@ -93,6 +96,7 @@ def examine(
         yield _settled(partial(_leader, store, group), pause)
         yield _agents(store, group, audit.now_ms(), silent_after_ms)
     yield from _recount(store, Recount(store, audit, pause))
+    yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
 
 
 def check_server(facts: ServerFacts, agents: int) -> Iterator[Check]:
@@ -254,11 +258,21 @@ def _recount(store: Store, counting: Recount) -> Iterator[Check]:
             f"slots of {group}", "free slots agree with live kernels", counting.slots(group)
         )
     yield _found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
-    drift = counting.scope_counts(tally.uses)
-    says = "slots and waiting sessions count right"
-    if drift is None:
+
+
+def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
+    """Whether scopes count what their sessions have and ask; with ``repair``, put right what they do not."""
+    found = counts.mend() if repair else counts.miscounts()
+    if found is None:
         says = "sessions moved all the time, so it could not be counted what scopes have"
-    yield _found("limits", says, drift or ())
+        return Check("limits", Level.WARNING, says)
+    said = [wrong.says for wrong in found]
+    if not said:
+        return Check("limits", Level.OK, "slots and waiting sessions count right")
+    if repair:
+        return Check("limits", Level.OK, f"put right: {_named(said)}")
+    cure = "`scheduler doctor --repair` puts that right, as a chore does each hour"
+    return Check("limits", Level.PROBLEM, f"{_named(said)}; {cure}")
 
 
 def _jobs(store: Store) -> list[str]:
@@ -270,9 +284,9 @@ def _jobs(store: Store) -> list[str]:
 def _found(name: str, good: str, problems: Sequence[str]) -> Check:
     if not problems:
         return Check(name, Level.OK, good)
+    return Check(name, Level.PROBLEM, _named(problems))
+
+
+def _named(problems: Sequence[str]) -> str:
     more = len(problems) - NAMED
-    return Check(
-        name,
-        Level.PROBLEM,
-        "; ".join([*problems[:NAMED], *([f"and {more} more"] if more > 0 else [])]),
-    )
+    return "; ".join([*problems[:NAMED], *([f"and {more} more"] if more > 0 else [])])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from scheduler.domain.position import Position
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.verdict import Excess
@@ -44,12 +45,13 @@ class Explanation:
     session: str
     state: SessionState
     says: str
-    position: int | None
+    position: int | None  #: the number of ``stands``
     refusals: tuple[Refusal, ...]
     tries: int
     last_tried_at: int | None
     #: When it starts at the latest (ms), where room is reserved for it.
     expected_start: int | None = None
+    stands: Position | None = None  #: of a READY session: where it stands, and in which order
     agents: tuple[AgentAnswer, ...] = ()  #: why not on them, nearest miss first, where it was asked
 
     def as_dict(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class Explanation:
             "state": str(self.state),
             "says": self.says,
             "position": self.position,
+            "stands": self.stands.as_dict() if self.stands else None,
             "refusals": [refusal.as_dict() for refusal in self.refusals],
             "tries": self.tries,
             "last_tried_at": self.last_tried_at,
@@ -91,7 +94,7 @@ class Facts(Protocol):
     """What explaining reads."""
 
     def get(self, session: str) -> SessionData: ...
-    def position(self, data: SessionData) -> int | None: ...
+    def position(self, data: SessionData) -> Position | None: ...
     def verdict(self, group: str, request: str) -> dict[str, Any] | None: ...
 
 
@@ -135,11 +138,13 @@ def explain(
         says = "what it asked for is gone from Redis, so it can never be placed; submit it again"
     if data.unsealed:
         says = "its dependencies are still being loaded by the app that submitted it"
+    stands = facts.position(data)
     return Explanation(
         session=data.id,
         state=data.state,
         says=says,
-        position=facts.position(data),
+        position=stands.number if stands else None,
+        stands=stands,
         refusals=tuple(refusals),
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,

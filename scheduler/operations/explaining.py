@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
-from typing import Protocol
+from functools import lru_cache, partial
+from typing import Any, Protocol
 
 import redis
 
 from scheduler.domain.agent import AgentData
 from scheduler.domain.clock import Clock
 from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
+from scheduler.domain.position import Position
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import KERNEL_LIVE
+from scheduler.domain.states import KERNEL_LIVE, SessionState
 from scheduler.operations.control import placed_ids
 from scheduler.operations.explain import (
     WAITS_FOR_AGENTS,
@@ -27,10 +28,12 @@ from scheduler.operations.explain import (
 from scheduler.operations.inspection import placed_on
 from scheduler.operations.whynot import (
     AgentAnswer,
+    Glimpse,
     answer,
     asked_of,
     failed_lately,
     holders_on,
+    least_miss,
     nearest,
 )
 from scheduler.plugins.interfaces import (
@@ -45,6 +48,8 @@ from scheduler.store.audit import AuditRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.positions import PositionRepository
+from scheduler.store.rows import agent_from_record
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 
@@ -77,6 +82,24 @@ class _Store(Protocol):
     def clock(self) -> Clock: ...
 
 
+class _Facts:
+    """What explaining reads of one store."""
+
+    def __init__(self, store: _Store) -> None:
+        self._store = store
+
+    def get(self, session: str) -> SessionData:
+        return self._store.sessions.get(session)
+
+    def verdict(self, group: str, request: str) -> dict[str, Any] | None:
+        return self._store.sessions.verdict(group, request)
+
+    def position(self, data: SessionData) -> Position | None:
+        if data.state is not SessionState.READY:
+            return None
+        return PositionRepository(self._store.client, self._store.keys).of(data)
+
+
 def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanation:
     """Explain one session; with ``agents``, also why not on so many of them, nearest miss first.
 
@@ -84,7 +107,7 @@ def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanat
     """
     found = explain(
         session,
-        store.sessions,
+        _Facts(store),
         _rules(),
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),
@@ -154,16 +177,21 @@ def _modes() -> dict[str, AbstractClusterMode]:
 def _nearest(store: _Store, data: SessionData, most: int) -> tuple[AgentAnswer, ...]:
     if not data.request.known:
         return ()
-    ids = store.agents.ids(data.group)
-    agents = [
-        agent
-        for start in range(0, len(ids), PAGE)
-        for agent in store.agents.many(ids[start : start + PAGE])
-    ]
+    asked, ids, glimpses, limited = (
+        _asked(data),
+        store.agents.ids(data.group),
+        list[Glimpse](),
+        False,
+    )
+    for start in range(0, len(ids), PAGE):
+        for agent, record in store.agents.records(ids[start : start + PAGE]).items():
+            # To read a record with eight devices whole takes five times as long as a glance at it.
+            read = partial(agent_from_record, agent, record)
+            glimpses.append(Glimpse(agent, least_miss(asked, record), read))
+            limited |= record.get("max_kernels", "0") != "0"
     # What runs where is counted only where a limit asks for it.
-    limited = any(agent.max_kernels for agent in agents)
     kernels = _kernels_by_agent(store, data.group) if limited else Counter[str]()
-    return nearest(_asked(data), agents, kernels, most, failed_lately(data))
+    return nearest(asked, glimpses, kernels, most, failed_lately(data))
 
 
 def _kernels_by_agent(store: _Store, group: str) -> Counter[str]:

@@ -186,25 +186,6 @@ class Recount:
             named |= {scope for request in found for scope in request.scopes}
         return named
 
-    def scope_counts(self, requests: Iterable[str]) -> list[str] | None:
-        """Whether scopes count what their sessions have and ask; None: sessions moved all the time.
-
-        Every move changes all scopes of its session at once, so only what was counted while nothing
-        moved can be compared.
-        """
-        named = self._named(requests)
-        for attempt in range(TRIES):
-            if attempt:
-                self._pause(PAUSE_S)
-            counted, stored = self._audit.count_anew(), self._audit.scope_counts(named)
-            if counted.mark == self._audit.last_event():
-                drift: list[str] = []
-                for scope in sorted({*named, *counted.fields}):
-                    counts = stored.get(scope, {})
-                    _keep(drift, *_miscounted(scope, counts, counted.fields.get(scope, {})))
-                return drift
-        return None
-
     def _missing(self, placed: list[SessionData]) -> Iterator[str]:
         pairs = [(data.id, scope) for data in placed for scope in data.request.scopes]
         for (session, scope), (state, holds) in zip(
@@ -282,14 +263,6 @@ def _slot_drift(agent: str, record: Mapping[str, str], held: Mapping[str, int]) 
         for slot in sorted({*lent, *held})
         if lent.get(slot, 0) != held.get(slot, 0)
     ]
-
-
-def _miscounted(
-    scope: Scope, counts: Mapping[str, int], should: Mapping[str, int]
-) -> Iterator[str]:
-    for name in sorted({*counts, *should}):
-        if counts.get(name, 0) != should.get(name, 0):
-            yield f"scope {scope} counts {name} {counts.get(name, 0)}, there are {should.get(name, 0)}"
 
 
 def _differences(total: Mapping[str, int], free: Mapping[str, int]) -> dict[str, int]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from heapq import heapify, heappop, heapreplace
 from itertools import combinations
 from typing import Any
 
 from scheduler.domain import slots as slot_math
-from scheduler.domain.agent import AgentData
+from scheduler.domain.agent import AgentData, AgentStatus
+from scheduler.domain.constraints import MODEL
 from scheduler.domain.fitting import largest_first
 from scheduler.domain.obstacles import (
     Asked,
@@ -26,6 +27,7 @@ from scheduler.domain.spec import ClusterMode
 from scheduler.domain.states import KERNEL_LIVE
 from scheduler.plugins.interfaces import Need
 from scheduler.store.attempts import ATTEMPTS_REMEMBERED
+from scheduler.store.rows import labels_of
 
 #: Sessions of an agent of which any two are tried; beyond that they are taken one by one.
 _PAIRED = 64
@@ -124,19 +126,76 @@ def answer(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """An agent of which little was read yet."""
+
+    agent: str
+    least: tuple[int, float]  #: its miss is this or more
+    read: Callable[[], AgentData]
+
+
 def nearest(
     asked: Asked,
-    agents: Iterable[AgentData],
+    agents: Iterable[Glimpse],
     kernels: Mapping[str, int],
     most: int,
     failed_on: Iterable[str] = (),
 ) -> tuple[AgentAnswer, ...]:
-    """Why not on each of the agents, nearest miss first; at most so many."""
-    missed = ((miss(asked, agent, kernels.get(agent.id, 0)), agent.id, agent) for agent in agents)
-    return tuple(
-        answer(asked, agent, kernels=kernels.get(agent.id, 0), failed_on=failed_on)
-        for _, _, agent in heapq.nsmallest(most, missed, key=lambda each: each[:2])
-    )
+    """Why not on each of the agents, nearest miss first; at most so many.
+
+    Only those are read whole that may be among them.
+    """
+    heap: list[tuple[tuple[int, float], str, int, AgentData | Glimpse]] = [
+        (glimpse.least, glimpse.agent, 0, glimpse) for glimpse in agents
+    ]
+    heapify(heap)
+    found: list[AgentAnswer] = []
+    while heap and len(found) < most:
+        _, name, _, each = heap[0]
+        if isinstance(each, Glimpse):
+            agent = each.read()
+            heapreplace(heap, (miss(asked, agent, kernels.get(name, 0)), name, 1, agent))
+            continue
+        heappop(heap)
+        found.append(answer(asked, each, kernels=kernels.get(name, 0), failed_on=failed_on))
+    return tuple(found)
+
+
+def least_miss(asked: Asked, record: Mapping[str, str]) -> tuple[int, float]:
+    """A miss that an agent has at least, told from a few fields of its record."""
+    constraints = asked.constraints
+    count = (record.get("drained") == "1") + (record.get("status") != AgentStatus.READY)
+    if constraints.architecture:
+        count += record.get("architecture") != constraints.architecture
+    if constraints.labels:
+        labels = labels_of(record)
+        count += sum(
+            labels.get(name) not in values
+            for name, values in constraints.labels
+            if not name.endswith(MODEL)
+        )
+    shortage = float(count)
+    for name, amount in () if asked.spread else asked.sums.items():
+        family, _, kind = name.partition(".")
+        if not kind:
+            left = _number(record.get(f"free:{name}", "0"))
+        elif constraints.models:
+            continue
+        else:
+            prefix = f"free:{family}."
+            parts = [_number(text) for slot, text in record.items() if slot.startswith(prefix)]
+            # What makes no sense is not offered, so it counts as nothing here, too.
+            left = (
+                max(parts, default=0) if kind == "shares" else sum(part >= DEVICE for part in parts)
+            )
+        if left < amount:
+            count, shortage = count + 1, shortage + (amount - left) / amount
+    return count, shortage
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
 
 
 def failed_lately(data: SessionData) -> frozenset[str]:

@@ -134,6 +134,13 @@ class AbstractScheduler(ABC):
         """Go on from what a scheduler of this name kept. Raises ValueError for what it cannot read."""
         raise ValueError(f"{self.name} keeps nothing, got {text[:40]!r}")
 
+    def rehearse(self) -> AbstractScheduler | None:
+        """A copy that goes through a cycle without consequences here, to tell sessions their position.
+
+        None where there is none; then they are told that by priority and submission.
+        """
+        return None
+
     def share_of(self, context: SchedulingContext, owner: str) -> OwnerShare | None:  # noqa: ARG002 - for those who do
         """How an owner stands, for people; None where whose session it is does not count."""
         return None

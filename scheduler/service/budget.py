@@ -24,6 +24,8 @@ class Budgeted:
     def __init__(self, name: str) -> None:
         self._name = name
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        # Between a call that comes and the thread that ends because none did. Held for a put or a look into
+        # the queue; whoever holds it takes no other lock, and waits for nothing.
         self._lock = threading.Lock()
         self._runs = False
         self._free = threading.Event()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import redis
@@ -33,16 +33,16 @@ class AgentRepository:
 
     def many(self, agents: Iterable[str]) -> list[AgentData]:
         """Those of the given agents that exist."""
+        return [agent_from_record(agent, record) for agent, record in self.records(agents).items()]
+
+    def records(self, agents: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """The same as they are stored."""
         wanted = list(agents)
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for agent in wanted:
                 pipe.hgetall(self._keys.record(agent))
             records = pipe.execute()
-        return [
-            agent_from_record(agent, record)
-            for agent, record in zip(wanted, records, strict=True)
-            if record
-        ]
+        return {agent: record for agent, record in zip(wanted, records, strict=True) if record}
 
     def get(self, agent: str) -> AgentData:
         """One agent. Raises AgentNotFound."""

@@ -17,7 +17,6 @@ from redis.exceptions import ResponseError
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.store.connection import speaking_to
-from scheduler.store.counting import Counted, count_anew, last_event
 from scheduler.store.keys import Keys
 from scheduler.store.rows import CHECKED, nonsense
 from scheduler.store.script import LUA_ROOT, Script
@@ -159,25 +158,6 @@ class AuditRepository:
                 self._keys.scope_members(*scope), count=PAGE
             )
             yield from pages(found)
-
-    def count_anew(self) -> Counted:
-        """What scopes should count."""
-        return count_anew(self._client, self._keys)
-
-    def last_event(self) -> str:
-        """Changes whenever anything happens to a session."""
-        return last_event(self._client, self._keys)
-
-    def scope_counts(self, scopes: Iterable[Scope]) -> dict[Scope, dict[str, int]]:
-        """What scopes count, as it is stored; what is no number counts as -1."""
-        found: dict[Scope, dict[str, int]] = {}
-        for wanted in pages(scopes):
-            with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
-                for scope in wanted:
-                    pipe.hgetall(self._keys.scope_use(*scope))
-                for scope, counts in zip(wanted, pipe.execute(), strict=True):
-                    found[scope] = {n: int(v) if v.isdecimal() else -1 for n, v in counts.items()}
-        return found
 
     def request_uses(self, requests: Iterable[str]) -> tuple[int, dict[str, int | None]]:
         """How many sessions were ever submitted, and how many each request counts; in one step."""

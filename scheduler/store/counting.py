@@ -1,4 +1,8 @@
-"""What scopes should count, worked out anew from the sessions themselves."""
+"""What scopes should count, worked out anew from the sessions themselves, while they move.
+
+A walk through all of them is true of no moment. So what happened meanwhile is read from the events, and
+the sessions they name once more: that takes ms, and soon nothing happens in between.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,38 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from itertools import islice
+from typing import Any, Final, NamedTuple, cast
 
 import redis
 
 from scheduler.domain.errors import InvalidSpec
 from scheduler.domain.request import Request, charge_text, parse_request_text
 from scheduler.domain.scope import Scope
-from scheduler.domain.states import PLACED, WAITING, SessionState
+from scheduler.domain.states import PLACED, WAITING
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.scopes import PENDING, PENDING_SLOTS, SLOTS
 
-_PAGE = 500
+_PAGE: Final = 500
 
 
 @dataclass(slots=True)
 class Counted:
-    """What one walk through all that waits and all that is placed found."""
+    """What all that waits and all that is placed counts, at the moment of one event."""
 
-    mark: str  #: of the last event before it began; nothing happened meanwhile if it is still the last
+    mark: str  #: of the last event it is true of; nothing happened since if it is still the last
     fields: dict[Scope, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     #: By placed session, what it should hold, where its record does not say that.
     held: dict[str, str] = field(default_factory=dict)
+
+
+class _Row(NamedTuple):
+    """What a session counts by."""
+
+    waits: bool
+    request: str
+    held: str
 
 
 def last_event(client: redis.Redis, keys: Keys) -> str:
@@ -39,48 +52,126 @@ def last_event(client: redis.Redis, keys: Keys) -> str:
 
 
 def count_anew(client: redis.Redis, keys: Keys) -> Counted:
-    """Walk all that waits and all that is placed, in pages. Raises StoreUnavailable."""
-    found, requests = Counted(last_event(client, keys)), _Requests(client, keys)
-    for state, page in _pages(client, keys):
-        for session, request, held in page:
-            asked = requests.get(request)
-            if state in WAITING:
-                _wait(found, asked)
-                continue
-            charge = _charge(asked, held)
-            _hold(found, charge)
-            if charge != held:
-                found.held[session] = charge
-    return found
+    """Count once. Raises StoreUnavailable."""
+    return Count(client, keys).catch_up()
 
 
-def _charge(asked: Request | None, held: str) -> str:
-    """What a placed session charges: by its request, else what is noted, in layout 1 its scopes only."""
-    if asked is not None:
-        return charge_text(asked)
-    try:
-        noted = json.loads(held) if held else []
-    except ValueError:
-        noted = []  # nobody can tell any more what it holds
-    if isinstance(noted, dict):
-        return held
-    return json.dumps({"scopes": noted, "slots": {}}, separators=(",", ":"))
+class Count:
+    """Counts a namespace once, in pages, and from then on what happens in it. Raises StoreUnavailable.
 
+    It remembers by what each session counts: some 300 bytes each.
+    """
 
-def _wait(found: Counted, asked: Request | None) -> None:
-    if asked is None:
-        return
-    for scope in asked.scopes:
-        found.fields[scope][PENDING] += 1
-        for family, amount in asked.families.items():
-            found.fields[scope][PENDING_SLOTS + family] += amount
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client, self._keys = client, keys
+        self._requests = _Requests(client, keys)
+        self._rows: dict[str, _Row] = {}
+        self._unseen: set[str] = set()
+        self._counted = Counted("")
 
+    def catch_up(self) -> Counted:
+        """What there is to count now; true of the moment of its mark, if that is still the last event."""
+        before, now = self._counted.mark, last_event(self._client, self._keys)
+        touched = self._since(before, now)
+        if touched is None:
+            self._rows, self._unseen, self._counted = {}, set(), Counted("")
+        self._read(self._listed() if touched is None else touched)
+        if touched is None or before.split("-")[2:] != now.split("-")[2:]:
+            # Loading and discarding a graph is told by no event.
+            unseen = {session for index in self._unseen_indexes() for session in self._ids(index)}
+            self._read(self._unseen | unseen)
+            self._unseen = unseen
+        self._counted.mark = now
+        return self._counted
 
-def _hold(found: Counted, held: str) -> None:
-    charge = json.loads(held)
-    for kind, name in charge["scopes"]:
-        for family, amount in charge["slots"].items():
-            found.fields[Scope(kind, name)][SLOTS + family] += amount
+    def _since(self, before: str, now: str) -> set[str] | None:
+        """Sessions of the events in between; None where those are not all there any more."""
+        if not before:
+            return None
+        (epoch, began, *_), (same, ended, *_) = before.split("-"), now.split("-")
+        if epoch != same:
+            return None
+        after, last = int(began or 0), int(ended or 0)
+        touched: set[str] = set()
+        while after < last:
+            with speaking_to(self._client):
+                page: Any = self._client.xrange(
+                    self._keys.events(), f"({epoch}-{after}", f"{epoch}-{last}", count=_PAGE
+                )
+            if not page or int(page[0][0].partition("-")[2]) != after + 1:
+                return None
+            touched.update(fields.get("session", "") for _, fields in page)
+            after = int(page[-1][0].partition("-")[2])
+        return touched
+
+    def _read(self, sessions: Iterable[str]) -> None:
+        rest = iter(sessions)
+        while page := list(islice(rest, _PAGE)):
+            with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+                for session in page:
+                    pipe.hmget(self._keys.session(session), "state", "request", "held")
+                rows = pipe.execute()
+            for session, (state, request, held) in zip(page, rows, strict=True):
+                counts = state in WAITING or state in PLACED
+                row = _Row(state in WAITING, request or "", held or "") if counts else None
+                self._put(session, row)
+
+    def _put(self, session: str, row: _Row | None) -> None:
+        before = self._rows.pop(session, None)
+        if before is not None:
+            self._add(before, -1)
+            self._counted.held.pop(session, None)
+        if row is not None:
+            self._rows[session] = row
+            self._add(row, 1)
+            if not row.waits and (charge := self._charge(row)) != row.held:
+                self._counted.held[session] = charge
+
+    def _add(self, row: _Row, sign: int) -> None:
+        fields = self._counted.fields
+        if row.waits:
+            asked = self._requests.get(row.request)
+            if asked is not None:
+                for scope in asked.scopes:
+                    fields[scope][PENDING] += sign
+                    for family, amount in asked.families.items():
+                        fields[scope][PENDING_SLOTS + family] += sign * amount
+            return
+        charge = json.loads(self._charge(row))
+        for kind, name in charge["scopes"]:
+            for family, amount in charge["slots"].items():
+                fields[Scope(kind, name)][SLOTS + family] += sign * amount
+
+    def _charge(self, row: _Row) -> str:
+        """What a placed session charges: by its request, else what is noted, in layout 1 its scopes only."""
+        asked = self._requests.get(row.request)
+        if asked is not None:
+            return charge_text(asked)
+        try:
+            noted = json.loads(row.held) if row.held else []
+        except ValueError:
+            noted = []  # nobody can tell any more what it holds
+        if isinstance(noted, dict):
+            return row.held
+        return json.dumps({"scopes": noted, "slots": {}}, separators=(",", ":"))
+
+    def _listed(self) -> Iterator[str]:
+        for group in self._groups():
+            for state in (*WAITING, *PLACED):
+                yield from self._ids(self._keys.state(group, state))
+
+    def _unseen_indexes(self) -> list[str]:
+        return [self._keys.unseen(group) for group in self._groups()]
+
+    def _groups(self) -> list[str]:
+        with speaking_to(self._client):
+            return sorted(cast("Iterable[str]", self._client.smembers(self._keys.groups())))
+
+    def _ids(self, key: str) -> Iterator[str]:
+        # By place, whoever leaves meanwhile would hide others; a scan meets all that stay.
+        with speaking_to(self._client):
+            found = list(cast("Any", self._client).zscan_iter(key, count=_PAGE))
+        yield from dict(found)
 
 
 class _Requests:
@@ -104,31 +195,3 @@ def _legible(text: str | None) -> Request | None:
         return parse_request_text(text or "")
     except (ValueError, TypeError, KeyError, InvalidSpec):
         return None  # scripts take it for one that charges nothing, too
-
-
-Row = tuple[str, str, str]
-
-
-def _pages(client: redis.Redis, keys: Keys) -> Iterator[tuple[SessionState, list[Row]]]:
-    """(session, request, what it holds), by state."""
-    with speaking_to(client):
-        groups = sorted(cast("Iterable[str]", client.smembers(keys.groups())))
-    for group in groups:
-        indexes = [(state, keys.state(group, state)) for state in (*WAITING, *PLACED)]
-        for state, index in [(SessionState.PENDING, keys.unseen(group)), *indexes]:
-            start = 0
-            while ids := _ids(client, index, start):
-                start += len(ids)
-                with speaking_to(client), client.pipeline(transaction=False) as pipe:
-                    for session in ids:
-                        pipe.hmget(keys.session(session), "request", "held")
-                    rows = pipe.execute()
-                yield (
-                    state,
-                    [(s, r or "", held or "") for s, (r, held) in zip(ids, rows, strict=True)],
-                )
-
-
-def _ids(client: redis.Redis, key: str, start: int) -> list[str]:
-    with speaking_to(client):
-        return cast("list[str]", client.zrange(key, start, start + _PAGE - 1))

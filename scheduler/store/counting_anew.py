@@ -25,10 +25,7 @@ _REBUILD = Script.load("schema/rebuild")
 def write(client: redis.Redis, keys: Keys, versions: tuple[int, int]) -> list[Any]:
     """Every page, the new version with the last one; or what forbade it."""
     counted = count_anew(client, keys)
-    scopes = [
-        {"kind": scope.kind, "name": scope.name, "fields": _flat(counted, scope)}
-        for scope in sorted({*counted.fields, *_counting(client, keys)})
-    ]
+    scopes = [told(counted, scope) for scope in sorted({*counted.fields, *counting(client, keys)})]
     held = [{"session": session, "charge": text} for session, text in counted.held.items()]
     parts: list[tuple[_Items, _Items]] = [(page, []) for page in _cut(scopes)]
     parts += [([], page) for page in _cut(held)]
@@ -50,13 +47,15 @@ def write(client: redis.Redis, keys: Keys, versions: tuple[int, int]) -> list[An
     return answer
 
 
-def _flat(counted: Counted, scope: Scope) -> list[str]:
+def told(counted: Counted, scope: Scope) -> dict[str, Any]:
+    """What a scope should count, as scripts read it."""
     fields = counted.fields.get(scope, Counter[str]())
-    return [part for name, number in fields.items() if number for part in (name, str(number))]
+    flat = [part for name, number in fields.items() if number for part in (name, str(number))]
+    return {"kind": scope.kind, "name": scope.name, "fields": flat}
 
 
-def _counting(client: redis.Redis, keys: Keys) -> set[Scope]:
-    """Scopes that count anything now, as after an attempt that was broken off."""
+def counting(client: redis.Redis, keys: Keys) -> set[Scope]:
+    """Scopes that count anything now, by a scan through all keys: there is no list of them."""
     prefix = keys.scope_use("", "")[:-1]
     with speaking_to(client):
         names = list(cast("Any", client).scan_iter(f"{prefix}*", count=1000))

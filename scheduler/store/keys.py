@@ -155,6 +155,10 @@ class Keys:
         """string, how its shadow decides differently, as JSON; leader, while the group has a shadow"""
         return f"{self.root}:group:{group}:shadow"
 
+    def positions(self, group: str) -> str:
+        """string, "ms scheduler" and the ids of the first thousand that would be tried; leader, each 5 s at most"""
+        return f"{self.root}:group:{group}:positions"
+
     def tally(self, group: str) -> str:
         """hash, what the group's cycles did, see domain/tally.py; leader, once a second at most"""
         return f"{self.root}:group:{group}:tally"

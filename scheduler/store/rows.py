@@ -238,6 +238,11 @@ def agent_from_record(agent: str, record: Mapping[str, str]) -> AgentData:
     )
 
 
+def labels_of(record: Mapping[str, str]) -> Mapping[str, str]:
+    """The labels in an agent's record, {} for what makes no sense."""
+    return _Fields(record, ()).read("labels", _texts, {}, {})
+
+
 class _Fields:
     """The fields of a record, of which some may be nonsense."""
 

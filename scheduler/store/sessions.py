@@ -285,7 +285,7 @@ class SessionRepository:
     def list_ids(
         self, group: str, state: SessionState, *, limit: int, newest_first: bool = True
     ) -> list[str]:
-        """Ids in one state of one group: READY in the order they will be tried, others by time."""
+        """Ids in one state of one group: READY by priority and submission, others by time."""
         key = self._keys.state(group, state)
         with speaking_to(self._client):
             if state is SessionState.READY or not newest_first:
@@ -298,12 +298,6 @@ class SessionRepository:
             for state in SessionState:
                 pipe.zcard(self._keys.state(group, state))
             return dict(zip(SessionState, pipe.execute(), strict=True))
-
-    def position(self, data: SessionData) -> int | None:
-        """Place in its group's queue from 1, or None when it is not READY."""
-        with speaking_to(self._client):
-            rank = self._client.zrank(self._keys.state(data.group, SessionState.READY), data.id)
-        return None if rank is None else cast("int", rank) + 1
 
     def parents(self, session: str) -> dict[str, str]:
         """Dependency -> unmet, met or held, followed by its policy where that is not cancel."""

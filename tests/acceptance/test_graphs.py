@@ -15,6 +15,7 @@ from scheduler.domain.dependency import EdgePolicy
 from scheduler.domain.scope import GLOBAL
 from scheduler.operations.recount import Recount
 from scheduler.store.audit import AuditRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.testing import Cluster, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -49,7 +50,8 @@ def drift(cluster: Cluster) -> list[str]:
     store = cluster.client.store
     recount = Recount(store, AuditRepository(store.client, store.keys), lambda _: None)
     tally = recount.indexes()
-    return [*tally.drift, *recount.requests(tally), *(recount.scope_counts(tally.uses) or [])]
+    wrong = ScopeCounts(store.client, store.keys).miscounts() or []
+    return [*tally.drift, *recount.requests(tally), *(each.says for each in wrong)]
 
 
 def test_a_fan_is_told_whole_though_the_leader_is_killed_in_the_middle(cluster: Cluster) -> None:

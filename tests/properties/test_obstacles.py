@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ from scheduler.domain.obstacles import Asked, ObstacleKind, miss, nearness, obst
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
-from scheduler.operations.whynot import Holder, answer, asked_of, nearest
+from scheduler.operations.whynot import Glimpse, Holder, answer, asked_of, least_miss, nearest
 from tests.unit.cycle.made import waiting
 
 MODES = {mode.name: mode for mode in (SingleNode(), MultiNode())}
@@ -158,13 +160,43 @@ def without(agent: AgentData, ended: list[Holder]) -> AgentData:
     return replace(agent, free=dict(free))
 
 
+def stored(agent: AgentData) -> dict[str, str]:
+    """What of its record a glance is taken at."""
+    free = {f"free:{slot}": str(amount) for slot, amount in agent.free.items()}
+    return {
+        "status": str(agent.status),
+        "drained": str(int(agent.drained)),
+        "architecture": agent.architecture,
+        "labels": json.dumps(agent.labels),
+        **free,
+    }
+
+
+@given(requests(), agents(), st.integers(0, 4))
+def test_a_glance_never_takes_a_miss_for_larger_than_it_is(
+    request: Request, agent: AgentData, kernels: int
+) -> None:
+    wanted = asked(request)
+
+    least, whole = least_miss(wanted, stored(agent)), miss(wanted, agent, kernels)
+
+    assert least[0] <= whole[0]
+    assert least[0] < whole[0] or least[1] <= whole[1] + 1e-9
+
+
 @given(requests(), st.lists(agents(), max_size=6), st.integers(1, 6))
 def test_the_nearest_come_first_and_who_could_take_it_before_all(
     request: Request, found: list[AgentData], most: int
 ) -> None:
     everybody = [replace(agent, id=f"a{i}") for i, agent in enumerate(found)]
 
-    answers = nearest(asked(request), everybody, {}, most)
+    wanted = asked(request)
+    glimpses = [
+        Glimpse(agent.id, least_miss(wanted, stored(agent)), partial(lambda each: each, agent))
+        for agent in everybody
+    ]
+
+    answers = nearest(wanted, glimpses, {}, most)
 
     counts = [len(each.obstacles) for each in answers]
     assert sorted(counts) == counts

@@ -8,6 +8,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.cycle.order import order_of
 from scheduler.cycle.scheduler import propose
 from scheduler.cycle.sequencers.drf import DrfScheduler
 from scheduler.cycle.sequencers.fair_share import FairShareScheduler
@@ -206,3 +207,21 @@ def test_ageing_bounds_how_long_one_waits_while_others_keep_coming(
                 return
         steps += 1
     raise AssertionError(f"it still waits after {steps} ms")
+
+
+@given(SESSIONS, PLUGINS, LIMITS, AGEING, st.integers(1, 50))
+def test_sessions_are_told_the_order_in_which_they_are_tried(
+    asked: Asked, plugin: type[AbstractScheduler], first: int, ageing: int, most: int
+) -> None:
+    """K20: whatever was placed before; and being told changes nothing."""
+    scheduler = plugin({"ageing": f"{ageing}ms"} if ageing else {})
+    made = snapshot(ROOMY, sessions_of(asked), scheduler)
+    made.now_ms = 60
+    rules = policy(scheduler=scheduler, validators=())
+    propose(made, rules, limit=first)
+
+    told = order_of(made, scheduler, most)
+    again = order_of(made, scheduler, most)
+
+    plan = propose(made, rules, limit=1_000)
+    assert told == again == [placed.session.id for placed in plan.placements][:most]

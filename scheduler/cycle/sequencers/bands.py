@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Self
+
 from scheduler.plugins.interfaces import AbstractScheduler, Candidate, SchedulingContext
 from scheduler.plugins.options import Duration, PluginOptions
 
@@ -37,6 +40,14 @@ class BandedScheduler(AbstractScheduler):
     def turn(self, candidate: Candidate) -> int:
         """The place of a session among those of its band and its line: lower first, never changing."""
         return candidate.seq
+
+    def rehearse(self) -> Self:
+        other = copy(self)
+        other.detach()
+        return other
+
+    def detach(self) -> None:
+        """Let go of what a copy shares with its original, and would change."""
 
     def begin(self, context: SchedulingContext) -> None:
         """A cycle begins: bands are as they are now."""

@@ -42,6 +42,10 @@ class FifoScheduler(QueueScheduler):
         self._skip_at = options.num_retries_to_skip
         self._refusals: dict[str, int] = {}  #: by request
 
+    def detach(self) -> None:
+        super().detach()
+        self._refusals = dict(self._refusals)
+
     def stepped_over(self, head: Candidate) -> int:
         if self._refusals and self._refusals.get(head.request.id, 0) >= self._skip_at:
             del self._refusals[head.request.id]

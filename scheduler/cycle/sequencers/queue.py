@@ -40,6 +40,9 @@ class QueueScheduler(BandedScheduler):
         """1 to let the others of its band go first in this cycle, else 0."""
         return 0
 
+    def detach(self) -> None:
+        self._turns = dict(self._turns)
+
     def prioritize(self, context: SchedulingContext, heads: Iterable[Candidate]) -> None:
         self.begin(context)
         lanes: dict[str, list[_Entry]] = {}

@@ -19,6 +19,7 @@ from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect_for_rq
 from scheduler.store.durations import DurationRepository
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.retention import RetentionRepository
 from scheduler.store.subscribers import SubscriberRepository
 from tests.integration.leader.world import GROUP, Cluster, wait_until
@@ -48,6 +49,7 @@ class House:
             ChoreRepository(store.client, self.keys),
             SubscriberRepository(store.client, self.keys),
             CallbackRepository(store.client, self.keys),
+            ScopeCounts(store.client, self.keys),
             store.clock,
             retention_ms,
         )

@@ -150,3 +150,33 @@ def test_agents_are_explained_one_by_one_and_a_change_that_is_told_is_enough(
     assert cluster.get(small).kernels[0].agent == "a1"
     second.end(ran["a2"])
     assert [session] == [order.session for order in second.taken()]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "order"), [("lifo", [2, 1, 0, 3]), ("fifo", [0, 1, 2, 3]), ("drf", [0, 3, 1, 2])]
+)
+def test_the_position_is_that_in_which_the_scheduler_tries_them(
+    cluster: Cluster, scheduler: str, order: list[int]
+) -> None:
+    """K20: three of alice, who came first, and one of bob, which has less priority but under drf."""
+    cluster.configure(scheduler=scheduler, grows=True)
+    cluster.leader()
+    cluster.agent(cpu=1_000)
+    large = {"cpu": "2"}
+    sessions = cluster.submit(3, keypair="alice", slots=large)
+    priority = 10 if scheduler == "drf" else 5
+    sessions += cluster.submit(keypair="bob", priority=priority, slots=large)
+
+    def told() -> bool:
+        found = [explain(cluster, session).stands for session in sessions]
+        return all(stands is not None and stands.scheduler == scheduler for stands in found)
+
+    wait_until(told, saying="the leader has told the order of all")
+    found = [explain(cluster, session) for session in sessions]
+
+    assert [order.index(number) + 1 for number in range(4)] == [each.position for each in found]
+    last = found[order[3]].stands
+    assert last is not None
+    assert f"4th of 4 in the order in which scheduler {scheduler} tries them" == last.says
+    cluster.app.session(sessions[order[0]]).cancel()
+    assert 3 == explain(cluster, sessions[order[3]]).position

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scheduler.domain.agent import AgentStatus
-from scheduler.domain.scope import GLOBAL, Scope, ScopeUse
+from scheduler.domain.errors import PendingLimitReached
+from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.states import SessionState
 from scheduler.leader.watch import WatchRules
 from scheduler.operations.doctor import unwell
+from scheduler.store.miscounts import ScopeCounts
 from tests.integration.leader.test_reign import reign, turn_until
 from tests.integration.leader.world import GROUP, Cluster, wait_until
 
@@ -118,6 +120,31 @@ def test_a_waiting_session_whose_request_is_gone_fails_with_a_sentence(cluster: 
     assert "can never be placed; submit it again" in explained
     cluster.reach(well, S.SUCCEEDED)
     assert 0 == cluster.store.leadership.show(GROUP).get("late_writes", 0)
+
+
+@pytest.mark.parametrize("then", ["cancelled", "refused by the leader"])
+def test_what_a_session_without_its_request_counted_is_given_back(
+    cluster: Cluster, then: str
+) -> None:
+    """K8: whoever ends it cannot tell what it counted; the chore of counting anew can."""
+    scope = Scope("keypair", "k")
+    cluster.store.scopes.limit(scope, ScopeLimits(max_pending_sessions=1))
+    (gone,) = cluster.submit(keypair="k")
+    lose_request(cluster, gone)
+    if then == "cancelled":
+        cluster.app.session(gone).cancel()
+    cluster.leader()
+    cluster.reach(gone, S.CANCELLED if then == "cancelled" else S.FAILED)
+    with pytest.raises(PendingLimitReached):
+        cluster.submit(keypair="k")
+
+    found = ScopeCounts(cluster.store.client, cluster.store.keys).mend()
+
+    assert "scope keypair k counts pending 1, there are 0" in [wrong.says for wrong in found or ()]
+    assert 0 == cluster.store.scopes.read([scope])[scope].pending
+    cluster.agent().start()
+    (well,) = cluster.submit(keypair="k")
+    cluster.reach(well, S.SUCCEEDED)
 
 
 def test_a_running_session_whose_request_is_gone_runs_to_its_end(cluster: Cluster) -> None:

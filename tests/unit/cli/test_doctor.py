@@ -14,10 +14,11 @@ from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.states import SessionState as S
 from scheduler.operations import recount
-from scheduler.operations.doctor import Level, check_schema, check_server, examine
+from scheduler.operations.doctor import Level, check_limits, check_schema, check_server, examine
 from scheduler.operations.recount import Recount
 from scheduler.settings import load
 from scheduler.store.audit import AuditRepository, script_names
+from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.schema import VERSION, ServerFacts, prepare
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import NOBODY, World
@@ -260,7 +261,7 @@ def test_what_moves_while_it_is_counted_is_no_drift(
     assert [] == counting.requests(tally)
     assert [] == counting.slots("default")
     assert [] == counting.scopes(tally.uses)
-    assert counting.scope_counts(tally.uses) in ([], None)
+    assert [] == ScopeCounts(lived.client, lived.keys).miscounts()
     assert len(moving) > 10
 
 
@@ -268,12 +269,26 @@ def test_scopes_whose_sessions_never_stand_still_are_not_accused(
     lived: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _count(lived)
-    _before(monkeypatch, AuditRepository, "scope_counts", lived.submit)
-    pauses: list[float] = []
-    counting = Recount(lived, AuditRepository(lived.client, lived.keys), pauses.append)
+    _before(monkeypatch, ScopeCounts, "_stands", lived.submit)
 
-    assert counting.scope_counts([]) is None
-    assert recount.TRIES == len(pauses) + 1
+    found = check_limits(ScopeCounts(lived.client, lived.keys))
+
+    assert Level.WARNING is found.level
+    assert "sessions moved all the time" in found.says
+
+
+@pytest.mark.parametrize("plant", [_count, _waiting, _strange_count])
+def test_repair_puts_right_what_scopes_count(
+    lived: World, run: Run, plant: Callable[[World], str]
+) -> None:
+    says = plant(lived)
+    found = run("doctor").out
+
+    repaired, after = run("doctor", "--repair"), run("doctor", "-o", "json")
+
+    assert f"{says}; `scheduler doctor --repair` puts that right" in found
+    assert f"OK       limits: put right: {says}" in repaired.out
+    assert (0, 0, True) == (repaired.code, after.code, after.json["ok"])
 
 
 def _before(

@@ -133,3 +133,20 @@ def test_unknown_sessions_and_agents_are_not_found(world: World, run: Run) -> No
         run("session", "why-not", *words).code
         for words in ((NOBODY, "a1"), (session, "a9"), (session, "no name"))
     ]
+
+
+def test_numbers_of_a_refusal_are_in_the_units_of_its_sentence(world: World, run: Run) -> None:
+    """X3: used, requested, limit, over by; for machines as they are counted."""
+    world.scopes.limit(GLOBAL, ScopeLimits(max_slots={"cpu": 1_000, "mem": 1_024}))
+    session = world.submit(slots={"cpu": "1500m", "mem": "3GiB"})
+
+    table = run("session", "explain", session)
+    found = run("session", "explain", session, "-o", "json").json["refusals"][0]["numbers"]
+
+    assert "cpu used 0, requested 1.5, limit 1, over by 0.5" in table.out
+    numbers = [" ".join(row) for row in table.rows if row[1:3] == ["global", "global"]]
+    rule = "scope-resource-limit global global"
+    assert [f"{rule} cpu 0 1.5 1 0.5", f"{rule} mem 0MiB 3GiB 1GiB 2GiB"] == numbers
+    assert [("cpu", 1_500, 500), ("mem", 3_072, 2_048)] == [
+        (number["slot"], number["requested"], number["over"]) for number in found
+    ]

@@ -10,6 +10,7 @@ import pytest
 from scheduler.cycle.validators.concurrency import ConcurrencyValidator
 from scheduler.cycle.validators.dependencies import DependenciesValidator
 from scheduler.domain.ids import SessionId
+from scheduler.domain.position import Position
 from scheduler.domain.scope import GLOBAL, ScopeLimits, ScopeUse
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.states import KernelState, SessionState
@@ -46,8 +47,8 @@ class Facts:
         assert session == self.data.id
         return self.data
 
-    def position(self, data: SessionData) -> int | None:
-        return 3 if data.state is S.READY else None
+    def position(self, data: SessionData) -> Position | None:
+        return Position(3, 9, "lifo", 5) if data.state is S.READY else None
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
         assert (group, request) == (self.data.group, self.data.request.id)

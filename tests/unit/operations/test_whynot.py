@@ -13,7 +13,15 @@ from scheduler.domain.obstacles import Asked
 from scheduler.domain.request import Request, request_of
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
-from scheduler.operations.whynot import AgentAnswer, Holder, answer, asked_of, nearest
+from scheduler.operations.whynot import (
+    AgentAnswer,
+    Glimpse,
+    Holder,
+    answer,
+    asked_of,
+    least_miss,
+    nearest,
+)
 from tests.unit.cycle.made import agent
 
 MODES = {mode.name: mode for mode in (SingleNode(), MultiNode())}
@@ -127,6 +135,32 @@ def test_an_agent_on_which_it_failed_comes_last_and_says_so() -> None:
     assert ("an earlier attempt failed there, so other agents come first",) == found.notes
 
 
+def unread(data: AgentData) -> Glimpse:
+    """As if nothing were known of it before it is read."""
+    return Glimpse(data.id, (0, 0.0), lambda: data)
+
+
+def test_only_those_that_may_be_nearest_are_read() -> None:
+    """X3: of thousands of agents, a few."""
+    read: list[str] = []
+
+    def of(name: str, cpu: int) -> Glimpse:
+        data = agent(name, free={"cpu": cpu, "mem": 8192})
+        record = {"status": "ready", "free:cpu": str(cpu), "free:mem": "8192"}
+
+        def whole() -> AgentData:
+            read.append(name)
+            return data
+
+        return Glimpse(name, least_miss(wanted, record), whole)
+
+    wanted = asked(slots={"cpu": "4"})
+
+    found = nearest(wanted, [of(f"a{free:04}", free) for free in range(3_000)], {}, 2)
+
+    assert ["a2999", "a2998"] == [each.agent for each in found] == read
+
+
 def test_only_the_nearest_are_answered_for() -> None:
     """X3: nearest miss first."""
     wanted = asked(slots={"cpu": "4", "cuda.device": 1})
@@ -138,7 +172,7 @@ def test_only_the_nearest_are_answered_for() -> None:
         agent("full", devices=1, max_kernels=1),
     ]
 
-    found = nearest(wanted, agents, {"full": 1}, 4)
+    found = nearest(wanted, map(unread, agents), {"full": 1}, 4)
 
     assert ["nearer", "near", "drained", "full"] == [each.agent for each in found]
 

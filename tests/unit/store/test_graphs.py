@@ -19,6 +19,7 @@ from scheduler.leader.graphs import GraphChores
 from scheduler.operations.recount import Recount
 from scheduler.store import precheck
 from scheduler.store.audit import AuditRepository
+from scheduler.store.miscounts import ScopeCounts
 from tests.unit.store.graph_words import DIAMOND, Loader, graph_of, sessions_of, shown, submit
 from tests.unit.store.lives import FAR, GROUP, NOBODY, S, World, contents
 
@@ -39,7 +40,8 @@ def drift(world: World) -> list[str]:
     """What the doctor would say."""
     recount = Recount(world, AuditRepository(world.client, world.keys), lambda _: None)
     tally = recount.indexes()
-    return [*tally.drift, *recount.requests(tally), *(recount.scope_counts(tally.uses) or [])]
+    wrong = ScopeCounts(world.client, world.keys).miscounts() or []
+    return [*tally.drift, *recount.requests(tally), *(each.says for each in wrong)]
 
 
 def test_a_diamond_runs_in_its_order(world: World) -> None:

@@ -347,6 +347,7 @@ MOVES: Mapping[tuple[str, str], Case] = {
     ),
     ("count", "done"): lambda w: w.apply(m.Count(GROUP, Tally(placed=3).as_fields())),
     ("keep", "done"): lambda w: w.apply(m.Keep(GROUP, "roundrobin", '{"last":{}}')),
+    ("positions", "done"): lambda w: w.apply(m.Positions(GROUP, f"5 fifo\n{NOBODY}")),
     ("compare", "done"): lambda w: w.apply(m.Compare(GROUP, '{"counts":{}}')),
     ("reach", "done"): lambda w: w.apply(m.Reach(GROUP, '[{"cpu":1000}]', "", "")),
     ("tell", "done"): lambda w: w.apply(m.Tell(GROUP, "agents.storm", "3 fell silent")),

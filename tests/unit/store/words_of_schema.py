@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scheduler.store import schema
-from scheduler.store.counting import count_anew
+from scheduler.store.counting import count_anew, last_event
 from scheduler.store.script import Script
 from tests.unit.store.lives import GROUP, S, World
 
@@ -50,11 +50,20 @@ def _list_jobs(world: World, *, found: int = 2, led: bool = False) -> None:
     run(world, "schema/list_jobs", version=found, guarded=1, jobs=jobs)
 
 
+def _count(world: World, mark: str = "") -> None:
+    world.submit()
+    scopes = [{"kind": "user", "name": "u", "fields": ["pending", "1"]}]
+    mark = mark or last_event(world.client, world.keys)
+    run(world, "scope/count", mark=mark, scopes=scopes)
+
+
 SCHEMA: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("schema/stamp", "stamped"): lambda w: _stamp(w, schema.VERSION),
     ("schema/stamp", "known"): lambda w: _stamp(w, 1, 1),
     ("schema/stamp", "newer"): lambda w: _stamp(w, 2, 1),
     ("schema/stamp", "older"): lambda w: _stamp(w, 1, 2),
+    ("scope/count", "counted"): _count,
+    ("scope/count", "disturbed"): lambda w: _count(w, mark="1-1-1-"),
     ("schema/rebuild", "written"): lambda w: _rebuild(w, last=0),
     ("schema/rebuild", "finished"): _rebuild,
     ("schema/rebuild", "known"): lambda w: _rebuild(w, found=2),

@@ -20,7 +20,8 @@ end
 redis.call('SREM', keys.groups(), group)
 redis.call('DEL', keys.group(group), keys.group_revisions(group), keys.verdicts(group), keys.inbox(group),
     keys.reports(group), keys.timers(group), keys.resolve(group), keys.selector(group), keys.shadow(group),
-    keys.tally(group), keys.graphs_loading(group), keys.chores_due(group), keys.chores_ran(group))
+    keys.tally(group), keys.positions(group), keys.graphs_loading(group), keys.chores_due(group),
+    keys.chores_ran(group))
 local today = math.floor(now / DAY_MS)
 for day = today - KEPT_DAYS, today do redis.call('DEL', keys.use(group, int(day))) end
 emit('group.deleted', 'group', group)

@@ -39,6 +39,7 @@
 -- @include move/keep
 -- @include move/compare
 -- @include move/count
+-- @include move/positions
 -- @include move/tell
 
 -- A full Redis refuses scripts whose first write may grow it; one that begins like this drains it.

@@ -13,18 +13,14 @@
 -- @reply written | finished | known | led | disturbed
 -- @include lib/clock_ms
 -- @include lib/int
+-- @include lib/undisturbed
+-- @include lib/write_uses
 if tonumber(redis.call('HGET', keys.schema(), 'version') or '0') ~= version then return { 'known' } end
 for _, group in ipairs(redis.call('SMEMBERS', keys.groups())) do
     if redis.call('EXISTS', keys.lock(group)) == 1 then return { 'led', group } end
 end
-local counts = redis.call('HMGET', keys.counters(), 'epoch', 'seq', 'submitted', 'discarded')
-for index = 1, 4 do counts[index] = counts[index] or '' end
-if table.concat(counts, '-') ~= mark then return { 'disturbed' } end
-for _, scope in ipairs(scopes) do
-    local key = keys.scope_use(scope.kind, scope.name)
-    redis.call('DEL', key)
-    if scope.fields[1] then redis.call('HSET', key, unpack(scope.fields)) end
-end
+if not undisturbed(mark) then return { 'disturbed' } end
+write_uses(scopes)
 for _, each in ipairs(held) do redis.call('HSET', keys.session(each.session), 'held', each.charge) end
 if last == 0 then return { 'written' } end
 redis.call('HSET', keys.schema(), 'version', target, 'stamped_at', int(now))

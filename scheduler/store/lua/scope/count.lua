@@ -1,0 +1,15 @@
+-- Write what scopes count, worked out anew: where the record of a session was lost, what it had counted
+-- is given back by nobody. Leaders read it with their next sweep.
+--
+-- mark is the last event when it was worked out: if anything happened since, nothing is written. The
+-- numbers are whole, so a repeat changes nothing. scopes: as of lib/write_uses, at most 200.
+--
+-- @arg mark str
+-- @arg scopes json
+-- @reply counted | disturbed
+-- @include lib/although_full
+-- @include lib/undisturbed
+-- @include lib/write_uses
+if not undisturbed(mark) then return { 'disturbed' } end
+write_uses(scopes)
+return { 'counted' }
