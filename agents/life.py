@@ -53,6 +53,7 @@ class Life:
         self._parts = parts
         self._log = parts.identity.log()
         self._code = 0
+        self._signal = 0  #: that asked it to end
         self._silent = False
         self._at_once = False
         self._ended = threading.Event()
@@ -70,6 +71,8 @@ class Life:
         try:
             parts.worker.serve(parts.orders, parts.beats, parts.held.any)
         finally:
+            if self._signal:
+                self._log.info("agent.stopping", signal=signal.Signals(self._signal).name)
             self._leave()
         self._log.info("agent.ended", exit_code=self._code)
         return self._code
@@ -97,7 +100,8 @@ class Life:
         if self._ended.is_set():
             self._parts.supervisor.leave(at_once=True)
             return
-        self._log.info("agent.stopping", signal=signal.Signals(number).name)
+        # Not logged here: the line that it may have interrupted holds the lock of the log.
+        self._signal = number
         self._end(0)
 
     def _on_broken(self) -> None:

@@ -10,6 +10,7 @@ import redis
 
 from scheduler.domain.callback import AllowedHosts
 from scheduler.domain.clock import Clock, SystemClock
+from scheduler.service.starting import importing
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
@@ -105,12 +106,13 @@ def open_for_app(settings: Settings) -> Store:
 def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replica:
     """A replica that is not started yet. Raises InvalidSetting where the cluster's secret is missing."""
     # Apps and every short command import this module; numpy and RQ would cost them half a second.
-    from scheduler.leader.elector import ElectorSettings  # noqa: PLC0415
-    from scheduler.leader.reign import ReignSettings  # noqa: PLC0415
-    from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415
-    from scheduler.leader.watch import WatchRules  # noqa: PLC0415
-    from scheduler.notifications.callbacks import CallbackRules  # noqa: PLC0415
-    from scheduler.notifications.redeliveries import RedeliveryRules  # noqa: PLC0415
+    with importing():
+        from scheduler.leader.elector import ElectorSettings  # noqa: PLC0415
+        from scheduler.leader.reign import ReignSettings  # noqa: PLC0415
+        from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415
+        from scheduler.leader.watch import WatchRules  # noqa: PLC0415
+        from scheduler.notifications.callbacks import CallbackRules  # noqa: PLC0415
+        from scheduler.notifications.redeliveries import RedeliveryRules  # noqa: PLC0415
 
     parts = ReplicaParts(
         redis_url=settings.redis_url,

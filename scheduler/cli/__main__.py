@@ -1,5 +1,5 @@
 """``python -m scheduler.cli``: the same without an installed script."""
 
-from scheduler.cli.app import main
+from scheduler.cli import main
 
 main()

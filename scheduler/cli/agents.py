@@ -20,7 +20,6 @@ from scheduler.cli.output import (
     slots_of,
 )
 from scheduler.domain.agent import AgentData
-from scheduler.operations.inspection import agent_details, placed_on
 
 _id = click.argument("agent_id", metavar="ID", shell_complete=complete_agents)
 
@@ -36,6 +35,8 @@ def agent() -> None:
 @pass_app
 def list_(app: App, group: str | None, output: str) -> None:
     """List agents."""
+    from scheduler.operations.inspection import agent_details  # noqa: PLC0415 - not for `agent run`
+
     ids = [each for name in app.groups(group) for each in app.store.agents.ids(name)]
     beats = app.store.agents.beats(ids)
     found = [(data, agent_details(data, beats.get(data.id))) for data in app.store.agents.many(ids)]
@@ -68,6 +69,8 @@ def list_(app: App, group: str | None, output: str) -> None:
 @pass_app
 def show(app: App, agent_id: str, output: str) -> None:
     """Show an agent and what is placed on it."""
+    from scheduler.operations.inspection import agent_details, placed_on  # noqa: PLC0415
+
     data = app.store.agents.get(checked_agent(agent_id))
     details = agent_details(data, app.store.agents.beats([data.id]).get(data.id))
     placed = placed_on(app.store.sessions, app.audit, data)

@@ -14,6 +14,7 @@ from scheduler.cli.context import App
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
 from scheduler.cli.lazy import LazyGroup
 from scheduler.domain.errors import InvalidSetting
+from scheduler.service.starting import importing
 
 PROGRAM = "scheduler"
 COMMANDS = "scheduler.commands"
@@ -90,7 +91,8 @@ class MergedGroup(click.Group):
 def _load(point: EntryPoint) -> click.Command:
     """What an entry point names; where that cannot be had, a command that says so."""
     try:
-        found = point.load()
+        with importing():
+            found = point.load()
     except (ImportError, AttributeError) as error:
         return _Broken(point, f"{point.value} cannot be imported: {error}")
     if not isinstance(found, click.Command):
@@ -173,8 +175,8 @@ def completion(shell: str) -> None:
     click.echo(kind(cli, {}, PROGRAM, f"_{PROGRAM}_complete".upper()).source())
 
 
-def main() -> None:
-    """The program."""
+def run() -> None:
+    """Do what the arguments of this process say, and leave with the code of how it ended."""
     sys.excepthook = tell_defect
     for stream in (sys.stdout, sys.stderr):
         # A name that this terminal cannot show must not end the command that lists it.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scheduler import bootstrap
 from scheduler.domain.errors import AgentNotFound, GroupNotFound, SessionNotFound
 from scheduler.domain.ids import is_name, is_session_id
 from scheduler.domain.session import SessionData
-from scheduler.settings import Settings, load
-from scheduler.store.audit import AuditRepository
-from scheduler.store.callbacks import CallbackRepository
+from scheduler.service.starting import importing
+
+# What a command needs of these is imported when it asks: an agent has settings of its own and no store.
+if TYPE_CHECKING:
+    from scheduler.bootstrap import Store
+    from scheduler.settings import Settings
+    from scheduler.store.audit import AuditRepository
+    from scheduler.store.callbacks import CallbackRepository
 
 
 @dataclass
@@ -22,29 +26,40 @@ class App:
 
     redis_url: str | None = None
     namespace: str | None = None
-    opened: bootstrap.Store | None = None
+    opened: Store | None = None
 
     def settings(self, **overrides: Any) -> Settings:
         """The settings in force. Raises InvalidSetting."""
+        with importing():
+            from scheduler.settings import load  # noqa: PLC0415
+
         return load(redis_url=self.redis_url, namespace=self.namespace, **overrides)
 
     @property
-    def store(self) -> bootstrap.Store:
+    def store(self) -> Store:
         """The store. Raises InvalidSetting, SchemaTooNew, StoreUnavailable."""
         if self.opened is None:
-            self.opened = bootstrap.open_for_app(self.settings())
+            with importing():
+                from scheduler.bootstrap import open_for_app  # noqa: PLC0415
+
+            self.opened = open_for_app(self.settings())
         return self.opened
 
     @property
-    def store_of_any_layout(self) -> bootstrap.Store:
+    def store_of_any_layout(self) -> Store:
         """The store, for what brings its data up to date. Raises InvalidSetting."""
         if self.opened is None:
-            self.opened = bootstrap.open_store(self.settings())
+            with importing():
+                from scheduler.bootstrap import open_store  # noqa: PLC0415
+
+            self.opened = open_store(self.settings())
         return self.opened
 
     @property
     def audit(self) -> AuditRepository:
         """Pages for the doctor, and Redis' clock."""
+        from scheduler.store.audit import AuditRepository  # noqa: PLC0415
+
         return AuditRepository(self.store.client, self.store.keys)
 
     @property

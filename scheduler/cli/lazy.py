@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from scheduler.service.starting import importing
+
 
 class LazyGroup(click.Group):
     """A group with ``homes``: where its commands are, by name, as ``package.module:attribute``.
@@ -33,5 +35,7 @@ class LazyGroup(click.Group):
         """A command, imported now if it was not."""
         if cmd_name not in self.commands and cmd_name in self._homes:
             module, _, attribute = self._homes[cmd_name].partition(":")
-            self.add_command(getattr(import_module(module), attribute), cmd_name)
+            with importing():
+                home = import_module(module)
+            self.add_command(getattr(home, attribute), cmd_name)
         return super().get_command(ctx, cmd_name)

@@ -10,18 +10,20 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
 
 from scheduler.cli.errors import one_line
 from scheduler.domain.clock import utc
 from scheduler.domain.slots import Slots, render_amount
 from scheduler.domain.states import SessionState
+
+# Imported when a table is drawn: JSON, submitting and whatever runs on draw none.
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+    from rich.tree import Tree
 
 TABLE, JSON = "table", "json"
 
@@ -97,6 +99,8 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
 ) -> None:
     """Rows under headings; ``empty`` is said beside the output where there are none."""
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=column not in FREE_TEXT, overflow="fold")
@@ -110,6 +114,8 @@ def print_table(
 
 def print_facts(facts: Mapping[str, object]) -> None:
     """Names and values, one per line; those that are empty are left out."""
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -130,11 +136,15 @@ def coloured(state: str) -> Text:
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text  # noqa: PLC0415
+
     text = one_line("" if value is None else str(value))
     return Text(text, style=_COLOURS.get(text, ""))
 
 
 def _render(what: Table | Tree) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
     terminal = sys.stdout.isatty()
     out = io.StringIO()
     console = Console(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
 from scheduler.domain.errors import Deposed, GroupNotFound, NoLeader
-from scheduler.domain.moves import Keep, Move, Place
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
@@ -20,6 +19,10 @@ from scheduler.store.placing import Applying, batch_of
 from scheduler.store.script import Script, Sent
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
+
+# Thirty classes that every command would make: only the leader has any moves to write.
+if TYPE_CHECKING:
+    from scheduler.domain.moves import Keep, Move, Place
 
 _APPLY = Script.load("leader/apply")
 _PLACE = Script.load("leader/place")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from scheduler.domain.moves import Place
 from scheduler.store.script import Sent
+
+if TYPE_CHECKING:  # see `leadership`
+    from scheduler.domain.moves import Place
 
 
 class Applying:

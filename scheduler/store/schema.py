@@ -10,7 +10,6 @@ from redis.exceptions import RedisError, ResponseError
 
 from scheduler.domain.errors import RedisRefuses, RedisUnsuitable, SchemaTooNew, SchemaTooOld
 from scheduler.observability.logs import get_logger
-from scheduler.store import migration
 from scheduler.store.connection import CLUSTER, REPLICA, safe_url, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
@@ -119,7 +118,10 @@ def prepare(client: redis.Redis, keys: Keys, *, events_cap: int) -> None:
     if word == "newer":
         raise SchemaTooNew(namespace=keys.root, found=rest[0], known=VERSION)
     if word == "older":
-        migration.bring_up_to_date(client, keys, (int(rest[0]), VERSION))
+        # Old data are met once in a namespace's life, and every process imports this module.
+        from scheduler.store.migration import bring_up_to_date  # noqa: PLC0415
+
+        bring_up_to_date(client, keys, (int(rest[0]), VERSION))
         log = get_logger(namespace=keys.root)
         log.info("schema.migrated", found=int(rest[0]), now=VERSION)
         prepare(client, keys, events_cap=events_cap)

@@ -19,8 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,47 +64,65 @@ Packed = Sequence[Any]
 _READ = {"str": "ARGV[{}]", "int": "tonumber(ARGV[{}])", "json": "cjson.decode(ARGV[{}])"}
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
-    """One Lua script with its signature."""
+    """One Lua script with its signature, read when it is first used.
 
-    name: str
-    source: str
-    sha: str
-    arguments: Mapping[str, str]
-    replies: frozenset[str]
+    There are seventy, and a short command uses two: reading all of them was a tenth of its start.
+    """
+
+    def __init__(self, name: str, root: Path = LUA_ROOT) -> None:
+        self.name = name
+        self._root = root
 
     @classmethod
     def load(cls, name: str, root: Path = LUA_ROOT) -> Script:
-        """Read a script and all it includes. Raises ScriptError."""
-        body = _read(name, root)
-        arguments = dict(_ARG.findall(body))
-        replies = frozenset(
+        """A script by its name; whether there is one is seen when it is used."""
+        return cls(name, root)
+
+    @cached_property
+    def arguments(self) -> Mapping[str, str]:
+        """Their kinds by name, in order. Raises ScriptError."""
+        return dict(_ARG.findall(_read(self.name, self._root)))
+
+    @cached_property
+    def replies(self) -> frozenset[str]:
+        """The words it may answer. Raises ScriptError."""
+        found = frozenset(
             word.strip()
-            for line in _REPLY.findall(body)
+            for line in _REPLY.findall(_read(self.name, self._root))
             for word in line.split("|")
             if word.strip()
         )
-        if not replies:
-            raise ScriptError(script=name, problem="its header names no @reply")
-        included = _expand(name, root, (), {})
+        if not found:
+            raise ScriptError(script=self.name, problem="its header names no @reply")
+        return found
+
+    @cached_property
+    def sha(self) -> str:
+        """Redis' own name for it. Raises ScriptError."""
+        return hashlib.sha1(self.source.encode()).hexdigest()  # noqa: S324 - so Redis names scripts
+
+    @cached_property
+    def source(self) -> str:
+        """What Redis is given: the file, and all it includes and names. Raises ScriptError."""
+        included = _expand(self.name, self._root, (), {})
         flushes = [found for text in included.values() for found in _FLUSH.findall(text)]
         if flushes:
-            included[name] = _FLUSHED.format(body=included[name], flushes=", ".join(flushes))
+            body = included[self.name]
+            included[self.name] = _FLUSHED.format(body=body, flushes=", ".join(flushes))
         code = "\n".join(included.values())
-        source = "\n".join(
+        return "\n".join(
             [
                 "local ns = ARGV[1]",
                 lua_functions(set(_KEYS.findall(code))),
                 life_tables(code),
                 *[
                     f"local {arg} = {_READ[kind].format(index)}"
-                    for index, (arg, kind) in enumerate(arguments.items(), start=2)
+                    for index, (arg, kind) in enumerate(self.arguments.items(), start=2)
                 ],
                 code,
             ]
         )
-        return cls(name, source, hashlib.sha1(source.encode()).hexdigest(), arguments, replies)  # noqa: S324 - Redis' own name for a script
 
     def __call__(self, client: redis.Redis, root: str, **values: Any) -> list[Any]:
         """Run it; returns the reply, whose first item is one of the words of the header.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -246,6 +247,28 @@ def test_a_second_signal_does_not_wait_for_the_grace(leader: Leader, agent: Agen
 
     assert 0 == agent.wait(within=10.0)
     assert [] == agent.left()
+
+
+def test_a_signal_is_heard_while_a_line_is_logged(leader: Leader, agent: AgentProcess) -> None:
+    """A handler that logs would wait for the line that it interrupted, for ever."""
+    os.mkfifo(agent.log)
+    reader = os.open(agent.log, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(agent.log, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    agent.start()
+    leader.registration()
+    waits = Path(f"/proc/{agent.pid}/task/{agent.pid}/wchan")
+    wait_for(lambda: "pipe_write" in waits.read_text(), "its first line is not being logged")
+    agent.signal(signal.SIGTERM)
+    os.set_blocking(reader, True)
+    os.close(writer)
+    said = b"".join(iter(lambda: os.read(reader, 65536), b""))
+    os.close(reader)
+
+    assert 0 == agent.wait()
+    assert b"agent.stopping" in said
 
 
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])

@@ -71,10 +71,13 @@ def test_arguments_arrive_typed(redis_client: redis.Redis, keys: Keys, tmp_path:
         ({"sesion": "s"}, "sesion, session"),
     ],
 )
-def test_a_missing_or_unknown_argument_is_named(given: dict[str, object], named: str) -> None:
-    script = Script("x", "", "", {"session": "str"}, frozenset({"done"}))
+def test_a_missing_or_unknown_argument_is_named(
+    tmp_path: Path, given: dict[str, object], named: str
+) -> None:
+    write(tmp_path, "a/b", "-- @arg session str", "-- @reply done")
+    script = Script.load("a/b", root=tmp_path)
 
-    with pytest.raises(ScriptError, match=f"Script x: wrong or missing arguments: {named}"):
+    with pytest.raises(ScriptError, match=f"Script a/b: wrong or missing arguments: {named}"):
         script(redis.Redis(), "ns", **given)
 
 
@@ -84,14 +87,14 @@ def test_an_include_cycle_is_named(tmp_path: Path) -> None:
     write(tmp_path, "a/b", "-- @reply done", "-- @include lib/x")
 
     with pytest.raises(ScriptError, match="lib/x -> lib/y -> lib/x"):
-        Script.load("a/b", root=tmp_path)
+        _ = Script.load("a/b", root=tmp_path).source
 
 
 def test_a_file_that_includes_itself_is_a_cycle(tmp_path: Path) -> None:
     write(tmp_path, "a/b", "-- @reply done", "-- @include a/b")
 
     with pytest.raises(ScriptError, match="a/b -> a/b"):
-        Script.load("a/b", root=tmp_path)
+        _ = Script.load("a/b", root=tmp_path).source
 
 
 def test_an_include_comes_once_and_before_its_users(tmp_path: Path) -> None:
@@ -120,16 +123,18 @@ def test_an_include_comes_once_and_before_its_users(tmp_path: Path) -> None:
         (["return 1"], "names no @reply"),
     ],
 )
-def test_a_broken_file_is_refused_at_load(tmp_path: Path, lines: list[str], says: str) -> None:
+def test_a_broken_file_is_refused_when_it_is_used(
+    redis_client: redis.Redis, keys: Keys, tmp_path: Path, lines: list[str], says: str
+) -> None:
     write(tmp_path, "a/b", *lines)
 
     with pytest.raises(ScriptError, match=says):
-        Script.load("a/b", root=tmp_path)
+        Script.load("a/b", root=tmp_path)(redis_client, keys.root)
 
 
 def test_a_missing_script_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match=r"Script no/such: there is no no/such\.lua"):
-        Script.load("no/such", root=tmp_path)
+        Script.load("no/such", root=tmp_path).pack("ns")
 
 
 @pytest.mark.parametrize("code", ["return { 'other' }", "return 'other'", "return {}", "return 7"])
@@ -184,6 +189,18 @@ def test_every_library_and_move_is_included_somewhere() -> None:
     }
 
     assert known == included
+
+
+def test_every_script_that_code_names_is_there() -> None:
+    """They are read when they are first used, which may be in a year."""
+    named = {
+        name
+        for path in LUA_ROOT.parents[1].rglob("*.py")
+        for name in re.findall(r"Script\.load\(\"(.+?)\"\)", path.read_text())
+    }
+
+    assert len(named) > 50
+    assert named <= set(SCRIPTS)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
