@@ -12,8 +12,14 @@ from scheduler.plugins.interfaces import Need
 
 def bound(free: Mapping[str, int], agent: AgentData, need: Need) -> list[dict[str, int]] | None:
     """The device slots of each kernel out of what is free of one agent, or None."""
-    if len(need.kernels) == 1 and not need.constraints.models:
-        # The hot path: nothing is copied for the only kernel.
+    if need.plain:
+        # The hot path: where the numbers fit, they are the slots.
+        kernel = need.kernels[0]
+        for name, amount in kernel.items():
+            if free.get(name, 0) < amount:
+                return None
+        return [dict(kernel)]
+    if need.counted:
         slots = slot_math.allocate(need.kernels[0], free)
         return None if slots is None else [slots]
     found = []

@@ -93,7 +93,7 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
         raise Broken(f"scheduler {scheduler.name!r} is broken: {waiting.broken}")
     policy.hooks.begin()
     call(policy.selector, policy.selector.learn, waiting.take_arrived())
-    call(scheduler, scheduler.prioritize, snapshot.context, waiting.heads())
+    call(scheduler, snapshot.order, scheduler)
     # Kernels count, not sessions: a commit takes as long as what it writes.
     left, strays = limit, 0
     while left > 0 and not policy.hooks.spent:
@@ -120,6 +120,7 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
         call(scheduler, scheduler.update_refusal, session)
         if waiting.put_to_sleep(session.request.id, verdict):
             plan.refusals[session.request.id] = verdict
+    snapshot.stopped(scheduler)
     return True
 
 

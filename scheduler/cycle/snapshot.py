@@ -12,7 +12,7 @@ from scheduler.cycle.waiting import ROOM, WaitingRoom
 from scheduler.domain.request import Request
 from scheduler.domain.scope import NO_LIMITS, Scope, ScopeUse
 from scheduler.domain.share import Usage
-from scheduler.plugins.interfaces import Running, SchedulingContext
+from scheduler.plugins.interfaces import AbstractScheduler, Running, SchedulingContext
 
 #: The event that wakes whoever found no room on any agent.
 AGENTS = ROOM
@@ -40,6 +40,8 @@ class Snapshot:
     existing: Callable[[], Iterable[Running]] = tuple
     releases: Releases = field(default_factory=Releases)  #: until when placed sessions hold what
     reservations: Reservations = field(init=False)
+    #: How all that schedulers order by stood when the last cycle ended at its limit, with its scheduler.
+    ordered: tuple[AbstractScheduler, tuple[object, ...]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.reservations = Reservations(self.agents, self.waiting, self.releases)
@@ -51,11 +53,28 @@ class Snapshot:
             self.now_ms, self.agents.total_capacity, self.held, self.usage, self.existing
         )
 
+    def order(self, scheduler: AbstractScheduler) -> None:
+        """Let a scheduler begin a cycle, unless it may go on where the last one ended."""
+        ordered, self.ordered = self.ordered, None
+        if ordered is None or ordered[0] is not scheduler or ordered[1] != self._basis():
+            scheduler.prioritize(self.context, self.waiting.heads())
+
+    def stopped(self, scheduler: AbstractScheduler) -> None:
+        """A cycle ended at its limit: the next may go on there."""
+        if scheduler.resumes:
+            self.ordered = scheduler, self._basis()
+
+    def _basis(self) -> tuple[object, ...]:
+        """Equal as long as nothing changes by which schedulers order."""
+        changes = self.waiting.version, self.changes
+        return self.now_ms, *changes, self.agents.total_capacity, self.usage
+
     def scope_use(self, scopes: Iterable[Scope]) -> dict[Scope, ScopeUse]:
         """Limits and use of the given scopes; one that was never heard of is free and unlimited."""
         known = self.scopes
-        found = {scope: known.get(scope, _UNKNOWN) for scope in scopes}
-        for scope, use in found.items():
+        found: dict[Scope, ScopeUse] = {}
+        for scope in scopes:
+            use = found[scope] = known.get(scope, _UNKNOWN)
             if use.limits is not NO_LIMITS and use.limits.main_keypair:
                 main = self.scopes.get(Scope("keypair", use.limits.main_keypair), _UNKNOWN).limits
                 found[scope] = replace(use, main=None if main == NO_LIMITS else main)
@@ -65,10 +84,11 @@ class Snapshot:
         """One session more or less is placed; less wakes who waits for one of its scopes."""
         self.changes += 1
         held = self.held.setdefault(request.owner, {})
-        for family, amount in request.families.items():
-            held[family] = max(0, held.get(family, 0) + sign * amount)
+        families, scopes = request.families, self.scopes
+        for family, amount in families.items():
+            left = held.get(family, 0) + sign * amount
+            held[family] = max(0, left)
         for scope in request.scopes:
-            use = self.scopes.get(scope, _UNKNOWN)
-            self.scopes[scope] = use.holding(request.families, sign)
+            scopes[scope] = scopes.get(scope, _UNKNOWN).holding(families, sign)
             if sign < 0:
                 self.waiting.wake(scope_event(*scope))

@@ -80,6 +80,8 @@ class WaitingRoom:
         self._awake: set[str] = set()
         self._sleepers: dict[str, set[str]] = {}
         self._arrived: list[WaitingSession] = []
+        #: Counts changes of who waits, and of which lines are awake.
+        self.version = 0
         #: Told who comes and goes, as a shadow's room.
         self.twin: WaitingRoom | None = None
 
@@ -99,6 +101,7 @@ class WaitingRoom:
             return
         if self.twin is not None:
             self.twin.add(session)
+        self.version += 1
         self._known[session.id] = session
         self.changes += 1
         line = self._lines.get(session.request.id)
@@ -120,6 +123,7 @@ class WaitingRoom:
 
     def discard(self, session: str) -> WaitingSession | None:
         """A session waits no more, whatever became of it."""
+        self.version += 1
         found = self._known.pop(session, None)
         if self.twin is not None:
             self.twin.discard(session)
@@ -144,6 +148,7 @@ class WaitingRoom:
         line = self._lines.get(request)
         if line is None or line.verdict is None:
             return False
+        self.version += 1
         self._awake.add(request)
         return True
 
@@ -151,6 +156,7 @@ class WaitingRoom:
         """Its turn did not come: let it sleep on."""
         line = self._lines.get(request)
         if line is not None and line.verdict is not None:
+            self.version += 1
             self._awake.discard(request)
 
     def heads(self) -> list[WaitingSession]:
@@ -167,6 +173,7 @@ class WaitingRoom:
         """A line was refused; whether what it was told is new."""
         line = self._lines[request]
         news = line.verdict != verdict
+        self.version += 1
         self._awake.discard(request)
         line.verdict, line.tries = verdict, line.tries + 1
         self._forget_cures(line)
@@ -221,6 +228,7 @@ class WaitingRoom:
         line = self._lines.get(request.id)
         if line is None:
             return
+        self.version += 1
         line.request, line.needs, entries = request, (), line.heap
         line.heap = []
         for rank, session in entries:
@@ -276,6 +284,7 @@ class WaitingRoom:
         return set(self._known)
 
     def _order_by(self, rank: Rank) -> None:
+        self.version += 1
         self._rank = rank
         for line in self._lines.values():
             line.heap = []
@@ -298,6 +307,7 @@ class WaitingRoom:
         return self._known.get(session.id) is session
 
     def _wake_line(self, line: Line) -> None:
+        self.version += 1
         self._forget_cures(line)
         line.verdict = None
         self._awake.add(line.request.id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from functools import lru_cache
 from typing import NewType
 
@@ -58,7 +57,7 @@ def is_graph_id(text: str) -> bool:
 
 def new_nonce() -> str:
     """128 random bits as 32 hex digits: boots, placements, terms."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def is_session_id(text: str) -> bool:

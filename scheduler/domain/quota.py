@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scheduler.domain.scope import OtherSlots, Scope, ScopeLimits, ScopeUse
+from scheduler.domain.scope import NO_LIMITS, OtherSlots, Scope, ScopeLimits, ScopeUse
 from scheduler.domain.slots import render_family
 from scheduler.domain.verdict import Excess
 
@@ -14,13 +14,14 @@ def over_slots(use: ScopeUse, asked: Mapping[str, int]) -> str:
 
     Any slot is enough. A user whose main keypair has no limits has no policy, which admits nobody.
     """
-    policy = use.policy
+    limits = use.limits
+    policy = use.main if limits.main_keypair else limits
     if policy is None:
         return f"its main keypair {use.limits.main_keypair} has no limits, and so no policy"
     if not policy.max_slots or _within(policy, use.slots, asked):
         return ""
-    limits = {family: policy.of_slot(family) for family in asked}
-    return _exceeded(("used", use.slots), asked, limits)
+    most = {family: policy.of_slot(family) for family in asked}
+    return _exceeded(("used", use.slots), asked, most)
 
 
 def _within(policy: ScopeLimits, held: Mapping[str, int], asked: Mapping[str, int]) -> bool:
@@ -91,7 +92,11 @@ def pending_slots_refusal(
 
 def all_over_slots(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> dict[Scope, str]:
     """The scopes of which slots are exceeded when a session holds what it asks, too; and which slots."""
-    return {scope: said for scope, use in uses.items() if (said := over_slots(use, asked))}
+    over: dict[Scope, str] = {}
+    for scope, use in uses.items():
+        if use.limits is not NO_LIMITS and (said := over_slots(use, asked)):
+            over[scope] = said
+    return over
 
 
 def excesses_of(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> list[Excess]:

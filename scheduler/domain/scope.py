@@ -94,7 +94,7 @@ class ScopeUse:
 
     def holding(self, slots: Mapping[str, int], sign: int) -> ScopeUse:
         """With a session more or less that asks for these slots."""
-        held = dict(self.slots)
+        held = {**self.slots}
         for family, amount in slots.items():
             left = held.get(family, 0) + sign * amount
             if left > 0:
@@ -119,7 +119,8 @@ class ScopeUse:
     @property
     def full(self) -> bool:
         """Whether it has as many sessions as it may."""
-        return self.limits.max_sessions is not None and self.sessions >= self.limits.max_sessions
+        most = self.limits.max_sessions
+        return most is not None and self.sessions >= most
 
 
 def check_limits(scope: Scope, limits: ScopeLimits) -> None:

@@ -189,16 +189,21 @@ def allocate(request: Slots, free: Slots) -> dict[str, int] | None:
                 return None
             taken[name] = amount
             continue
-        least = amount if kind == "shares" else DEVICE
-        fitting = sorted(
-            (room, _index(slot), slot) for slot, room in devices(free, family) if room >= least
-        )
-        wanted = 1 if kind == "shares" else amount
+        share = kind == "shares"
+        least, wanted = (amount, 1) if share else (DEVICE, amount)
+        prefix = family + "."
+        # No generators: half of the sessions of a group of accelerators come by here.
+        fitting = [
+            (room if share else 0, _index(slot), slot)
+            for slot, room in free.items()
+            if room >= least and slot.startswith(prefix)
+        ]
         if len(fitting) < wanted:
             return None
-        if kind == "device":
-            fitting.sort(key=lambda item: item[1])
-        taken |= {slot: least for _, _, slot in fitting[:wanted]}
+        if wanted == 1:
+            taken[min(fitting)[2]] = least
+        else:
+            taken |= {slot: least for _, _, slot in sorted(fitting)[:wanted]}
     return taken
 
 
@@ -208,6 +213,7 @@ def devices(slots: Slots, family: str) -> Iterable[tuple[str, int]]:
     return ((slot, value) for slot, value in slots.items() if slot.startswith(prefix))
 
 
+@lru_cache(maxsize=4096)
 def _index(slot: str) -> int:
     return int(slot.rpartition(".")[2])
 

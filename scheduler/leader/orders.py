@@ -44,59 +44,46 @@ class OrderBook:
     ) -> tuple[Place, PlacedSession]:
         """The move that commits a placement under a fresh nonce, and the session once it is committed."""
         session, nonce = placement.session, new_nonce()
-        hosts = [self._address_of(binding.agent) for binding in placement.bindings]
-        on_lost = str(session.request.on_lost)
+        request, bindings = session.request, placement.bindings
+        hosts = [self._address_of(binding.agent) for binding in bindings]
+        on_lost, timeout_ms = str(request.on_lost), session.timeout_ms
         kernels, placed = [], []
-        for binding in placement.bindings:
+        for binding in bindings:
+            index, agent, boot, slots = binding.kernel, binding.agent, binding.boot, binding.slots
             order = StartOrder(
-                agent=binding.agent,
-                boot=binding.boot,
+                agent=agent,
+                boot=boot,
                 group=self._group,
                 session=session.id,
-                kernel=binding.kernel,
+                kernel=index,
                 placement=nonce,
                 attempt=session.attempt + 1,
                 name=session.name,
-                keypair=session.request.keypair,
-                slots=binding.slots,
-                timeout_ms=session.timeout_ms,
+                keypair=request.keypair,
+                slots=slots,
+                timeout_ms=timeout_ms,
                 payload_sha256=session.digest,
                 on_lost=on_lost,
                 hosts=hosts,
-                done_pattern=session.request.done_pattern,
-                silence_ms=session.request.silence_ms,
+                done_pattern=request.done_pattern,
+                silence_ms=request.silence_ms,
             )
-            text = wire.encode(order, self.key(binding.agent))
-            kernels.append(
-                {
-                    "agent": binding.agent,
-                    "boot": binding.boot,
-                    "slots": binding.slots,
-                    "order": text,
-                }
-            )
-            placed.append(
-                PlacedKernel(
-                    binding.kernel,
-                    KernelState.ORDERED,
-                    binding.agent,
-                    binding.boot,
-                    binding.slots,
-                )
-            )
+            text = wire.encode(order, self.key(agent))
+            kernels.append({"agent": agent, "boot": boot, "slots": slots, "order": text})
+            placed.append(PlacedKernel(index, KernelState.ORDERED, agent, boot, slots))
         move = Place(
             session=session.id,
             placement=nonce,
-            agents=" ".join(dict.fromkeys(binding.agent for binding in placement.bindings)),
+            agents=" ".join({binding.agent: None for binding in bindings}),
             kernels=kernels,
-            held=_charge(session.request.text),
+            held=_charge(request.text),
             timer=claim_timeout_ms,
-            timeout=session.request.timeout_ms if session.request.inherits else 0,
+            timeout=request.timeout_ms if request.inherits else 0,
         )
         return move, PlacedSession(
             id=session.id,
             state=SessionState.SCHEDULED,
-            request=session.request,
+            request=request,
             placement=nonce,
             kernels=tuple(placed),
             attempt=session.attempt,

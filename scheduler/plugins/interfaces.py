@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from scheduler.domain.constraints import ANYWHERE, Constraints
+from scheduler.domain.quota import all_over_slots
 from scheduler.domain.records import record
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope, ScopeUse
@@ -100,6 +101,9 @@ class AbstractScheduler(ABC):
     name: ClassVar[str]
     #: How many days of use it looks back on, today included, at most 60; 0: it is given none.
     usage_days: int = 0
+    #: Whether, where a cycle ended at its limit and nothing changed since but by that cycle, the next may go on
+    #: with `pick_session` at once: the order would be the one it stands at. Else each begins with `prioritize`.
+    resumes: bool = False
 
     def __init__(self, opts: Mapping[str, Any]) -> None:  # noqa: B027 - one without options needs none
         """Take the group's options for this scheduler. Raises InvalidSetting for one it does not know."""
@@ -364,7 +368,7 @@ class Dependency:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ValidatorContext:
     """All a validator may look at, loaded beforehand; it asks nobody."""
 
@@ -376,6 +380,14 @@ class ValidatorContext:
     #: The scopes of the request, in its order. What waits in them counts this session, too, once it waits.
     scopes: Mapping[Scope, ScopeUse] = field(default_factory=dict)
     submitting: bool = False  #: it does not wait yet: whether it may is the question
+    _exceeded: list[dict[Scope, str]] = field(default_factory=list, init=False, compare=False)
+
+    @property
+    def exceeded(self) -> Mapping[Scope, str]:
+        """The scopes of which slots would be exceeded, and which; worked out once for all rules about slots."""
+        if not self._exceeded:
+            self._exceeded.append(all_over_slots(self.scopes, self.request.families))
+        return self._exceeded[0]
 
 
 class AbstractValidator(ABC):

@@ -58,7 +58,7 @@ class StopOrder:
     reason: str  #: a word of STOP_STRENGTH
 
 
-#: Said only where it is asked for: an agent of an earlier version refuses orders with fields it does not know.
+#: Said only where they are asked for: an agent of an earlier version refuses orders with fields it does not know.
 _LATER: Final = ("done_pattern", "silence_ms")
 
 
@@ -91,12 +91,15 @@ _FIELDS: Final = {order: _fields(order) for order in _NAMES}
 
 def encode(order: Order, key: str) -> str:
     """Sign an order: ``<mac> <header JSON>``."""
-    kind = _NAMES[type(order)]
     # Not asdict(), which copies deeply and takes longer than all the rest of a placement.
     names, values = _FIELDS[type(order)]
-    said = {"kind": kind, **dict(zip(names, values(order), strict=True))}
+    said: dict[str, Any] = {"kind": _NAMES[type(order)]}
+    said.update(zip(names, values(order), strict=True))
     if isinstance(order, StartOrder):
-        said |= {name: value for name in _LATER if (value := getattr(order, name))}
+        if order.done_pattern:
+            said["done_pattern"] = order.done_pattern
+        if order.silence_ms:
+            said["silence_ms"] = order.silence_ms
     header = orjson.dumps(said)
     return f"{signing.sign(key, header)} {header.decode()}"
 

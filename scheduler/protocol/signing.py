@@ -16,6 +16,9 @@ from scheduler.domain.errors import BadMessage, InvalidSetting
 
 MAC_LENGTH = 64
 SHORTEST_SECRET = 16
+#: Of SHA-256, bytes; and what HMAC makes of each byte of a key.
+_BLOCK = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
 @lru_cache(maxsize=16_384)
@@ -46,10 +49,13 @@ def _derived(secret: str, *purpose: str) -> str:
 
 def sign(key: str, message: bytes) -> str:
     """The MAC of a message, 64 hex digits."""
-    # A copy of a keyed HMAC costs 3 us, hmac.digest() 15: OpenSSL looks the algorithm up each time.
-    mac = _keyed(key).copy()
-    mac.update(message)
-    return mac.hexdigest()
+    # The two hashes of RFC 2104, begun once for each key. To copy a keyed HMAC costs half as much again,
+    # hmac.digest() five times as much: OpenSSL looks the algorithm up each time.
+    inner, outer = _keyed(key)
+    inside, around = inner.copy(), outer.copy()
+    inside.update(message)
+    around.update(inside.digest())
+    return around.hexdigest()
 
 
 def verify(key: str, message: bytes, mac: str) -> None:
@@ -87,10 +93,15 @@ def _loads(text: str) -> Any:
 
 
 @lru_cache(maxsize=16_384)
-def _keyed(key: str) -> hmac.HMAC:
+def _keyed(key: str) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """The inner and the outer hash of an HMAC-SHA256, which have read the key and nothing else."""
     try:
-        return hmac.new(bytes.fromhex(key), digestmod=hashlib.sha256)
+        secret = bytes.fromhex(key)
     except ValueError as error:
         raise InvalidSetting(
             name="agent key", problem="it must be the hex text that `scheduler agent key` prints"
         ) from error
+    if len(secret) > _BLOCK:
+        secret = hashlib.sha256(secret).digest()
+    padded = secret.ljust(_BLOCK, b"\0")
+    return hashlib.sha256(padded.translate(_INNER)), hashlib.sha256(padded.translate(_OUTER))

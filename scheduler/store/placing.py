@@ -82,7 +82,9 @@ class _Shared:
             number = self._agents[agent] = len(self._agents) + 1
             self.agents[agent] = {}
         # In the order of their first use, which a dictionary keeps and a set would not.
-        self.agents[agent] |= dict.fromkeys(slots)
+        named = self.agents[agent]
+        for slot in slots:
+            named[slot] = None
         return number, self._slots_number(slots), kernel["order"]
 
     def _slots_number(self, slots: Mapping[str, int]) -> int:

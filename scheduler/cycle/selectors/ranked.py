@@ -64,7 +64,8 @@ class RankedAgentSelector(AbstractAgentSelector):
 
     def families(self, need: Need) -> tuple[str, ...]:
         """What a need asks for, in the order in which it is compared."""
-        return in_order(need.families, self._opts.slot_priority)
+        first = self._opts.slot_priority
+        return in_order(need.families, first) if first else need.families
 
     def least(self, need: Need) -> int:  # noqa: ARG002 - the usual answer looks at nothing
         """What the first amount of a rank must be for an agent to have room; 0 if that is not known."""
@@ -75,7 +76,8 @@ class RankedAgentSelector(AbstractAgentSelector):
         free = view.free_by_family(index)
         extras = len(free)
         for family in need.families:
-            extras -= family in free
+            if family in free:
+                extras -= 1
         rank = (extras, *self.amounts(view, index, need))
         endpoint = need.constraints.endpoint
         if not (endpoint and self._opts.enforce_spreading_endpoint_replica):

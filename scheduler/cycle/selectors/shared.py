@@ -36,7 +36,7 @@ class SharedOrder:
             self._entries = {entry[2]: entry for entry in found if entry is not None}
             self._order = sorted(self._entries.values())
         else:
-            for index in set(changed):
+            for index in changed if len(changed) == 1 else set(changed):
                 self._replace(index, self._entry(view, index, rank))
         self._version = view.version
 
@@ -46,15 +46,17 @@ class SharedOrder:
         return rank(index), view.agent_id(index), index
 
     def _replace(self, index: int, new: _Entry | None) -> None:
-        old = self._entries.pop(index, None)
-        if new is not None:
-            self._entries[index] = new
+        entries, order = self._entries, self._order
+        old = entries.get(index)
         if old == new:
             return
         if old is not None:
-            del self._order[bisect_left(self._order, old)]
-        if new is not None:
-            insort(self._order, new)
+            del order[bisect_left(order, old)]
+        if new is None:
+            del entries[index]
+        else:
+            entries[index] = new
+            insort(order, new)
 
     def best(self, view: AgentView, need: Need, least: int) -> tuple[int | None, bool]:
         """The first agent with room, and whether that is known: not if too many have none.

@@ -18,6 +18,7 @@ class DrfScheduler(ShareScheduler):
     """
 
     name: ClassVar[str] = "drf"
+    resumes = True
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
         super().__init__(read_options(ShareOptions, opts, self.name, SCHEDULER_OPTS))

@@ -47,6 +47,7 @@ class FairShareScheduler(ShareScheduler):
     """
 
     name: ClassVar[str] = "fair-share"
+    resumes = True
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
         options = read_options(FairShareOptions, opts, self.name, SCHEDULER_OPTS)

@@ -40,6 +40,8 @@ class FifoScheduler(QueueScheduler):
         options = read_options(FifoOptions, opts, self.name, SCHEDULER_OPTS)
         super().__init__(options)
         self._skip_at = options.num_retries_to_skip
+        # Who is stepped over stands behind the others for one cycle only.
+        self.resumes = not self._skip_at
         self._refusals: dict[str, int] = {}  #: by request
 
     def detach(self) -> None:

@@ -15,6 +15,7 @@ class LifoScheduler(QueueScheduler):
     """Higher priority first; within a band what was submitted last."""
 
     name: ClassVar[str] = "lifo"
+    resumes = True
 
     def __init__(self, opts: Mapping[str, Any]) -> None:
         super().__init__(read_options(BandOptions, opts, self.name, SCHEDULER_OPTS))

@@ -27,9 +27,12 @@ class ConcurrencyValidator(AbstractValidator):
     name: ClassVar[str] = "concurrency"
 
     def validate(self, context: ValidatorContext) -> None:
+        for use in context.scopes.values():
+            if use.full:
+                break
+        else:
+            return  # mostly: nothing is built for it
         full = {scope: use for scope, use in context.scopes.items() if use.full}
-        if not full:
-            return
         limit = next(iter(full.values())).limits.max_sessions
         found = [
             f"{scope}: {use.sessions} of {use.limits.max_sessions} in use"

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from scheduler.domain.quota import all_over_slots, excesses_of, named
+from scheduler.domain.quota import excesses_of, named
 from scheduler.domain.scope import Scope, ScopeUse
 from scheduler.domain.verdict import Cure
 from scheduler.plugins.interfaces import (
@@ -31,17 +31,18 @@ class ResourceLimitValidator(AbstractValidator):
         """How the message begins, e.g. "Your group"."""
 
     def validate(self, context: ValidatorContext) -> None:
-        # Each session that is placed is asked about; most scopes limit no slots.
-        kinds = self.kinds
-        uses = {
-            scope: use
-            for scope, use in context.scopes.items()
-            if scope[0] in kinds and use.limits_slots
-        }
-        if not uses:
+        exceeded = context.exceeded
+        if not exceeded:
+            # The usual answer, for which each session that is placed is asked by five rules.
             return
-        over = all_over_slots(uses, context.request.families)
+        kinds = self.kinds
+        over = {scope: said for scope, said in exceeded.items() if scope.kind in kinds}
         if over:
+            uses = {
+                scope: use
+                for scope, use in context.scopes.items()
+                if scope.kind in kinds and use.limits_slots
+            }
             says = f"{self.whose(next(iter(over)))} resource quota is exceeded. {named(over)}"
             numbers = excesses_of(uses, context.request.families)
             raise self.error(says, *_cures(uses, over), excesses=numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -249,6 +250,15 @@ def test_keys_differ_by_secret_namespace_and_agent() -> None:
 
     assert 12 == len(keys)
     assert KEY == signing.agent_key(SECRET, "ns", "a1")
+
+
+@pytest.mark.parametrize("length", [1, 32, 64, 65, 200])
+def test_a_mac_is_the_hmac_of_every_library(length: int) -> None:
+    """Agents of earlier versions verify it, with keys as short or as long as RFC 2104 allows."""
+    key = bytes(range(length))
+
+    for message in (b"", b"x" * 63, b"an order " * 50):
+        assert signing.sign(key.hex(), message) == hmac.new(key, message, "sha256").hexdigest()
 
 
 def test_a_short_secret_and_a_broken_key_are_refused() -> None:
