@@ -15,6 +15,8 @@ _LENGTH: Final = struct.Struct(">I")
 _READ: Final = 64 * 1024
 #: A payload has at most 1 MiB and its JSON header little more; what claims to be longer is garbage.
 LONGEST: Final = 16 * 1024 * 1024
+#: What stands in the place of a message that follows on another way.
+FOLLOWS: Final = b"follows"
 
 
 class BrokenFrameError(Exception):
@@ -28,14 +30,20 @@ class Frame(NamedTuple):
     body: bytes
 
 
-def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
-    """A message as it goes over the wire."""
+def written(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """A message, where its end is known."""
     try:
         text = orjson.dumps(head)
     except TypeError:
         # Half of a surrogate pair, or an integer of more than 64 bits: only json writes them.
         text = json.dumps(head).encode()
-    return b"".join((_LENGTH.pack(len(text) + 1 + len(body)), text, b"\n", body))
+    return b"".join((text, b"\n", body))
+
+
+def pack(head: dict[str, Any], body: bytes = b"") -> bytes:
+    """A message as it goes over a stream."""
+    message = written(head, body)
+    return _LENGTH.pack(len(message)) + message
 
 
 def unpack(data: bytes) -> Frame:

@@ -39,6 +39,14 @@ class Keeper(Protocol):
         """A warm child has finished its kernel."""
         ...
 
+    def settle(self, host: Host) -> None:
+        """Its output is read now: it must be known whose that is."""
+        ...
+
+    def take_back(self, host: Host) -> None:
+        """It begins nothing more."""
+        ...
+
     def failed(self, host: Host, why: str) -> None:
         """A program could not be started."""
         ...
@@ -96,7 +104,7 @@ class Hosts:
         self._unborn.add(host.number)
         self._reactor.watch(host.shim.fileno(), lambda: self._on_shim(host))
         if host.child is not None:
-            self._reactor.watch(host.child.fileno(), lambda: self._on_child(host))
+            self._reactor.watch(host.child.fileno(), lambda: self.hear_child(host))
         for fd in host.outputs:
             self._reactor.watch(fd, self._output_reader(host, fd))
         return host
@@ -114,6 +122,7 @@ class Hosts:
     def stop(self, host: Host, cause: str, grace_ms: int) -> None:
         """Have a shim end all it holds; it tells when that is done."""
         host.dying = True
+        self._keeper.take_back(host)
         self.tell(host.shim, {"stop": cause, "grace_ms": grace_ms})
         late = facts.boottime_ns() + grace_ms * 1_000_000 + _SHIM_LATE_NS
         self._reactor.at(late, lambda: self._kill_shim(host))
@@ -181,13 +190,14 @@ class Hosts:
                 self._bury(host, frame.head["dead"], frame.head["code"], frame.head["serial"])
         return open_
 
-    def _on_child(self, host: Host) -> None:
+    def hear_child(self, host: Host) -> None:
+        """Hear what a warm child has done."""
         child = host.child
         if child is None:
             return
         open_ = child.read()
         try:
-            for frame in list(child.frames()):
+            for frame in child.frames():
                 self._keeper.done(host, frame)
         except (BrokenFrameError, KeyError, TypeError, ValueError) as error:
             self._log.warning("child.broken", why=str(error), shim=host.pid)
@@ -199,6 +209,7 @@ class Hosts:
 
     def _output_reader(self, host: Host, fd: int) -> Callable[[], None]:
         def read() -> None:
+            self._keeper.settle(host)
             data = host.read(fd)
             if data == b"":
                 self._reactor.unwatch(fd)
@@ -215,6 +226,8 @@ class Hosts:
         if self._hosts.pop(host.number, None) is None:
             return
         self._unborn.discard(host.number)
+        self._keeper.take_back(host)
+        self.hear_child(host)
         host.drain()
         for fd in list(host.fds()):
             self._reactor.unwatch(fd)

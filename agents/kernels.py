@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,15 @@ from agents.leash import Row
 from agents.limits import MIB, Cgroup
 from agents.logs import OutputLog
 from agents.monitor import DONE, SILENT, Watch
+from agents.packets import LONGEST, Packets
 from agents.reactor import Timer
 from scheduler.protocol.order import StartOrder
 from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 
 _READ = 64 * 1024
 _PIPE = 1024 * 1024
+_SHORT = LONGEST // 2  # what it is sent with takes its room, too
+_UNKNOWN_US = 1_000_000  # of a child that ran nothing yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Kernel:
     began_ns: int = 0  #: when it was given its process, on CLOCK_BOOTTIME
     timeout_ms: int = 0  #: how long it may run: as ordered, or as it was told since
     waits_since_ns: int = 0
+    alone: bool = False  #: it is handed to a child without others
     over: bool = False
 
     def __post_init__(self) -> None:
@@ -79,6 +84,15 @@ class Kernel:
             return Watch(order.done_pattern, order.silence_ms)
         return None
 
+    def goes_with(self, other: Kernel) -> bool:
+        """Whether one may be handed over behind the other: the same rules hold for both, and they are short."""
+        return (
+            not (self.alone or other.alone)
+            and len(other.payload) < _SHORT
+            and self.memory == other.memory
+            and self.order.on_lost == other.order.on_lost
+        )
+
     @property
     def memory(self) -> int:
         """Its memory slot in bytes; 0 when it asked for none."""
@@ -94,11 +108,14 @@ class Host:
     row: Row
     shim: Channel
     child: Channel | None  #: of a warm child
+    packets: Packets | None  #: what lies before a warm child
     outputs: dict[int, str]  #: our ends of the pipes, and which stream each is
     cgroup: Cgroup | None
     keypair: str | None = None  #: whose callables a warm child ran; None for nobody's
     pid: int = 0  #: of the shim; 0 until it is born
-    kernel: Kernel | None = None
+    kernel: Kernel | None = None  #: what it is at, as far as it was heard
+    behind: deque[Kernel] = field(default_factory=deque)  #: what was handed to it, too
+    took_us: int = _UNKNOWN_US  #: its last kernel
     outcome: Outcome | None = (
         None  #: what the child said of the kernel before its processes were gone
     )
@@ -151,6 +168,8 @@ class Host:
         self.shim.close()
         if self.child is not None:
             self.child.close()
+        if self.packets is not None:
+            self.packets.close()
         for fd in self.outputs:
             os.close(fd)
         self.outputs.clear()

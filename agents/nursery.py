@@ -20,6 +20,7 @@ from agents.kernels import Host
 from agents.leash import ROWS, Leash
 from agents.limits import CgroupHome
 from agents.monitor import Watch
+from agents.packets import Packets
 from agents.rundir import RunDirectory
 
 _LARGEST: Final = 64 * 1024
@@ -95,7 +96,9 @@ class Nursery:
         row.clear()
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as failure:
             failure.callback(self._free_rows.append, index)
-            host = Host(number, index, row, Channel(_pair(fds := [], theirs)), None, {}, cgroup)
+            host = Host(
+                number, index, row, Channel(_pair(fds := [], theirs)), None, None, {}, cgroup
+            )
             failure.callback(host.close)
             for stream in ("stdout", "stderr"):
                 reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -104,7 +107,8 @@ class Nursery:
                 theirs.callback(os.close, writer)
                 fds.append(writer)
             if warm:
-                host.child = Channel(_pair(fds, theirs))
+                host.child, host.packets = Channel(_pair(fds, theirs)), Packets()
+                fds.append(host.packets.theirs.fileno())
             asked = {
                 "number": number,
                 "row": index,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from agents.kernels import Host, Kernel
+
+#: Handed to one child at once: as many as are over within this, if they take as long as its last one.
+_TOGETHER_US: Final = 2_000
+_MOST: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +52,28 @@ class Pool:
         kernel.waits_since_ns = now_ns
         self._waiting.setdefault(kernel.order.keypair, deque()).append(kernel)
 
-    def next_for(self, host: Host) -> Kernel | None:
-        """The kernel that waited longest and may run in this child."""
-        if host.keypair is None:
-            # Any keypair: the first in line of a queue; insertion order makes it fair enough.
-            queues = [queue for queue in self._waiting.values() if queue]
-        else:
-            queues = [queue for queue in [self._waiting.get(host.keypair)] if queue]
-        if not queues:
-            return None
-        kernel = queues[0].popleft()
-        host.keypair = kernel.order.keypair
-        if not queues[0]:
-            del self._waiting[host.keypair]
-        return kernel
+    def wait_first(self, kernel: Kernel) -> None:
+        """A kernel that was taken back from a child waits before all others."""
+        self._waiting.setdefault(kernel.order.keypair, deque()).appendleft(kernel)
+
+    def groups(self) -> Iterator[tuple[Host, list[Kernel]]]:
+        """Idle children, each with the kernels that it is to run: who waited longest comes first.
+
+        Of keypairs, the one whose kernels began to wait first; insertion order makes it fair enough.
+        """
+        for keypair in list(self._waiting):
+            while (queue := self._waiting.get(keypair)) and (host := self.take_idle(keypair)):
+                yield host, self._group(host, queue)
+                if not queue:
+                    self._waiting.pop(keypair, None)
+
+    def _group(self, host: Host, queue: deque[Kernel]) -> list[Kernel]:
+        first = queue.popleft()
+        most = min(_MOST, _TOGETHER_US // host.took_us, self._limits.kernels - host.served)
+        group = [first]
+        while len(group) < most and queue and first.goes_with(queue[0]):
+            group.append(queue.popleft())
+        return group
 
     def forget(self, kernel: Kernel) -> bool:
         """A kernel does not wait any more; whether it did."""

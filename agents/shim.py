@@ -41,11 +41,24 @@ _DYING_NS: Final = _NS // 5
 
 
 @dataclass(frozen=True, slots=True)
+class ChildPost:
+    """A warm child's ends."""
+
+    answers: socket.socket
+    requests: socket.socket
+
+    def close(self) -> None:
+        """Leave them to the child."""
+        self.answers.close()
+        self.requests.close()
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """What the zygote gives a shim."""
 
     agent: socket.socket
-    child: socket.socket | None  #: the warm child's end; None for a command
+    child: ChildPost | None  #: the warm child's ends; None for a command
     stdout: int
     stderr: int
     leash: Leash
@@ -108,10 +121,10 @@ class Shim:
             self._kernel = self._fork_child(self._post.child)
             self._up()
 
-    def _fork_child(self, requests: socket.socket) -> int:
+    def _fork_child(self, post: ChildPost) -> int:
         pid = os.fork()
         if pid:
-            requests.close()
+            post.close()
             self._close_outputs()
             return pid
         code = 1
@@ -128,7 +141,7 @@ class Shim:
             # A person follows the log: lines as they are printed, not blocks.
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(line_buffering=True)
-            callables.serve(requests)
+            callables.serve(post.requests, post.answers)
             code = 0
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else 1

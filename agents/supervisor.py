@@ -15,6 +15,7 @@ from agents import facts
 from agents.allow import AllowList
 from agents.channel import Frame
 from agents.executors import environment
+from agents.handover import Handover
 from agents.hosts import Hosts
 from agents.kernels import Host, Kernel, Outcome, outcome_of, report_of, timeout_sentence
 from agents.limits import MemoryLimit
@@ -24,7 +25,7 @@ from agents.pool import Pool
 from agents.reactor import Reactor
 from agents.shim import RETIRED
 from scheduler.protocol.order import StartOrder
-from scheduler.protocol.report import MAX_ERROR, MAX_RESULT, EndReason, KernelReport, ReportKind
+from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 from scheduler.service.loop import Service
 
 _MS = 1_000_000
@@ -96,6 +97,7 @@ class Supervisor:
         self._log = log
         self._reactor = Reactor()
         self._hosts = Hosts(nursery, self._reactor, self, log)
+        self._handover = Handover(pool, nursery, self._hosts, self._begin_in, self._address_space)
         self._service = Service("supervisor", self.run_once)
         self.empty = threading.Event()  #: nothing runs
         self.empty.set()
@@ -143,8 +145,13 @@ class Supervisor:
     def run_once(self) -> float:
         """One round of the loop."""
         self._reactor.round()
+        self._handover.hand_out()
+        if not self._ticking:
+            self._set_tick()
         self._spawn()
-        self._reports.wake()
+        # While a child works off several, what it has done is gathered: each report wakes the leader, too.
+        if not self._handover.under_way:
+            self._reports.wake()
         return 0.0
 
     def _look_for_idle(self) -> None:
@@ -173,12 +180,8 @@ class Supervisor:
             self._end(kernel, Outcome(EndReason.NOT_ALLOWED, error=refusal))
         elif "command" in kernel.work or kernel.watch:
             self._alone.append(kernel)
-        elif host := self._pool.take_idle(order.keypair):
-            self._dispatch(host, kernel)
         else:
             self._pool.wait(kernel, facts.boottime_ns())
-            if not self._ticking:
-                self._tick()
 
     def _arm(self, host: Host, kernel: Kernel) -> None:
         """From here on the kernel's own rules hold for its processes."""
@@ -203,22 +206,9 @@ class Supervisor:
     def _address_space(self, kernel: Kernel) -> int:
         return kernel.memory if self._rules.memory_limit is MemoryLimit.RLIMIT else 0
 
-    def _dispatch(self, host: Host, kernel: Kernel) -> None:
-        """Hand a callable to a warm child."""
-        if host.child is None:
-            return
-        # One for all its kernels; the child makes it anew where a kernel has left its trace.
-        scratch = f"{self._nursery.scratch_of(host)}/scratch"
+    def _begin_in(self, host: Host, kernel: Kernel) -> None:
+        """A warm child comes to a callable."""
         self._arm(host, kernel)
-        head = {
-            "scratch": scratch,
-            "env": environment.of_kernel(kernel.order, kernel.work.get("env", {}), scratch),
-            "address_space": self._address_space(kernel),
-            "wants_result": kernel.order.kernel == 0,
-            "max_result": MAX_RESULT,
-            "max_error": MAX_ERROR,
-        }
-        self._hosts.tell(host.child, head, kernel.payload)
         self._report(kernel, ReportKind.UP)
 
     def _run_command(self, host: Host, kernel: Kernel) -> None:
@@ -246,6 +236,8 @@ class Supervisor:
             self._stop(kernel, reason, says, self._rules.grace_ms)
 
     def _stop(self, kernel: Kernel, reason: EndReason, says: str, grace_ms: int) -> None:
+        if kernel.host is not None:
+            self.settle(kernel.host)
         if kernel.over or (kernel.stopping is not None and grace_ms):
             return
         if kernel.stopping is None:
@@ -315,7 +307,12 @@ class Supervisor:
 
     def _tick(self) -> None:
         """While callables wait, wake up often: each round looks whether children are wanted."""
-        self._ticking = self._pool.more_wait_than(0, _NEVER_NS)
+        self._handover.relieve()
+        self._reports.wake()
+        self._set_tick()
+
+    def _set_tick(self) -> None:
+        self._ticking = self._handover.under_way or self._pool.more_wait_than(0, _NEVER_NS)
         if self._ticking:
             self._reactor.at(facts.boottime_ns() + _PATIENCE_NS, self._tick)
 
@@ -328,8 +325,6 @@ class Supervisor:
         """A child is free."""
         if self._leaving or self._pool.worn_out(host):
             self._retire(host)
-        elif kernel := self._pool.next_for(host):
-            self._dispatch(host, kernel)
         else:
             self._pool.park(host, facts.boottime_ns())
 
@@ -342,7 +337,7 @@ class Supervisor:
         elif host.child is None:
             self._run_command(host, host.kernel)
         else:
-            self._dispatch(host, host.kernel)
+            self._handover.hand_over(host, [host.kernel])
 
     def up(self, host: Host) -> None:
         """A command runs; a callable was reported when it was handed over."""
@@ -357,20 +352,33 @@ class Supervisor:
         result = frame.body.decode() if head.get("result") else None
         reason = EndReason(head["reason"])
         outcome = Outcome(reason, int(head["exit_code"]), error=str(head["error"]), result=result)
-        host.drain()
+        if head["printed"] or not head["clean"]:
+            host.drain()
         if host.dying or not head["clean"] or kernel.watch:
             # Its end is told when all that it left behind is dead, and all that it said was looked at.
             host.dying, host.outcome = True, outcome
+            self.take_back(host)
             if kernel.timer is not None:
                 kernel.timer.cancel()
             if kernel.watch:
                 self._retire(host)
             return
         host.row.clear()
-        host.kernel = None
+        host.took_us = max(1, int(head["took_us"]))
         self._freed_ns = facts.boottime_ns()
         self._end(kernel, outcome)
-        self._next(host)
+        if not self._handover.next_of(host):
+            self._next(host)
+        if head["printed"] and host.child is not None:
+            self._hosts.tell(host.child, {"go": "on"})
+
+    def settle(self, host: Host) -> None:
+        """Make sure what a host is at."""
+        self._handover.settle(host)
+
+    def take_back(self, host: Host) -> None:
+        """A host begins nothing more."""
+        self._handover.take_back(host)
 
     def failed(self, host: Host, why: str) -> None:
         """A program could not be started; the shim ends by itself."""
@@ -379,7 +387,7 @@ class Supervisor:
     def gone(self, host: Host, cause: str, code: int, serial: int) -> None:
         """All processes of a host are dead."""
         self._pool.drop(host)
-        if kernel := host.kernel:
+        for kernel in self._handover.forget(host):
             self._end(kernel, outcome_of(host, kernel, cause, code, serial))
 
     def broken(self) -> None:

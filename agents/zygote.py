@@ -22,7 +22,7 @@ from agents.leash import Leash
 from agents.monitor import Watch
 
 _LARGEST: Final = 64 * 1024
-_MOST_FDS: Final = 4
+_MOST_FDS: Final = 5
 _IGNORED: Final = (
     signal.SIGTERM,
     signal.SIGINT,
@@ -92,7 +92,7 @@ class Zygote:
         shim.run(
             shim.Post(
                 agent=socket.socket(fileno=agent),
-                child=socket.socket(fileno=child[0]) if child else None,
+                child=_sockets(*child) if child else None,
                 stdout=stdout,
                 stderr=stderr,
                 leash=self.leash,
@@ -121,6 +121,10 @@ class Zygote:
             self.agent.send(json.dumps(head).encode())
         except OSError:
             return  # it hung up, which the next poll tells
+
+
+def _sockets(answers: int, requests: int) -> shim.ChildPost:
+    return shim.ChildPost(socket.socket(fileno=answers), socket.socket(fileno=requests))
 
 
 def _go_to(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` makes an enum of each of 33 handlers: 30 us
 import contextlib
+import fcntl
 import importlib
 import json
 import locale
@@ -14,19 +15,22 @@ import signal
 import socket
 import stat
 import sys
+import termios
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import monotonic_ns
 from types import FrameType
 from typing import Any, Final, TextIO
 
-from agents import channel
+from agents import channel, packets
 from agents.facts import flush_c_streams
 from agents.limits import limit_address_space
 
 _SCRATCH_MODE: Final = stat.S_IFDIR | 0o700
 _TERMINATED: Final = 128 + signal.SIGTERM
+_NO_BYTES: Final = bytes(4)  #: an int of C, as FIONREAD writes it
 # All but the real-time signals, of which there are as many again.
 _WATCHED_SIGNALS: Final = range(1, signal.SIGRTMIN)
 _WATCHED_LIMITS: Final = tuple(
@@ -50,24 +54,39 @@ class Ended:
     result: str | None = None
 
 
-def serve(requests: socket.socket) -> None:
-    """Run what comes until the agent hangs up or something is left behind that cannot be undone."""
+def serve(requests: socket.socket, answers: socket.socket) -> None:
+    """Run what comes until the agent hangs up or something is left behind that cannot be undone.
+
+    Requests are packets. What a kernel printed must be read before the next one begins: the agent says so.
+    """
     home, scratch = _Home.now(), _Scratch()
-    stream = channel.Stream(requests)
-    while frame := stream.receive():
+    stream = channel.Stream(answers)
+    while packet := requests.recv(packets.READ):
+        frame = stream.receive() if packet == channel.FOLLOWS else channel.unpack(packet)
+        if frame is None:
+            return
+        began = monotonic_ns()
         ended = _run(frame, home, scratch)
+        took_us = (monotonic_ns() - began) // 1000
         clean = home.restore() and scratch.is_usable
+        printed = clean and _printed()
         head = {
             "reason": ended.reason,
             "exit_code": ended.exit_code,
             "error": ended.error,
             "clean": clean,
+            "took_us": took_us,
+            "printed": printed,
+            "result": ended.result is not None,
         }
-        if ended.result is not None:
-            head["result"] = True
-        channel.send(requests, head, (ended.result or "").encode())
-        if not clean:
+        channel.send(answers, head, (ended.result or "").encode())
+        if not clean or (printed and stream.receive() is None):
             return
+
+
+def _printed() -> bool:
+    """Whether something lies in the pipes that the agent has not read."""
+    return any(fcntl.ioctl(fd, termios.FIONREAD, _NO_BYTES) != _NO_BYTES for fd in (1, 2))
 
 
 def _run(frame: channel.Frame, home: _Home, scratch: _Scratch) -> Ended:

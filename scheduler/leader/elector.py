@@ -109,12 +109,16 @@ class Elector:
         self._clock = clock
         self._keys = Keys(settings.namespace)
         self._gone: str = ""
+        self._seen: tuple[str, str, str] | None = None  #: the leader that was found alive at last
         self._published = ""
         self._log = get_logger(group=group, replica=settings.holder)
         self.tenure: Tenure | None = None
 
     def stand(self) -> Tenure | None:
         """Take the leadership if it is free, or its holder's process is gone; None when somebody leads."""
+        if self._seen and self._leadership.leads_still(self._group, *self._seen):
+            return None
+        self._seen = None
         facts = self._leadership.show(self._group)
         if facts["lock"] and not self._holder_is_gone(facts):
             return None
@@ -130,7 +134,7 @@ class Elector:
         if facts.get("nonce") != nonce or not connection:
             return False
         if self._leadership.connection_alive(connection, connection_name(nonce)):
-            self._gone = ""
+            self._gone, self._seen = "", (nonce, connection, connection_name(nonce))
             return False
         if self._gone != nonce:
             self._gone = nonce

@@ -96,6 +96,8 @@ class Callbacks:
 
     def run_once(self) -> float:
         """Post what is due; seconds until it wants to look again. Raises StoreUnavailable."""
+        if not self._under_way and not self._taken and not self._outbox.anything():
+            return _LOOK_EVERY_S
         return self._loop.run_until_complete(self._turn())
 
     async def _turn(self) -> float:

@@ -10,6 +10,7 @@ import redis
 
 from scheduler.domain.callback import KEPT_MS, Callback, GivenUp, Lane
 from scheduler.store.connection import speaking_to
+from scheduler.store.glance import Glance
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
@@ -49,6 +50,12 @@ class CallbackRepository:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
+        self._glance = Glance(client)
+
+    def anything(self) -> bool:
+        """Whether there is any callback at all, or it cannot be told. For one thread, which looks often."""
+        found = self._glance.at(("EXISTS", self._keys.callback_lanes()))
+        return found is None or bool(found[0])
 
     def take(self, limit: int, lease_ms: int) -> list[Taken]:
         """The first due callback of each lane that nobody holds; they are held from now on."""

@@ -14,6 +14,7 @@ from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
 from scheduler.store import streams
 from scheduler.store.connection import speaking_to
+from scheduler.store.glance import Glance
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
 from scheduler.store.script import Script, Sent
@@ -269,6 +270,7 @@ class LeadershipRepository:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
+        self._glance = Glance(client)
 
     def over(self, client: redis.Redis) -> LeadershipRepository:
         """The same, over the connections of another client."""
@@ -317,6 +319,19 @@ class LeadershipRepository:
             pipe.get(self._keys.lock(group))
             facts, lock = pipe.execute()
         return {**facts, "lock": lock or ""}
+
+    def leads_still(self, group: str, nonce: str, client_id: str, name: str) -> bool:
+        """Whether the lock is this one's and its connection lives; False where that is not certain.
+
+        For one thread, which looks often.
+        """
+        found = self._glance.at(
+            ("GET", self._keys.lock(group)), ("CLIENT", "LIST", "ID", client_id)
+        )
+        if found is None:
+            return False
+        lock, listed = found
+        return bool(lock == nonce and f" name={name} " in str(listed))
 
     def connection_alive(self, client_id: str, name: str) -> bool:
         """Whether the server still has this connection: id and name must both match."""

@@ -5,15 +5,23 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from agents.pool import Pool, PoolLimits
 
 
 def host(keypair: str | None = None) -> Any:
-    return SimpleNamespace(keypair=keypair, idle_since_ns=0, served=0, dying=False)
+    return SimpleNamespace(
+        keypair=keypair, idle_since_ns=0, served=0, dying=False, took_us=1_000_000
+    )
 
 
 def kernel(keypair: str = "") -> Any:
-    return SimpleNamespace(order=SimpleNamespace(keypair=keypair), waits_since_ns=0)
+    def goes_with(other: object) -> bool:
+        return other is not None
+
+    order = SimpleNamespace(keypair=keypair)
+    return SimpleNamespace(order=order, waits_since_ns=0, goes_with=goes_with)
 
 
 def pool(idle: int = 2) -> Pool:
@@ -66,10 +74,35 @@ def test_who_waits_longest_is_served_first() -> None:
     first, second, other = kernel("k1"), kernel("k1"), kernel("k2")
     for each in (first, second, other):
         children.wait(each, 1)
-    used = host("k1")
+    used, fresh = host("k1"), host()
+    children.park(used, 1)
+    assert [(used, [first])] == list(children.groups())
+    children.park(fresh, 1)
+    children.park(used, 2)
 
-    assert [first, second, None] == [children.next_for(used) for _ in range(3)]
-    assert other is children.next_for(host())
+    assert [(used, [second]), (fresh, [other])] == list(children.groups())
+
+
+@pytest.mark.parametrize(("took_us", "together"), [(100, 3), (700, 2), (1_500, 1), (5_000, 1)])
+def test_a_child_gets_as_many_at_once_as_it_is_soon_done_with(took_us: int, together: int) -> None:
+    children = pool()
+    used, kernels = host("k1"), [kernel("k1") for _ in range(5)]
+    used.took_us = took_us
+    for each in kernels:
+        children.wait(each, 1)
+    children.park(used, 1)
+
+    assert [(used, kernels[:together])] == list(children.groups())
+
+
+def test_what_was_taken_back_waits_before_all_others() -> None:
+    children = pool()
+    first, second, used = kernel("k1"), kernel("k1"), host("k1")
+    children.wait(second, 1)
+    children.wait_first(first)
+    children.park(used, 1)
+
+    assert [(used, [first])] == list(children.groups())
 
 
 def test_too_many_idle_children_lose_the_oldest() -> None:

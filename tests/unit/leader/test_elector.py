@@ -45,6 +45,8 @@ class World:
     clients: list[Client] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     looked_anew: int = 0
+    glances: int = 0
+    looks: int = 0
 
     def speak(self) -> None:
         self.clock.seconds += self.request_takes_s
@@ -53,7 +55,12 @@ class World:
 
     # What the elector asks of the leadership repository
 
+    def leads_still(self, _group: str, nonce: str, client_id: str, name: str) -> bool:
+        self.glances += 1
+        return self.holder == nonce and (client_id, name) in self.connections
+
     def show(self, _group: str) -> dict[str, str]:
+        self.looks += 1
         return {**self.facts, "lock": self.holder}
 
     def over(self, _client: Client) -> World:
@@ -165,6 +172,22 @@ def until(world: World, tenure: Tenure) -> float:
     world.clock.seconds += 0.02
     assert (True, False) == (just_before, tenure.trusted())
     return left
+
+
+def test_a_leader_that_was_found_alive_is_only_glanced_at(world: World, elector: Elector) -> None:
+    """Until the glance does not find it: then it is looked for properly, twice."""
+    world.holder = "other"
+    world.facts = {"nonce": "other", "connection": "5", "holder": "r2", "term": "3"}
+    world.connections = {("5", connection_name("other"))}
+
+    assert [None] * 4 == [elector.stand() for _ in range(4)]
+    assert (1, 3) == (world.looks, world.glances)
+
+    world.connections.clear()
+
+    assert elector.stand() is None
+    assert elector.stand() is not None
+    assert (3, 4) == (world.looks, world.glances)
 
 
 def test_a_free_leadership_is_taken(world: World, elector: Elector) -> None:

@@ -1,0 +1,145 @@
+"""Hands callables to warm children: several at once to one whose kernels are brief.
+
+A child runs what it was handed one after the other, without waiting for the agent in between: it finds its
+memory in the caches, and wakes once for all. Whose a piece of output is stays certain, since it goes on by
+itself only where its pipes are empty, and the agent reads from them only when it has taken back all that
+the child has not begun (`settle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from agents import channel, facts
+from agents.executors import environment
+from agents.hosts import Hosts
+from agents.kernels import Host, Kernel
+from agents.nursery import Nursery
+from agents.packets import LONGEST
+from agents.pool import Pool
+from agents.shim import RETIRED
+from scheduler.protocol.report import MAX_ERROR, MAX_RESULT
+
+#: A child that is not done with a kernel after this keeps no other waiting.
+_STUCK_NS: Final = 10_000_000
+
+
+class Handover:
+    """What waits for a warm child, and what lies before one."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        nursery: Nursery,
+        hosts: Hosts,
+        begin: Callable[[Host, Kernel], None],
+        address_space: Callable[[Kernel], int],
+    ) -> None:
+        self._pool = pool
+        self._nursery = nursery
+        self._hosts = hosts
+        self._begin = begin  #: a kernel's own rules hold from now on
+        self._address_space = address_space
+        self._several: set[Host] = set()  #: hosts with more than the kernel they are at
+
+    @property
+    def under_way(self) -> bool:
+        """Whether something lies before a child that it has not come to."""
+        return bool(self._several)
+
+    def hand_out(self) -> None:
+        """Give what waits to children that are idle."""
+        for host, kernels in self._pool.groups():
+            self.hand_over(host, kernels)
+
+    def hand_over(self, host: Host, kernels: list[Kernel]) -> None:
+        """Give kernels to one child, which is idle."""
+        first, behind = kernels[0], kernels[1:]
+        self._begin(host, first)
+        if not self._send(host, first):
+            self._hosts.stop(host, RETIRED, 0)
+        for index, kernel in enumerate(behind):
+            if host.dying or not self._send(host, kernel):
+                self._wait_again(behind[index:])
+                break
+            kernel.host = host
+            host.behind.append(kernel)
+        if host.behind:
+            self._several.add(host)
+
+    def next_of(self, host: Host) -> bool:
+        """A child is done with one kernel and comes to the next; whether there is one."""
+        if not host.behind:
+            host.kernel = None
+            return False
+        kernel = host.behind.popleft()
+        if not host.behind:
+            self._several.discard(host)
+        self._begin(host, kernel)
+        return True
+
+    def settle(self, host: Host) -> None:
+        """Leave a child what it has begun, and hear what it has done: it is at `host.kernel` and nothing else."""
+        if host.behind:
+            self.take_back(host)
+            self._hosts.hear_child(host)
+
+    def take_back(self, host: Host, *, stuck: bool = False) -> None:
+        """Take back what a child has not begun; where it is stuck, each of it goes to a child of its own."""
+        if not host.behind or host.packets is None:
+            return
+        count = host.packets.take_back()
+        if count > len(host.behind) and host.kernel is not None and not host.dying:
+            self._send(host, host.kernel)  # it has not come to the first
+        back = [host.behind.pop() for _ in range(min(count, len(host.behind)))][::-1]
+        for kernel in back:
+            kernel.alone |= stuck
+        self._wait_again(back)
+        if not host.behind:
+            self._several.discard(host)
+
+    def forget(self, host: Host) -> list[Kernel]:
+        """A host is gone: what it was at; and where it spoke nonsense at last, what it had taken after that."""
+        begun = [host.kernel, *host.behind] if host.kernel is not None else []
+        host.behind.clear()
+        self._several.discard(host)
+        return begun
+
+    def relieve(self) -> None:
+        """Take from children that take long what lies behind."""
+        since = facts.boottime_ns() - _STUCK_NS
+        for host in list(self._several):
+            if self._began_before(host, since):
+                self._hosts.hear_child(host)
+            if self._began_before(host, since):
+                self.take_back(host, stuck=True)
+                self._hosts.hear_child(host)
+
+    @staticmethod
+    def _began_before(host: Host, since_ns: int) -> bool:
+        return host.kernel is not None and host.kernel.began_ns < since_ns
+
+    def _wait_again(self, kernels: list[Kernel]) -> None:
+        for kernel in reversed(kernels):
+            kernel.host = None
+            self._pool.wait_first(kernel)
+
+    def _send(self, host: Host, kernel: Kernel) -> bool:
+        if host.packets is None or host.child is None:
+            return False
+        # One for all its kernels; the child makes it anew where a kernel has left its trace.
+        scratch = f"{self._nursery.scratch_of(host)}/scratch"
+        head = {
+            "scratch": scratch,
+            "env": environment.of_kernel(kernel.order, kernel.work.get("env", {}), scratch),
+            "address_space": self._address_space(kernel),
+            "wants_result": kernel.order.kernel == 0,
+            "max_result": MAX_RESULT,
+            "max_error": MAX_ERROR,
+        }
+        message = channel.written(head, kernel.payload)
+        if len(message) <= LONGEST:
+            return host.packets.send(message)
+        self._hosts.tell(host.child, head, kernel.payload)
+        return host.packets.send(channel.FOLLOWS)

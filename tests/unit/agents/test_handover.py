@@ -1,0 +1,222 @@
+"""Several kernels before one child: what it has begun is its own, the rest can be taken back."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents import channel
+from agents.handover import Handover
+from agents.hosts import Hosts
+from agents.kernels import Kernel
+from agents.logs import OutputLog
+from agents.packets import READ, Packets
+from agents.pool import Pool, PoolLimits
+from agents.reactor import Reactor
+from scheduler.observability.logs import get_logger
+from scheduler.protocol.order import StartOrder
+
+
+def kernel(number: int, *, mem: int = 1, on_lost: str = "rerun", payload: bytes = b"{}") -> Kernel:
+    order = StartOrder(
+        agent="a1",
+        boot="b",
+        group="default",
+        session=f"s{number}",
+        kernel=0,
+        placement="p",
+        attempt=1,
+        name="",
+        keypair="k1",
+        slots={"mem": mem},
+        timeout_ms=1_000,
+        payload_sha256="",
+        on_lost=on_lost,
+    )
+    return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None))
+
+
+class FakeHost(SimpleNamespace):
+    """A host as far as it is asked here."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+
+class Stage:
+    """A child played by hand."""
+
+    def __init__(self) -> None:
+        self.pool = Pool(PoolLimits(idle=1, idle_ns=1))
+        self.begun: list[Kernel] = []
+        self.heard: deque[Any] = deque()
+        self.sent: list[bytes] = []
+        self.host: Any = FakeHost(
+            number=1, packets=Packets(), child=self, kernel=None, behind=deque(), dying=False
+        )
+        self.host.keypair, self.host.took_us, self.host.served = "k1", 1, 0
+        hosts: Any = SimpleNamespace(
+            hear_child=self.hear, stop=self._stop, tell=lambda *said: self.sent.append(said[-1])
+        )
+        nursery: Any = SimpleNamespace(scratch_of=lambda _: "/scratch")
+        self.handover = Handover(
+            self.pool,
+            nursery,
+            hosts,
+            self._begin,
+            lambda _: 0,
+        )
+
+    def _begin(self, host: Any, kernel: Kernel) -> None:
+        host.kernel, kernel.host = kernel, host
+        self.begun.append(kernel)
+
+    def _stop(self, host: Any, *_: object) -> None:
+        host.dying = True
+
+    def take(self) -> bytes:
+        """The child takes a packet."""
+        packet: bytes = self.host.packets.theirs.recv(READ, socket.MSG_DONTWAIT)
+        return packet
+
+    def done(self) -> None:
+        """The child says that it is done; it is heard later."""
+        self.heard.append("done")
+
+    def hear(self, host: Any) -> None:
+        while self.heard:
+            self.heard.popleft()
+            self.handover.next_of(host)
+
+    def waiting(self) -> list[Kernel]:
+        """What waits for a child."""
+        self.host.kernel = None
+        self.pool.park(self.host, 1)
+        return [each for _, group in self.pool.groups() for each in group]
+
+
+@pytest.fixture
+def stage() -> Any:
+    found = Stage()
+    yield found
+    found.host.packets.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_a_child_keeps_what_it_has_begun_and_no_more(stage: Stage, taken: int) -> None:
+    """Also where nothing was heard yet of what it has done."""
+    kernels = [kernel(number) for number in range(5)]
+    stage.handover.hand_over(stage.host, kernels)
+    for number in range(taken):
+        stage.take()
+        if number < taken - 1:
+            stage.done()
+
+    stage.handover.settle(stage.host)
+
+    at = kernels[max(0, taken - 1)]
+    assert at is stage.host.kernel
+    assert not stage.handover.under_way
+    if not taken:
+        # It was begun for the agent, so it lies there again, alone.
+        assert channel.unpack(stage.take()).head["env"]["SESSION_ID"] == at.order.session
+    with pytest.raises(BlockingIOError):
+        stage.take()
+    assert kernels[max(1, taken) :] == stage.waiting()
+
+
+def test_a_child_that_did_all_has_nothing(stage: Stage) -> None:
+    kernels = [kernel(number) for number in range(3)]
+    stage.handover.hand_over(stage.host, kernels)
+    for _ in kernels:
+        stage.take()
+        stage.done()
+
+    stage.handover.settle(stage.host)
+
+    assert (None, kernels, []) == (stage.host.kernel, stage.begun, stage.waiting())
+
+
+def test_what_a_stuck_child_did_not_begin_goes_to_children_of_its_own(stage: Stage) -> None:
+    kernels = [kernel(number) for number in range(3)]
+    stage.handover.hand_over(stage.host, kernels)
+    stage.take()
+
+    stage.handover.relieve()
+
+    assert kernels[0] is stage.host.kernel
+    assert [False, True, True] == [each.alone for each in kernels]
+    assert [kernels[1]] == stage.waiting()[:1]
+
+
+def test_of_a_host_that_is_gone_nothing_is_forgotten_that_was_begun(stage: Stage) -> None:
+    """Although what it said of the first made no sense."""
+    kernels = [kernel(number) for number in range(4)]
+    stage.handover.hand_over(stage.host, kernels)
+    stage.take()
+    stage.take()
+
+    stage.handover.take_back(stage.host)
+
+    assert kernels[:2] == stage.handover.forget(stage.host)
+    assert kernels[2:] == stage.waiting()
+
+
+def test_what_finds_no_room_before_a_child_waits_on(stage: Stage) -> None:
+    kernels = [kernel(number, payload=b"x" * 15_000) for number in range(32)]
+    stage.handover.hand_over(stage.host, kernels)
+
+    handed = 1 + len(stage.host.behind)
+
+    assert 1 < handed < len(kernels)
+    stage.handover.take_back(stage.host)
+    assert kernels[1] is stage.waiting()[0]
+
+
+def test_a_large_payload_follows_on_the_stream(stage: Stage) -> None:
+    payload = b"x" * 100_000
+
+    stage.handover.hand_over(stage.host, [kernel(1, payload=payload)])
+
+    assert (channel.FOLLOWS, [payload]) == (stage.take(), stage.sent)
+
+
+def test_output_is_read_only_when_it_is_known_whose_it_is() -> None:
+    """What the child is at was not heard yet, as it has come further by itself."""
+    reactor, texts = Reactor(), []
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    before, at = kernel(1), kernel(2)
+    at.log = OutputLog("at", 100, lambda *said: texts.append(said[1:]))
+    silent, _other = socket.socketpair()
+    host: Any = FakeHost(number=1, kernel=before, child=None, outputs={reader: "stdout"})
+    host.shim, host.read = silent, lambda fd: os.read(fd, 100)
+    nursery: Any = SimpleNamespace(fileno=_other.fileno, spawn=lambda **_: host)
+
+    def settle(_: object) -> None:
+        host.kernel = at
+
+    keeper: Any = SimpleNamespace(settle=settle)
+    Hosts(nursery, reactor, keeper, get_logger()).spawn(warm=True)
+    os.write(writer, b"text")
+    reactor.round()
+    at.log.flush()
+    for each in (silent, _other):
+        each.close()
+    for fd in (reader, writer):
+        os.close(fd)
+
+    assert [("stdout", "text")] == texts
+
+
+def test_only_kernels_under_the_same_rules_go_together() -> None:
+    plain = kernel(1)
+
+    assert plain.goes_with(kernel(2))
+    assert not plain.goes_with(kernel(2, mem=2))
+    assert not plain.goes_with(kernel(2, on_lost="keep"))
+    assert not plain.goes_with(kernel(2, payload=b"x" * 20_000))
