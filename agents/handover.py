@@ -60,7 +60,7 @@ class Handover:
         if not self._send(host, first):
             self._hosts.stop(host, RETIRED, 0)
         for index, kernel in enumerate(behind):
-            if host.dying or not self._send(host, kernel):
+            if host.dying or first.alone or not self._send(host, kernel, behind=True):
                 self._wait_again(behind[index:])
                 break
             kernel.host = host
@@ -125,7 +125,8 @@ class Handover:
             kernel.host = None
             self._pool.wait_first(kernel)
 
-    def _send(self, host: Host, kernel: Kernel) -> bool:
+    def _send(self, host: Host, kernel: Kernel, *, behind: bool = False) -> bool:
+        """Lay a kernel before a child; whether that could be done."""
         if host.packets is None or host.child is None:
             return False
         # One for all its kernels; the child makes it anew where a kernel has left its trace.
@@ -141,5 +142,9 @@ class Handover:
         message = channel.written(head, kernel.payload)
         if len(message) <= LONGEST:
             return host.packets.send(message)
+        # What is on the stream cannot be taken back: it goes first, and nothing lies behind it.
+        kernel.alone = True
+        if behind:
+            return False
         self._hosts.tell(host.child, head, kernel.payload)
         return host.packets.send(channel.FOLLOWS)

@@ -88,7 +88,7 @@ class Kernel:
         """Whether one may be handed over behind the other: the same rules hold for both, and they are short."""
         return (
             not (self.alone or other.alone)
-            and len(other.payload) < _SHORT
+            and max(len(self.payload), len(other.payload)) < _SHORT
             and self.memory == other.memory
             and self.order.on_lost == other.order.on_lost
         )

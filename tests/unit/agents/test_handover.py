@@ -22,7 +22,14 @@ from scheduler.observability.logs import get_logger
 from scheduler.protocol.order import StartOrder
 
 
-def kernel(number: int, *, mem: int = 1, on_lost: str = "rerun", payload: bytes = b"{}") -> Kernel:
+def kernel(
+    number: int,
+    *,
+    mem: int = 1,
+    on_lost: str = "rerun",
+    payload: bytes = b"{}",
+    hosts: list[str] | None = None,
+) -> Kernel:
     order = StartOrder(
         agent="a1",
         boot="b",
@@ -37,6 +44,7 @@ def kernel(number: int, *, mem: int = 1, on_lost: str = "rerun", payload: bytes 
         timeout_ms=1_000,
         payload_sha256="",
         on_lost=on_lost,
+        hosts=hosts or [],
     )
     return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None))
 
@@ -184,6 +192,20 @@ def test_a_large_payload_follows_on_the_stream(stage: Stage) -> None:
     stage.handover.hand_over(stage.host, [kernel(1, payload=payload)])
 
     assert (channel.FOLLOWS, [payload]) == (stage.take(), stage.sent)
+
+
+@pytest.mark.parametrize("long", [0, 1, 2])
+def test_what_follows_on_the_stream_lies_before_a_child_alone(stage: Stage, long: int) -> None:
+    """It cannot be taken back: the child would take its rest for another message."""
+    kernels = [kernel(number, hosts=["h" * 60] * 1_000 * (number == long)) for number in range(4)]
+
+    stage.handover.hand_over(stage.host, kernels)
+
+    assert kernels[1 : max(long, 1)] == list(stage.host.behind)
+    assert (long == 0) == bool(stage.sent)
+    stage.handover.settle(stage.host)
+    assert (channel.FOLLOWS == stage.take()) == (long == 0)
+    assert kernels[1:] == stage.waiting() if not long else kernels[long].alone
 
 
 def test_output_is_read_only_when_it_is_known_whose_it_is() -> None:
