@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.request import Request, charge_text, parse_request_text
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, WAITING
@@ -68,6 +68,9 @@ class Count:
         self._rows: dict[str, _Row] = {}
         self._unseen: set[str] = set()
         self._counted = Counted("")
+        self.walks = (
+            0  #: through all sessions: one, and one more each time events were trimmed meanwhile
+        )
 
     def catch_up(self) -> Counted:
         """What there is to count now; true of the moment of its mark, if that is still the last event."""
@@ -75,6 +78,7 @@ class Count:
         touched = self._since(before, now)
         if touched is None:
             self._rows, self._unseen, self._counted = {}, set(), Counted("")
+            self.walks += 1
         self._read(self._listed() if touched is None else touched)
         if touched is None or before.split("-")[2:] != now.split("-")[2:]:
             # Loading and discarding a graph is told by no event.
@@ -147,13 +151,7 @@ class Count:
         asked = self._requests.get(row.request)
         if asked is not None:
             return charge_text(asked)
-        try:
-            noted = json.loads(row.held) if row.held else []
-        except ValueError:
-            noted = []  # nobody can tell any more what it holds
-        if isinstance(noted, dict):
-            return row.held
-        return json.dumps({"scopes": noted, "slots": {}}, separators=(",", ":"))
+        return row.held if _is_charge(row.held) else _of_layout_1(row.held)
 
     def _listed(self) -> Iterator[str]:
         for group in self._groups():
@@ -172,6 +170,26 @@ class Count:
         with speaking_to(self._client):
             found = list(cast("Any", self._client).zscan_iter(key, count=_PAGE))
         yield from dict(found)
+
+
+def _is_charge(held: str) -> bool:
+    """Whether it is what scripts write; they take anything else for what charges nothing."""
+    try:
+        charge = json.loads(held)
+        return all(Scope(*scope) for scope in charge["scopes"]) and all(
+            isinstance(amount, int) for amount in dict(charge["slots"]).values()
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _of_layout_1(held: str) -> str:
+    """Then it were the scopes only; nobody can tell any more what of a spoilt one was held."""
+    try:
+        scopes = [[kind, name] for kind, name in json.loads(held)]
+    except (ValueError, TypeError, RecursionError):
+        scopes = []
+    return json.dumps({"scopes": scopes, "slots": {}}, separators=(",", ":"))
 
 
 class _Requests:
@@ -193,5 +211,5 @@ class _Requests:
 def _legible(text: str | None) -> Request | None:
     try:
         return parse_request_text(text or "")
-    except (ValueError, TypeError, KeyError, InvalidSpec):
+    except (ValueError, TypeError, KeyError, RecursionError, InvalidInput):
         return None  # scripts take it for one that charges nothing, too
