@@ -115,6 +115,7 @@ class Count:
                 for session in page:
                     pipe.hmget(self._keys.session(session), "state", "request", "held")
                 rows = pipe.execute()
+            self._requests.load({request for _, request, _ in rows if request})
             for session, (state, request, held) in zip(page, rows, strict=True):
                 counts = state in WAITING or state in PLACED
                 row = _Row(state in WAITING, request or "", held or "") if counts else None
@@ -199,13 +200,18 @@ class _Requests:
         self._client, self._keys = client, keys
         self._known: dict[str, Request | None] = {}
 
+    def load(self, requests: Iterable[str]) -> None:
+        """Read those that were not read before."""
+        unknown = sorted(set(requests).difference(self._known))
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for request in unknown:
+                pipe.hget(self._keys.request(request), "text")
+            texts = pipe.execute()
+        self._known |= {r: _legible(text) for r, text in zip(unknown, texts, strict=True)}
+
     def get(self, request: str) -> Request | None:
-        """One request."""
-        if request not in self._known:
-            with speaking_to(self._client):
-                text = cast("str | None", self._client.hget(self._keys.request(request), "text"))
-            self._known[request] = _legible(text)
-        return self._known[request]
+        """One that was read."""
+        return self._known.get(request)
 
 
 def _legible(text: str | None) -> Request | None:

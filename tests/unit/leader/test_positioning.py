@@ -41,7 +41,7 @@ class Room:
 
 
 def test_it_is_told_once_and_again_when_somebody_comes_or_leaves() -> None:
-    """K20."""
+    """X3."""
     room = Room(2)
 
     assert ["s0", "s1"] == room.told()
