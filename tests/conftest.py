@@ -40,7 +40,7 @@ LONGEST = (
 )
 #: Modules of the store that are asked of fakeredis, too, which `scheduler dev` falls back to where there
 #: is no server: it takes three times as long as Redis, and their tests reach every kind of script.
-FAKED = ("test_lifecycle", "test_script", "test_store_machine")
+FAKED = ("test_lifecycle", "test_line", "test_script", "test_store_machine")
 #: When the last of those that wait begins, as a part of all modules.
 LAST_WAIT = 0.7
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,8 @@ from scheduler.store.placing import Applying
 #: Placements of each commit of a turn, after which reports and requests are heard again. Fifty stay within
 #: 10 ms of Redis on a busy machine. The last commit is waited for with nothing else to do, so it is small.
 _TURN = (50, 50, 50, 30, 20)
+#: Commits that Redis was sent behind the one whose answer is waited for.
+_BEHIND = 1
 #: The same refusal is noted again after this, for `tries` and `last_at`.
 _NOTE_AGAIN_MS = 5_000
 
@@ -104,13 +106,15 @@ class SchedulerDispatcher:
     def run_once(self) -> bool:
         """A few cycles; whether there is more to do at once.
 
-        The next batch is decided, signed and packed while Redis commits the last one: the snapshot holds
-        its reservations already, and what a commit refuses is put right once none is under way. It is
-        sent when the last was answered, so that all are placed in the order in which they were chosen.
+        The next batch is decided, signed and packed while Redis commits the last one, and sent behind it
+        over the same connection: all are placed in the order in which they were chosen, and Redis finds
+        its next work where it ended the last. The snapshot holds what was decided already; so where a commit
+        refuses, what was decided after it counted on less room than there is, and each placement is checked
+        again by its own commit. What was refused is put right once none is under way.
         """
         self._state.snapshot.now_ms = self._now_ms()
         stale: list[tuple[Placement, str]] = []
-        under_way: Commit | None = None
+        under_way: deque[Commit] = deque()
         more = False
         try:
             for limit in _TURN:
@@ -123,23 +127,20 @@ class SchedulerDispatcher:
                     break
                 self.counts.cycles += 1
                 self._tell_broken(plan.broken)
-                last, commit = under_way, self._pack(plan)
-                if last is not None:
-                    last.hear()
-                under_way = commit
+                commit = self._pack(plan)
+                under_way.append(commit)
                 commit.send()
-                if last is not None:
-                    stale += self._settle(last)
+                if len(under_way) > _BEHIND:
+                    stale += self._settle(under_way)
                 more = plan.more or bool(plan.impossible)
                 if not plan.more:
                     break
-            if under_way is not None:
-                under_way.hear()
+            while under_way:
                 stale += self._settle(under_way)
         finally:
             # Whatever went wrong: nobody may read the picture anew while a commit is under way.
-            if under_way is not None:
-                under_way.give_up()
+            for commit in under_way:
+                commit.give_up()
         if stale:
             self._put_right(stale)
         self._tell_shadow()
@@ -168,8 +169,11 @@ class SchedulerDispatcher:
             applying = self._writer.pack_place([move for move, _ in written], keeps)
         return Commit(plan, [placed for _, placed in written], applying)
 
-    def _settle(self, commit: Commit) -> list[tuple[Placement, str]]:
-        """Take in what a commit answered; the placements that it refused."""
+    def _settle(self, under_way: deque[Commit]) -> list[tuple[Placement, str]]:
+        """Wait for the first of them and take in what it answered; the placements that it refused."""
+        commit = under_way[0]
+        commit.hear()
+        under_way.popleft()
         stale: list[tuple[Placement, str]] = []
         plan = commit.plan
         for placement, placed, word in zip(

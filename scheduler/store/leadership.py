@@ -17,7 +17,7 @@ from scheduler.store.connection import speaking_to
 from scheduler.store.glance import Glance
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
-from scheduler.store.script import Script, Sent
+from scheduler.store.script import Line, Script, Sent
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
@@ -58,6 +58,7 @@ class LeaderStore:
         self._client = client
         self._blocking = blocking
         self._keys = keys
+        self._line = Line(client)  #: of placements
         self.term = term
 
     def apply(
@@ -104,7 +105,7 @@ class LeaderStore:
 
         def send() -> Sent:
             with speaking_to(self._client):
-                return _PLACE.send(self._client, packed)
+                return self._line.send(_PLACE, packed)
 
         def take(sent: Sent) -> list[str]:
             with speaking_to(self._client):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # see `leadership`
 class Applying:
     """A batch of placements on its way into Redis: packed, then sent, then answered.
 
-    Two that are under way at once would go over two connections, and Redis may run the later one first:
-    whoever sends one has heard the answer of the last.
+    Those of a term that are under way at once follow each other over one connection, so Redis runs them in
+    the order in which they were sent. With the connection all of them are lost.
     """
 
     def __init__(self, send: Callable[[], Sent], take: Callable[[Sent], list[str]]) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, Final
 
 import orjson
 import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from scheduler.domain.errors import ScriptError
@@ -141,16 +143,7 @@ class Script:
 
     def send(self, client: redis.Redis, packed: Packed) -> Sent:
         """Send it, and go on with other work while Redis runs it; the answer is read later."""
-        connection: Any = client.connection_pool.get_connection()
-        sent = False
-        try:
-            connection.send_command("EVALSHA", self.sha, 0, *packed)
-            sent = True
-        finally:
-            if not sent:
-                connection.disconnect()
-                client.connection_pool.release(connection)
-        return Sent(self, client, connection, packed)
+        return Line(client).send(self, packed)
 
     def pack(self, root: str, **values: Any) -> Packed:
         """Arguments as they go over the wire. Raises ScriptError where they are not the header's."""
@@ -171,44 +164,98 @@ class Script:
         return answer
 
 
+class Line:
+    """One connection on which scripts follow each other: Redis runs them in the order in which they were sent.
+
+    The pool has it back when all are answered. Where it breaks, all that are not answered are lost with it.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._connection: Any = None
+        self._sent: deque[Sent] = deque()  #: whose answers are not read yet
+
+    def send(self, script: Script, packed: Packed) -> Sent:
+        """Send a script behind those that Redis has not answered, and go on with other work."""
+        if not self._sent:
+            self._connection = self._client.connection_pool.get_connection()
+        written = False
+        try:
+            # A look at the connection's health would take the next answer for its own.
+            self._connection.send_command(
+                "EVALSHA", script.sha, 0, *packed, check_health=not self._sent
+            )
+            written = True
+        finally:
+            if not written:
+                self._break()
+        sent = Sent(script, self, packed)
+        self._sent.append(sent)
+        return sent
+
+    def read(self) -> None:
+        """Read the next answer, whatever it is."""
+        sent = self._sent[0]
+        whole = False
+        try:
+            sent.reply = self._connection.read_response()
+            whole = True
+        except ResponseError as error:
+            sent.error, whole = error, True
+        except (RedisError, OSError) as error:
+            sent.error = error
+        finally:
+            # An answer that may still come must not be taken for the next one's.
+            if not whole:
+                self._break()
+            else:
+                self._sent.popleft().over = True
+                if not self._sent:
+                    self._client.connection_pool.release(self._connection)
+
+    def run_unknown(self, first: Sent) -> None:
+        """Redis did not know a script: run it with its text, then those behind it that were unknown, too."""
+        unknown = [first, *self._sent]
+        while self._sent:
+            self.read()
+        for sent in unknown:
+            if isinstance(sent.error, NoScriptError):
+                sent.error = None
+                sent.reply = self._client.eval(sent.script.source, 0, *sent.packed)
+
+    def _break(self) -> None:
+        self._connection.disconnect()
+        self._client.connection_pool.release(self._connection)
+        while self._sent:
+            lost = self._sent.popleft()
+            lost.over = True
+            lost.error = lost.error or RedisConnectionError("it broke before all had answered")
+
+
 class Sent:
     """A script that Redis runs now. Its answer must be read, or given up."""
 
-    def __init__(
-        self, script: Script, client: redis.Redis, connection: Any, packed: Packed
-    ) -> None:
-        self._script = script
-        self._client = client
-        self._connection = connection
-        self._packed = packed
+    def __init__(self, script: Script, line: Line, packed: Packed) -> None:
+        self.script = script
+        self.packed = packed
+        self.reply: Any = None
+        self.error: Exception | None = None
+        self.over = False  #: answered or lost
+        self._line = line
 
     def answer(self) -> list[Any]:
         """What it answered, as from calling the script."""
-        answered = True
-        try:
-            reply = self._connection.read_response()
-        except NoScriptError:
-            reply = self._client.eval(self._script.source, 0, *self._packed)
-        except ResponseError:
-            raise
-        except (RedisError, OSError):
-            answered = False
-            raise
-        finally:
-            # An answer that may still come must not be taken for the next one's.
-            if not answered:
-                self._connection.disconnect()
-            self._client.connection_pool.release(self._connection)
-        return self._script._checked(reply)  # noqa: SLF001 - two halves of one call
+        self.give_up()
+        if isinstance(self.error, NoScriptError):
+            self._line.run_unknown(self)
+        if self.error is not None:
+            raise self.error
+        return self.script._checked(self.reply)  # noqa: SLF001 - two halves of one call
 
     def give_up(self) -> None:
-        """Wait until it has run, and look at nothing."""
-        try:
-            self._connection.read_response()
-        except (RedisError, OSError):
-            self._connection.disconnect()
-        finally:
-            self._client.connection_pool.release(self._connection)
+        """Wait until it has run, if it runs, and look at nothing."""
+        while not self.over:
+            self._line.read()
 
 
 def _json(value: object) -> bytes:

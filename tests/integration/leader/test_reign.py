@@ -7,13 +7,16 @@ from threading import Thread
 import pytest
 
 from scheduler.domain.clock import SystemClock
+from scheduler.domain.errors import StoreUnavailable
 from scheduler.domain.ids import new_nonce
 from scheduler.domain.moves import Over, Reach
 from scheduler.domain.scope import GLOBAL, ScopeLimits
 from scheduler.domain.states import SessionState
 from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.leader.state import load_agents
 from scheduler.leader.watch import WatchRules
 from scheduler.store.connection import connect
+from scheduler.store.script import Line
 from tests.integration.leader.world import GROUP, SECRET, Cluster, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.real]
@@ -242,3 +245,63 @@ def test_all_are_placed_in_the_order_in_which_they_were_chosen(cluster: Cluster)
 
     events = cluster.store.events.since("0-0", limit=5_000)
     assert sessions == [e.fields["session"] for e in events if e.name == "session.scheduled"]
+
+
+def scheduled(cluster: Cluster) -> list[str]:
+    events = cluster.store.events.since("0-0", limit=5_000)
+    return [e.fields["session"] for e in events if e.name == "session.scheduled"]
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_commits_whose_answers_are_lost_are_read_again_and_none_is_placed_twice(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, answered: int
+) -> None:
+    """F4: two are under way at once; Redis may have run none of them, one or both."""
+    agent = cluster.boot().register(cpu=64_000)
+    turn_until(reign(cluster), lambda: agent.beat().word == "ok")
+    sessions = cluster.submit(200)
+    made = reign(cluster)
+    read, reads = Line.read, [0]
+
+    def lose(line: Line) -> None:
+        if reads[0] == answered:
+            assert len(line._sent) == 2
+            line._connection.disconnect()
+        reads[0] += 1
+        read(line)
+
+    with monkeypatch.context() as lost:
+        lost.setattr(Line, "read", lose)
+        with pytest.raises(StoreUnavailable):
+            made.dispatcher.run_once()
+    made.load()
+    turn_until(made, lambda: cluster.store.sessions.counts(GROUP)[S.SCHEDULED] == 200)
+
+    assert sorted(scheduled(cluster)) == sorted(sessions)
+    assert (
+        cluster.store.agents.many(["a1"])[0].free["cpu"] == made._state.agents.rows[0].free["cpu"]
+    )
+
+
+def test_what_was_decided_upon_refused_placements_is_put_right(cluster: Cluster) -> None:
+    """K2: a turn decides on what it placed before, of which Redis refuses some, as an agent is full after all."""
+    agents = [cluster.boot(name).register(cpu=60_000) for name in ("a1", "a2")]
+    first = reign(cluster)
+    turn_until(first, lambda: [agent.beat().word for agent in agents] == ["ok", "ok"])
+    sessions = cluster.submit(100, slots={"cpu": "1"})
+    made = reign(cluster)
+    record = cluster.store.keys.record("a1")
+    cluster.store.client.hset(record, "free:cpu", "25000")
+
+    made.dispatcher.run_once()
+
+    kept = {agent.id: agent.free["cpu"] for agent in cluster.store.agents.many(["a1", "a2"])}
+    assert made.dispatcher.counts.stale == 60 - 25
+    assert kept == {row.data.id: row.free["cpu"] for row in made._state.agents.rows}
+    assert made._state.snapshot.scopes[GLOBAL].sessions == len(scheduled(cluster))
+    assert made._state.snapshot.held[""]["cpu"] == 1_000 * len(scheduled(cluster))
+    turn_until(made, lambda: cluster.store.sessions.counts(GROUP)[S.SCHEDULED] == 25 + 60)
+    cluster.store.client.hincrby(record, "free:cpu", 15_000)
+    load_agents(made._state, made._repositories, ["a1"])
+    turn_until(made, lambda: cluster.store.sessions.counts(GROUP)[S.SCHEDULED] == 100)
+    assert sorted(scheduled(cluster)) == sorted(sessions)

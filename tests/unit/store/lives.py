@@ -78,7 +78,7 @@ class Recorder:
 
         def call(sent: Sent) -> list[Any]:
             reply = answer(sent)
-            self._keep(sent._script, sent._packed, reply)
+            self._keep(sent.script, sent.packed, reply)
             return reply
 
         return call
