@@ -31,7 +31,7 @@ AGENT = "a1"
 GROUP = "default"
 
 
-def wait_for(look: Callable[[], Any], saying: str, within: float = 20.0) -> Any:
+def wait_for(look: Callable[[], Any], saying: str, within: float = 60.0) -> Any:
     """Look again and again until there is something."""
     deadline = facts.boottime_ns() + int(within * 1e9)
     while not (found := look()):
@@ -122,7 +122,7 @@ class Leader:
         """Wait until a kernel runs."""
         return self._wait(order, ReportKind.UP, 8.0)
 
-    def end(self, order: str, within: float = 20.0) -> KernelReport:
+    def end(self, order: str, within: float = 60.0) -> KernelReport:
         """Wait until a kernel is over."""
         return self._wait(order, ReportKind.ENDED, within)
 
@@ -203,7 +203,7 @@ class AgentProcess:
         """Send the main process a signal."""
         os.kill(self.pid, number)
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Its exit code."""
         assert self.process is not None
         return self.process.wait(within)
