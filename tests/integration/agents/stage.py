@@ -49,15 +49,17 @@ class Leader:
         self.namespace = namespace
         self.key = signing.agent_key(SECRET, namespace, AGENT)
         self.boot = ""
+        self._heard: list[reports.Report] = []
+        self._heard_to = "-"
 
     def reports(self) -> list[reports.Report]:
-        """Everything said so far, checked."""
-        entries: Any = self.client.xrange(self.keys.reports(GROUP))
-        return [
-            reports.read(said)
-            for _, f in entries
-            for said in reports.opened(f[reports.BODY], f[reports.MAC], lambda _: self.key)
-        ]
+        """Everything said so far, checked; each look reads only what is new."""
+        entries: Any = self.client.xrange(self.keys.reports(GROUP), self._heard_to)
+        for entry, f in entries:
+            said_here = reports.opened(f[reports.BODY], f[reports.MAC], lambda _: self.key)
+            self._heard += [reports.read(said) for said in said_here]
+            self._heard_to = f"({entry}"
+        return list(self._heard)
 
     def registration(self, unlike: str = "") -> Registration:
         """The last boot that registered, other than one."""
@@ -120,7 +122,7 @@ class Leader:
 
     def up(self, order: str) -> KernelReport:
         """Wait until a kernel runs."""
-        return self._wait(order, ReportKind.UP, 8.0)
+        return self._wait(order, ReportKind.UP, 60.0)
 
     def end(self, order: str, within: float = 60.0) -> KernelReport:
         """Wait until a kernel is over."""
