@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, cast
 
 from scheduler.domain.errors import InvalidInput, InvalidSetting, UnknownPlugin
@@ -144,12 +144,23 @@ def check_cluster_mode(name: str) -> None:
         )
 
 
+@lru_cache(maxsize=1)
+def _installed(read: Callable[[], EntryPoints]) -> EntryPoints:
+    """Read once: a leader asks fifty times before it places anything, 4 ms each where much is installed."""
+    return read()
+
+
+def _points(*groups: str) -> list[EntryPoint]:
+    installed = _installed(entry_points)
+    return [point for group in groups for point in installed.select(group=group)]
+
+
 def _names(*groups: str) -> list[str]:
-    return sorted({point.name for group in groups for point in entry_points(group=group)})
+    return sorted({point.name for point in _points(*groups)})
 
 
 def _find(kind: str, name: str, *groups: str) -> EntryPoint:
-    points = [point for group in groups for point in entry_points(group=group)]
+    points = _points(*groups)
     # An editable install beside a wheel shows each entry point twice.
     found = {point.value: point for point in reversed(points) if point.name == name}
     if not found:

@@ -20,7 +20,7 @@ from scheduler.testing.evidence import Evidence, read_witness
 from scheduler.testing.waiting import wait_until
 from scheduler.testing.watched import WatchedRedis
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0
 
 
 class Cluster:
@@ -142,10 +142,16 @@ class Cluster:
         )
 
     def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to one process."""
-        self.processes[name].send_signal(sign)
+        """Send a signal to one process; one that is to die or to stop has done so then."""
+        process = self.processes[name]
+        process.send_signal(sign)
         if sign is signal.SIGKILL:
-            self.processes[name].wait()
+            process.wait()
+        elif sign is signal.SIGSTOP:
+            # Its threads go on until the one that took the signal has had a core.
+            wait_until(
+                lambda: _is_stopped(process.pid), within=_PATIENCE_S, saying=f"{name} does not stop"
+            )
 
     def log(self, name: str) -> str:
         """All that a process has said."""
@@ -184,3 +190,9 @@ class Cluster:
         return f"{what}; logs are in {self.folder / 'logs'}" + (
             f"; {', '.join(ended)}" if ended else ""
         )
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether all threads of a process are stopped, as Linux has it."""
+    found = [stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in found)

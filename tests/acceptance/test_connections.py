@@ -84,7 +84,7 @@ def test_a_submit_whose_answer_is_lost_is_written_once(
         app.enqueue_many(keyed)
     proxy.lose_answers_to(b"", times=0)
     submit(bench, app, keyed)
-    bench.wait_for_all(within=30)
+    bench.wait_for_all(within=90)
     app.close()
 
     counts = bench.client.store.sessions.counts("default")
@@ -114,20 +114,20 @@ def test_reports_delivered_twice_count_once(make_bench: Make) -> None:
         newest: Any = store.client.xrevrange(reports, count=1)
         return bool(store.client.hget(store.keys.leadership("default"), "cursor") == newest[0][0])
 
-    wait_until(lambda: running.state is SessionState.RUNNING, within=20, saying="it never ran")
+    wait_until(lambda: running.state is SessionState.RUNNING, within=90, saying="it never ran")
     again()
     ended = bench.enqueue_many([bench.spec("work", slots={"cpu": "500m"}) for _ in range(20)])
     for session in ended:
         session.get(timeout=20)
     again()
     bench.cluster.kill(bench.cluster.wait_for_leader())
-    bench.cluster.wait_for_leader(within=20)
+    bench.cluster.wait_for_leader(within=90)
     again()
-    wait_until(read, within=20, saying="the doubled reports were never read")
+    wait_until(read, within=90, saying="the doubled reports were never read")
     go.touch()
     running.get(timeout=20)
     again()
-    wait_until(read, within=20, saying="the doubled reports were never read")
+    wait_until(read, within=90, saying="the doubled reports were never read")
 
     # Claimed, up and ended of 21 sessions, and who the agent is.
     entries = [json.loads(body) for body in set(said)]
@@ -154,7 +154,7 @@ def test_an_order_whose_answer_is_lost_is_not_waited_for(
 
     proxy.lose_answers_to(words, times=3)
     bench.enqueue_many([bench.spec("work", slots={"cpu": "250m"}) for _ in range(30)])
-    bench.wait_for_all(within=30)
+    bench.wait_for_all(within=90)
 
     assert 31 == succeeded(bench)
     assert proxy.losses_left < 3

@@ -33,7 +33,7 @@ def test_a_leader_killed_in_the_middle_of_a_thousand_sessions_loses_nothing(
     wait_until(lambda: succeeded(bench) >= 200, within=60, saying="the first 200 never ended")
     killed = bench.cluster.wait_for_leader()
     bench.cluster.kill(killed)
-    successor = bench.cluster.wait_for_leader(other_than=killed, within=10)
+    successor = bench.cluster.wait_for_leader(other_than=killed, within=30)
     bench.wait_for_all(within=100)
 
     assert killed != successor
@@ -45,10 +45,10 @@ def test_a_leader_that_is_stopped_hands_over(make_bench: Make, record_property: 
     """X2: SIGTERM; the next leader commits without waiting for a TTL."""
     bench = make_bench(replicas=2, agents=1, LEADER_TTL="20s")
     bench.enqueue_many([bench.spec("work", 0.02, slots={"cpu": "500m"}) for _ in range(200)])
-    wait_until(lambda: succeeded(bench) >= 20, within=30, saying="the first 20 never ended")
+    wait_until(lambda: succeeded(bench) >= 20, within=90, saying="the first 20 never ended")
     first = bench.cluster.wait_for_leader()
     bench.cluster.kill(first, signal.SIGTERM)
-    bench.cluster.wait_for_leader(other_than=first, within=15)
+    bench.cluster.wait_for_leader(other_than=first, within=30)
     bench.wait_for_all(within=60)
     events = [
         e for e in bench.cluster.evidence(bench.witness).events if e.name.startswith("leader.")
@@ -59,7 +59,7 @@ def test_a_leader_that_is_stopped_hands_over(make_bench: Make, record_property: 
     took = int(events[2].fields["at"]) - int(events[1].fields["at"])
     record_property("hand_over_ms", took)
     assert took < 5_000
-    assert 0 == bench.cluster.processes[first].wait(timeout=10)
+    assert 0 == bench.cluster.processes[first].wait(timeout=60)
     bench.check()
 
 
@@ -68,7 +68,7 @@ def test_an_operator_can_ask_the_leader_to_resign(make_bench: Make) -> None:
     bench = make_bench(replicas=2, agents=1)
     first = bench.cluster.wait_for_leader()
     bench.client.store.leadership.ask_resign("default")
-    second = bench.cluster.wait_for_leader(other_than=first, within=10)
+    second = bench.cluster.wait_for_leader(other_than=first, within=30)
     bench.enqueue("work").get(timeout=20)
 
     assert first != second
@@ -90,7 +90,7 @@ def test_an_agent_killed_in_the_middle_of_kernels_is_rescued_by_another(
     bench.cluster.kill("a1")
     wait_until(
         lambda: not any(map(psutil.pid_exists, orphans)),
-        within=5,
+        within=90,
         saying="kernels outlived their agent",
     )
     bench.wait_for_all(within=60)
@@ -119,7 +119,7 @@ def test_an_agent_that_is_restarted_is_admitted_at_once(
     killed = bench.now_ms()
     bench.cluster.kill("a1")
     bench.cluster.start_agent("a1")
-    bench.wait_for_all(within=30)
+    bench.wait_for_all(within=90)
     admitted, _ = bench.wait_for_event("agent.admitted", killed)
     took = bench.wait_for_event("session.running", int(admitted.fields["at"]))[1]
     record_property("runs_again_after_admission_ms", took)
@@ -135,10 +135,10 @@ def test_an_agent_that_is_stopped_gives_its_sessions_back(make_bench: Make) -> N
     bench.enqueue_many([bench.spec("work", 2) for _ in range(6)])
     bench.wait_for_starts()
     bench.cluster.kill("a1", signal.SIGTERM)
-    bench.wait_for_all(within=30)
+    bench.wait_for_all(within=90)
 
     assert 6 == succeeded(bench)
-    assert 0 == bench.cluster.processes["a1"].wait(timeout=10)
+    assert 0 == bench.cluster.processes["a1"].wait(timeout=60)
     bench.check(runs=2)
 
 
@@ -160,7 +160,7 @@ def test_a_restarted_redis_loses_nothing(make_bench: Make, record_property: Reco
     """X8: SIGKILL of Redis with AOF; everyone reconnects, nobody is rescued wrongly."""
     bench = make_bench(replicas=2, agents=2)
     bench.enqueue_many([bench.spec("work", 0.05, slots={"cpu": "500m"}) for _ in range(300)])
-    wait_until(lambda: succeeded(bench) >= 50, within=30, saying="the first 50 never ended")
+    wait_until(lambda: succeeded(bench) >= 50, within=90, saying="the first 50 never ended")
     bench.cluster.redis.kill()
     bench.cluster.redis.restart()
     back = bench.now_ms()

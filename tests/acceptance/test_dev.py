@@ -31,7 +31,7 @@ def _dev(group: ProcessGroup, folder: Path) -> dict[str, str]:
     words = ["dev", "--replicas", "1", "--agents", "1", "--data", str(folder)]
     path = os.pathsep.join(filter(None, sys.path))
     group.start("dev", [*SCHEDULER, *words], {"PYTHONPATH": path})
-    group.wait_for_line("dev", "Ctrl-C stops everything.")
+    group.wait_for_line("dev", "Ctrl-C stops everything.", within=120)
     exports = [line.split()[1] for line in group.output("dev") if line.startswith("  export ")]
     return dict(line.split("=", 1) for line in exports) | {"PYTHONPATH": path}
 
@@ -50,7 +50,7 @@ def test_dev_runs_a_session_and_leaves_nothing_behind(group: ProcessGroup, tmp_p
 
     group.kill("dev", signal.SIGINT)
 
-    assert 0 == group.wait("dev", within=20)
+    assert 0 == group.wait("dev", within=90)
     assert "" == _running(environment["SCHEDULER_REDIS_URL"])
 
 
@@ -58,7 +58,7 @@ def test_dev_starts_again_what_dies(group: ProcessGroup, tmp_path: Path) -> None
     environment = _dev(group, tmp_path)
     replica = _running("replica run --name replica-1")
     os.kill(int(replica.split()[0]), signal.SIGKILL)
-    group.wait_for_line("dev", "ended with -9, starts again")
+    group.wait_for_line("dev", "ended with -9, starts again", within=120)
     client = Client(environment["SCHEDULER_REDIS_URL"], environment["SCHEDULER_NAMESPACE"])
 
     data = client.enqueue("math:sqrt", 4).wait(timeout=60)

@@ -69,15 +69,17 @@ def test_a_failover_that_loses_writes_loses_what_is_promised_and_no_more(
     """
     bench = make_bench(replicas=2, agents=2, watched=watched, **LEASE)
     long = bench.enqueue_many([bench.spec("tick", 15) for _ in range(2)])
-    wait_until(lambda: all(map(bench.started, long)), within=30, saying="the long ones never ran")
+    wait_until(lambda: all(map(bench.started, long)), within=90, saying="the long ones never ran")
     known = [*long, *bench.enqueue_many([bench.spec("tick", 2) for _ in range(48)])]
-    wait_until(lambda: succeeded(bench) >= 4, within=30, saying="the first 4 never ended")
+    wait_until(lambda: succeeded(bench) >= 4, within=90, saying="the first 4 never ended")
     watched.wait_in_sync()
     watched.stop_replicating()
     before = succeeded(bench)
-    bench.cluster.start_agent("late")
+    bench.cluster.start_agent("late", slots="cpu=8,mem=8GiB")
     bench.cluster.wait_for_agents("late")
     lost = bench.enqueue_many([bench.spec("tick", 2, priority=90) for _ in range(5)])
+    # Only the late agent has room for it, so that it holds something when it is forgotten.
+    lost += bench.enqueue_many([bench.spec("tick", 300, priority=90, slots={"cpu": "5"})])
     wait_until(
         lambda: succeeded(bench) >= before + 8 and all(map(bench.started, lost)),
         within=60,
@@ -97,7 +99,7 @@ def test_a_failover_that_loses_writes_loses_what_is_promised_and_no_more(
     assert [] == [session.id for session in [*known, *lost] if overlap(spans(bench, session))]
     wait_until(
         lambda: "agent.forgotten" in bench.cluster.log("late"),
-        within=30,
+        within=90,
         saying="the agent whose admission was lost never noticed",
     )
     assert 1 == epochs(bench)

@@ -48,10 +48,10 @@ def test_a_leader_frozen_past_its_lock_writes_nothing_late(make_bench: Make) -> 
     bench = make_bench(replicas=2, agents=1)
     specs = [bench.spec("work", 0.05, slots={"cpu": "250m"}) for _ in range(200)]
     bench.enqueue_many(specs)
-    wait_until(lambda: succeeded(bench) >= 20, within=30, saying="the first 20 never ended")
+    wait_until(lambda: succeeded(bench) >= 20, within=90, saying="the first 20 never ended")
     frozen = bench.cluster.wait_for_leader()
     bench.cluster.kill(frozen, signal.SIGSTOP)
-    bench.cluster.wait_for_leader(other_than=frozen, within=10)
+    bench.cluster.wait_for_leader(other_than=frozen, within=30)
     bench.cluster.kill(frozen, signal.SIGCONT)
     bench.wait_for_all(within=60)
 
@@ -69,7 +69,7 @@ def test_an_agent_frozen_past_its_lease_loses_its_kernels_before_they_run_elsewh
     bench.wait_for_starts()
     bench.cluster.kill("a1", signal.SIGSTOP)
     wait_until(
-        lambda: status(bench, "a1") is AgentStatus.LOST, within=20, saying="a1 was never lost"
+        lambda: status(bench, "a1") is AgentStatus.LOST, within=90, saying="a1 was never lost"
     )
     bench.cluster.kill("a1", signal.SIGCONT)
     bench.wait_for_all(within=60)
@@ -95,11 +95,11 @@ def test_an_agent_cut_off_past_its_lease_comes_back(
     bench.wait_for_starts()
     proxy.cut()
     wait_until(
-        lambda: status(bench, "far") is AgentStatus.LOST, within=20, saying="far was never lost"
+        lambda: status(bench, "far") is AgentStatus.LOST, within=90, saying="far was never lost"
     )
     proxy.mend()
     bench.wait_for_all(within=60)
-    bench.cluster.wait_for_agents("a1", "far", within=30)
+    bench.cluster.wait_for_agents("a1", "far", within=90)
 
     assert 4 == succeeded(bench)
     bench.check(runs=2)
@@ -109,7 +109,7 @@ def test_redis_away_for_longer_than_beats_live_rescues_nobody(make_bench: Make) 
     """X8: SIGKILL of Redis, down for longer than a lease; what ran to its end before that counts once."""
     bench = make_bench(replicas=2, agents=2, LEASE="3s")
     bench.enqueue_many([bench.spec("work", 0.05, slots={"cpu": "500m"}) for _ in range(300)])
-    wait_until(lambda: succeeded(bench) >= 50, within=30, saying="the first 50 never ended")
+    wait_until(lambda: succeeded(bench) >= 50, within=90, saying="the first 50 never ended")
     bench.cluster.redis.kill()
     # Not a wait for something to happen: the time that Redis is away is what is tested.
     threading.Event().wait(13)
@@ -124,7 +124,7 @@ def test_a_redis_that_stalls_for_three_seconds_changes_nothing(make_bench: Make)
     """X8: every command waits for 3 s; the leader may lose its lock, and nothing else."""
     bench = make_bench(replicas=2, agents=2, LEASE="15s")
     bench.enqueue_many([bench.spec("work", 0.05, slots={"cpu": "500m"}) for _ in range(200)])
-    wait_until(lambda: succeeded(bench) >= 50, within=30, saying="the first 50 never ended")
+    wait_until(lambda: succeeded(bench) >= 50, within=90, saying="the first 50 never ended")
     bench.client.store.client.client_pause(3_000, all=True)
     bench.wait_for_all(within=60)
 
@@ -147,11 +147,11 @@ def test_a_full_redis_refuses_submits_with_a_sentence_and_drains(make_bench: Mak
             return str(error)
         return ""
 
-    says = wait_until(refused, within=30, saying="no submit was ever refused")
+    says = wait_until(refused, within=90, saying="no submit was ever refused")
     bench.wait_for_all(within=60)
     client.config_set("maxmemory", 0)
-    wait_until(lambda: not refused(), within=10, saying="submits are still refused")
-    bench.wait_for_all(within=30)
+    wait_until(lambda: not refused(), within=90, saying="submits are still refused")
+    bench.wait_for_all(within=90)
 
     assert "80 %" in says
     assert SessionState.SUCCEEDED is bench.sessions[0].state
@@ -163,13 +163,13 @@ def test_a_leader_killed_on_a_full_redis_is_replaced_and_it_drains(make_bench: M
     bench = make_bench(replicas=2, agents=1)
     bench.enqueue_many([bench.spec("work", 3) for _ in range(4)])
     wait_until(
-        lambda: all(bench.started(s) for s in bench.sessions), within=30, saying="not all started"
+        lambda: all(bench.started(s) for s in bench.sessions), within=90, saying="not all started"
     )
     client = bench.client.store.client
     client.config_set("maxmemory", 1)
     killed = bench.cluster.wait_for_leader()
     bench.cluster.kill(killed)
-    bench.cluster.wait_for_leader(other_than=killed, within=15)
+    bench.cluster.wait_for_leader(other_than=killed, within=30)
     bench.cluster.start_replica(killed)
     bench.wait_for_all(within=60)
     client.config_set("maxmemory", 0)

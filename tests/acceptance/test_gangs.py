@@ -147,7 +147,7 @@ def test_a_cluster_mode_of_another_distribution_is_used_by_its_name(
     two, too_many = spread("cpu=1", "cpu=2"), spread("cpu=1", "cpu=1", "cpu=1")
     two.get(timeout=60)
     wait_until(
-        lambda: too_many.explain().refusals, within=30, saying="the third rack was not missed"
+        lambda: too_many.explain().refusals, within=90, saying="the third rack was not missed"
     )
     racks = {"a1": "r1", "a2": "r1", "a3": "r2"}
 

@@ -34,7 +34,7 @@ def test_a_command_prints_and_exits(bench: Bench) -> None:
     session = bench.client.enqueue_command(
         ["sh", "-c", "echo answer: $((6 * 7)); exit 3"], name="answer"
     )
-    session.wait(timeout=20)
+    session.wait(timeout=60)
 
     assert (SessionState.FAILED, 3, "answer: 42\n") == (
         session.state,
@@ -47,7 +47,7 @@ def test_a_session_of_several_kernels_knows_its_ranks(bench: Bench) -> None:
     """K10: kernels of one session start together and learn size and rank."""
     command = ["sh", "-c", "echo $CLUSTER_RANK of $CLUSTER_SIZE as $CLUSTER_ROLE"]
     session = bench.client.enqueue_command(command, cluster_size=3)
-    session.wait(timeout=20)
+    session.wait(timeout=60)
 
     assert SessionState.SUCCEEDED == session.state
     assert ["0 of 3 as main\n", "1 of 3 as sub\n", "2 of 3 as sub\n"] == [
@@ -78,7 +78,7 @@ def test_the_end_of_work_is_noticed_in_its_output(bench: Bench) -> None:
     script = "echo saved model 7; sleep 1000"
     said = bench.client.enqueue_command(["sh", "-c", script], done_pattern=r"saved model \d+")
     silent = bench.client.enqueue_command(["sleep", "1000"], silence_timeout=0.3, retries=1)
-    (said.wait(timeout=20), silent.wait(timeout=20))
+    (said.wait(timeout=60), silent.wait(timeout=60))
 
     assert (SessionState.SUCCEEDED, "done_pattern", "saved model 7\n") == (
         said.state,
@@ -97,7 +97,7 @@ def test_the_end_of_work_is_noticed_in_its_output(bench: Bench) -> None:
 def test_a_timeout_stops_the_kernel_and_says_so(bench: Bench) -> None:
     """J4: a session that runs for too long is stopped and ends as TIMED_OUT."""
     session = bench.enqueue("work", 60, timeout=0.5)
-    data = session.wait(timeout=20)
+    data = session.wait(timeout=60)
 
     assert (SessionState.TIMED_OUT, "timed_out") == (data.state, data.reason)
     bench.check()
@@ -115,7 +115,7 @@ def test_a_failed_session_is_tried_again_after_its_back_off(bench: Bench) -> Non
 def test_a_session_without_retries_left_fails_with_its_error(bench: Bench) -> None:
     """J5: the last failure is final, and its traceback is kept."""
     session = bench.enqueue("fail_until", 9, retries=0)
-    data = session.wait(timeout=20)
+    data = session.wait(timeout=60)
 
     assert SessionState.FAILED == data.state
     assert "attempt 1 was meant to fail" in data.error
@@ -129,7 +129,7 @@ def test_a_cancelled_session_that_waits_never_runs(bench: Bench, tmp_path: Path)
         bench.client.store.agents.drain(agent)
     ready = bench.enqueue("work")
     wait_until(
-        lambda: ready.explain().refusals, within=10, saying="the drained cluster refused nothing"
+        lambda: ready.explain().refusals, within=90, saying="the drained cluster refused nothing"
     )
 
     assert ["cancelled", "cancelled"] == [pending.cancel(), ready.cancel()]
@@ -140,14 +140,14 @@ def test_a_cancelled_session_that_waits_never_runs(bench: Bench, tmp_path: Path)
     # The back-off of the second attempt is two seconds: time enough to see it.
     wait_until(
         lambda: len(retrying.data.history) == 2 and retrying.state is SessionState.RETRYING,
-        within=20,
+        within=90,
         saying="the failing session never waited for its back-off",
     )
 
     assert "cancelled" == retrying.cancel()
 
     (tmp_path / "go").touch()
-    bench.wait_for_all(within=20)
+    bench.wait_for_all(within=90)
 
     assert [SessionState.CANCELLED] * 3 == [s.state for s in (pending, ready, retrying)]
     bench.check(runs=2, never_ran=[pending, ready])
@@ -159,12 +159,12 @@ def test_a_cancelled_session_that_is_scheduled_gives_its_order_back(bench: Bench
         bench.cluster.kill(agent, signal.SIGSTOP)
     session = bench.enqueue("work")
     wait_until(
-        lambda: session.state is SessionState.SCHEDULED, within=10, saying="it was never placed"
+        lambda: session.state is SessionState.SCHEDULED, within=90, saying="it was never placed"
     )
 
     assert "accepted" == session.cancel()
 
-    data = session.wait(timeout=10)
+    data = session.wait(timeout=60)
     for agent in ("a1", "a2"):
         bench.cluster.kill(agent, signal.SIGCONT)
 
@@ -176,10 +176,10 @@ def test_a_cancelled_session_that_is_scheduled_gives_its_order_back(bench: Bench
 def test_a_cancelled_session_that_runs_is_stopped(bench: Bench) -> None:
     """K11: the leader has the kernel stopped, with all its children."""
     session = bench.enqueue("with_children", 60)
-    wait_until(lambda: bench.started(session), within=20, saying="it never started")
+    wait_until(lambda: bench.started(session), within=90, saying="it never started")
 
     assert "accepted" == session.cancel()
-    assert SessionState.CANCELLED == session.wait(timeout=20).state
+    assert SessionState.CANCELLED == session.wait(timeout=60).state
     assert "ended" == session.cancel()
     bench.check()
 
@@ -187,14 +187,14 @@ def test_a_cancelled_session_that_runs_is_stopped(bench: Bench) -> None:
 def test_an_order_delivered_twice_runs_once(bench: Bench, tmp_path: Path) -> None:
     """X1: a second RQ job with the same order id starts nothing."""
     session = bench.enqueue("wait_for", str(tmp_path / "go"))
-    wait_until(lambda: session.state is SessionState.RUNNING, within=20, saying="it never ran")
+    wait_until(lambda: session.state is SessionState.RUNNING, within=90, saying="it never ran")
     data, store = session.data, bench.client.store
     order = str(OrderId(data.id, 0, data.placement))
     for _ in range(3):
         store.client.rpush(store.keys.rq_queue(data.kernels[0].agent), order)
     wait_until(
         lambda: store.client.llen(store.keys.rq_queue(data.kernels[0].agent)) == 0,
-        within=10,
+        within=90,
         saying="the agent never took the doubled orders",
     )
     (tmp_path / "go").touch()
@@ -206,7 +206,7 @@ def test_an_order_delivered_twice_runs_once(bench: Bench, tmp_path: Path) -> Non
 def test_a_drained_agent_gets_nothing_new_and_loses_nothing(bench: Bench, tmp_path: Path) -> None:
     """W4: drain stops placements, what runs there goes on."""
     session = bench.enqueue("wait_for", str(tmp_path / "go"))
-    wait_until(lambda: session.state is SessionState.RUNNING, within=20, saying="it never ran")
+    wait_until(lambda: session.state is SessionState.RUNNING, within=90, saying="it never ran")
     agent = session.data.kernels[0].agent
     other = ({"a1", "a2"} - {agent}).pop()
     bench.client.store.agents.drain(agent)

@@ -49,9 +49,9 @@ def test_scheduling_never_waits_for_receivers_and_they_get_all_in_the_end(
         [bench.spec("work", callback=urls[n % 3], name=f"n{n}") for n in range(MANY)]
     )
 
-    bench.wait_for_all(within=40)
+    bench.wait_for_all(within=90)
     told = [s for n, s in enumerate(sessions) if n % 3 == 2]
-    wait_until(lambda: len(well.got) == len(told), within=20, saying="outcomes were held up")
+    wait_until(lambda: len(well.got) == len(told), within=90, saying="outcomes were held up")
 
     # All of it while nothing was said by the one that hangs.
     assert [] == hanging.got

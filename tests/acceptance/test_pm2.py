@@ -143,17 +143,17 @@ def answers(stack: Stack, name: str, status: int) -> Callable[[], bool]:
 def test_a_killed_scheduler_is_back_and_healthy(stack: Stack, client: Client) -> None:
     """J8: SIGKILL of the replica that leads, and meanwhile the other one serves."""
     before = client.enqueue_command(["echo", "before"])
-    before.wait(timeout=20)
+    before.wait(timeout=60)
     leader = next(n for n in ("replica-1", "replica-2") if stack.health(n)[1]["leads"])
     pid = stack.pm2()[leader]["pid"]
     within = max(BACK_WITHIN_S, stack.took_s)
 
     os.kill(pid, signal.SIGKILL)
-    wait_until(answers(stack, leader, 0), within=2, saying="it lives on")
+    wait_until(answers(stack, leader, 0), within=90, saying="it lives on")
     wait_until(answers(stack, leader, 200), within=within, saying=f"{leader} is not back")
     during = client.enqueue_command(["echo", "after"])
 
-    assert "SUCCEEDED" == during.wait(timeout=20).state
+    assert "SUCCEEDED" == during.wait(timeout=60).state
     again = stack.pm2()[leader]
     assert (again["pid"] != pid, again["pm2_env"]["restart_time"]) == (True, 1)
 
@@ -164,7 +164,7 @@ def test_without_redis_all_live_and_none_is_ready(stack: Stack) -> None:
     pids = {name: process["pid"] for name, process in stack.pm2().items()}
     stack.server.stop()
     for name in names:
-        wait_until(answers(stack, name, 503), within=15, saying=f"{name} is ready")
+        wait_until(answers(stack, name, 503), within=90, saying=f"{name} is ready")
     lives = [stack.health(name, "/health/live")[0] for name in names]
     told = [stack.health(name)[1] for name in names]
     stack.server.restart()
@@ -172,7 +172,7 @@ def test_without_redis_all_live_and_none_is_ready(stack: Stack) -> None:
     assert [200] * len(names) == lives
     assert all(one["alive"] and not one["ready"] and one["why"].endswith(".") for one in told)
     for name in names:
-        wait_until(answers(stack, name, 200), within=20, saying=f"{name} is not ready again")
+        wait_until(answers(stack, name, 200), within=90, saying=f"{name} is not ready again")
     assert pids == {name: process["pid"] for name, process in stack.pm2().items()}
 
 
@@ -192,7 +192,7 @@ def test_who_dies_again_and_again_waits_longer_each_time(stack: Stack, tmp_path:
     def starts() -> list[float]:
         return [float(line) for line in diary.read_text().split()] if diary.exists() else []
 
-    wait_until(lambda: len(starts()) > 6, within=20, saying="it is not started again")
+    wait_until(lambda: len(starts()) > 6, within=90, saying="it is not started again")
     mistaken = stack.pm2()["mistaken"]["pm2_env"]
     stack.run(PM2, "delete", "fails", "mistaken")
     waits = [after - before for before, after in zip(starts(), starts()[1:], strict=False)]
@@ -206,7 +206,7 @@ def test_who_dies_again_and_again_waits_longer_each_time(stack: Stack, tmp_path:
 def test_stop_leaves_nothing_behind(stack: Stack, client: Client) -> None:
     """J8: not PM2, not a replica, not a kernel that runs."""
     session = client.enqueue_command(["sleep", "1000"])
-    wait_until(lambda: session.state == "RUNNING", within=20, saying="it does not run")
+    wait_until(lambda: session.state == "RUNNING", within=90, saying="it does not run")
     zygotes = [words for words in stack.processes() if "agents.zygote" in words]
     kernels = [p for p in facts.everything() if _is_sleep(p.pid)]
 
@@ -215,7 +215,7 @@ def test_stop_leaves_nothing_behind(stack: Stack, client: Client) -> None:
     assert (0, "Stopped.\n") == (stopped.returncode, stopped.stdout)
     assert not zygotes  # they have a clean environment, and end with their agent
     assert kernels
-    wait_until(lambda: not stack.processes(), within=5, saying="something of it lives on")
+    wait_until(lambda: not stack.processes(), within=90, saying="something of it lives on")
     assert not [p for p in kernels if facts.is_alive(p.pid, p.started)]
     assert "Nothing runs here.\n" == stack.run("scripts/stop").stdout
 

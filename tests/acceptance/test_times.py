@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
 def late_writes(port: int) -> int:
     """What a replica's /metrics says of them."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
@@ -43,7 +43,7 @@ def test_a_killed_leader_is_followed_without_waiting_for_its_lock(
     """X2, X8: from SIGKILL to the next commit; 1 s by design, 8 s for a busy machine, 20 s by the TTL."""
     bench = make_bench(replicas=2, agents=1, LEADER_TTL="20s")
     bench.enqueue_many([bench.spec("work", 0.02, slots={"cpu": "500m"}) for _ in range(400)])
-    wait_until(lambda: succeeded(bench) >= 40, within=30, saying="the first 40 never ended")
+    wait_until(lambda: succeeded(bench) >= 40, within=90, saying="the first 40 never ended")
     killed = bench.now_ms()
     bench.cluster.kill(bench.cluster.wait_for_leader())
     elected, _ = bench.wait_for_event("leader.elected", killed)
@@ -77,18 +77,18 @@ def test_a_frozen_leaders_late_commit_is_refused_and_counted(
     bench.cluster.kill(frozen, signal.SIGSTOP)
     session = bench.enqueue("work")
     bench.client.store.agents.drain("a1")
-    bench.cluster.wait_for_leader(other_than=frozen, within=20)
+    bench.cluster.wait_for_leader(other_than=frozen, within=30)
     _, took = bench.wait_for_event("leader.elected", stopped)
     record_property("frozen_to_elected_ms", took)
     waits = session.state
     bench.cluster.kill(frozen, signal.SIGCONT)
     wait_until(
         lambda: "leader.deposed" in bench.cluster.log(frozen),
-        within=20,
+        within=90,
         saying="the old leader never noticed that its term is over",
     )
     counted = wait_until(
-        lambda: late_writes(ports[frozen]), within=10, saying="no late write was counted"
+        lambda: late_writes(ports[frozen]), within=90, saying="no late write was counted"
     )
     bench.client.store.agents.undrain("a1")
     session.get(timeout=20)

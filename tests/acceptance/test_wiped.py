@@ -43,16 +43,16 @@ def test_a_wiped_redis_is_taken_into_use_again_and_what_nobody_knows_is_stopped(
     wipe(bench)
     lost, bench.sessions = bench.sessions[:4], []
 
-    bench.cluster.wait_for_leader(within=20)
-    bench.cluster.wait_for_agents("a1", "a2", within=20)
+    bench.cluster.wait_for_leader(within=90)
+    bench.cluster.wait_for_agents("a1", "a2", within=90)
     bench.enqueue_many([bench.spec("work", slots={"cpu": "250m"}) for _ in range(50)])
-    bench.wait_for_all(within=40)
+    bench.wait_for_all(within=90)
 
     def beating() -> set[str]:
         beats = bench.client.store.agents.beats(["a1", "a2"])
         return {order for beat in beats.values() for order in beat.running}
 
-    wait_until(lambda: not beating(), within=30, saying="what nobody knows still runs")
+    wait_until(lambda: not beating(), within=90, saying="what nobody knows still runs")
     dead_since = monotonic_ns()
     assert 50 == succeeded(bench)
     assert 4 == len(lost)

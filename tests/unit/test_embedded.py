@@ -188,7 +188,7 @@ def is_gone(pid: int) -> bool:
     return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
-def wait_until(condition: Callable[[], bool], *, saying: str, within: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], *, saying: str, within: float = 60.0) -> None:
     deadline = monotonic() + within
     while not condition():
         assert monotonic() < deadline, f"{saying} within {within} s"

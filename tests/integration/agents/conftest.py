@@ -30,4 +30,4 @@ def agent(server: EmbeddedRedis, leader: Leader, tmp_path: Path) -> Iterator[Age
     process = AgentProcess(server.url, leader, tmp_path)
     yield process
     process.end()
-    wait_for(lambda: not process.left(), "the agent's processes outlived it", 3.0)
+    wait_for(lambda: not process.left(), "the agent's processes outlived it")

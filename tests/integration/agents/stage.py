@@ -31,7 +31,7 @@ AGENT = "a1"
 GROUP = "default"
 
 
-def wait_for(look: Callable[[], Any], saying: str, within: float = 20.0) -> Any:
+def wait_for(look: Callable[[], Any], saying: str, within: float = 60.0) -> Any:
     """Look again and again until there is something."""
     deadline = facts.boottime_ns() + int(within * 1e9)
     while not (found := look()):
@@ -49,15 +49,17 @@ class Leader:
         self.namespace = namespace
         self.key = signing.agent_key(SECRET, namespace, AGENT)
         self.boot = ""
+        self._heard: list[reports.Report] = []
+        self._heard_to = "-"
 
     def reports(self) -> list[reports.Report]:
-        """Everything said so far, checked."""
-        entries: Any = self.client.xrange(self.keys.reports(GROUP))
-        return [
-            reports.read(said)
-            for _, f in entries
-            for said in reports.opened(f[reports.BODY], f[reports.MAC], lambda _: self.key)
-        ]
+        """Everything said so far, checked; each look reads only what is new."""
+        entries: Any = self.client.xrange(self.keys.reports(GROUP), self._heard_to)
+        for entry, f in entries:
+            said_here = reports.opened(f[reports.BODY], f[reports.MAC], lambda _: self.key)
+            self._heard += [reports.read(said) for said in said_here]
+            self._heard_to = f"({entry}"
+        return list(self._heard)
 
     def registration(self, unlike: str = "") -> Registration:
         """The last boot that registered, other than one."""
@@ -120,9 +122,9 @@ class Leader:
 
     def up(self, order: str) -> KernelReport:
         """Wait until a kernel runs."""
-        return self._wait(order, ReportKind.UP, 8.0)
+        return self._wait(order, ReportKind.UP, 60.0)
 
-    def end(self, order: str, within: float = 20.0) -> KernelReport:
+    def end(self, order: str, within: float = 60.0) -> KernelReport:
         """Wait until a kernel is over."""
         return self._wait(order, ReportKind.ENDED, within)
 
@@ -203,7 +205,7 @@ class AgentProcess:
         """Send the main process a signal."""
         os.kill(self.pid, number)
 
-    def wait(self, within: float = 20.0) -> int:
+    def wait(self, within: float = 60.0) -> int:
         """Its exit code."""
         assert self.process is not None
         return self.process.wait(within)

@@ -29,13 +29,13 @@ def placed_on(cluster: Cluster, count: int) -> list[str]:
     found = []
     for _ in range(count):
         session = cluster.submit(1)[0]
-        found.append(cluster.reach(session, SessionState.RUNNING, within=15).kernels[0].agent)
+        found.append(cluster.reach(session, SessionState.RUNNING, within=60).kernels[0].agent)
     return found
 
 
 def hand_over(first: Replica, second: Replica) -> None:
     first.stop()
-    wait_until(lambda: second.health()["leads"], within=15, saying="the follower leads")
+    wait_until(lambda: second.health()["leads"], within=60, saying="the follower leads")
 
 
 def test_round_robin_goes_on_where_the_last_leader_stopped(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -34,7 +35,12 @@ def tenure(replica: Replica) -> Tenure:
     return found
 
 
-def leads_after(replica: Replica, *, within: float = 20.0) -> float:
+def busy() -> float:
+    """How many share a core: a bound in seconds is for a machine that has one for each."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def leads_after(replica: Replica, *, within: float = 60.0) -> float:
     """Seconds until it leads."""
     began = monotonic()
     wait_until(lambda: replica.health()["leads"], within=within, saying="the follower leads")
@@ -64,7 +70,7 @@ def test_a_follower_leads_at_once_after_a_clean_stop(cluster: Cluster) -> None:
     stopping = threading.Thread(target=first.stop)
     stopping.start()
 
-    assert leads_after(second) < 5.0
+    assert leads_after(second) < 5.0 * busy()
     stopping.join()
     run_through(cluster, 3)
 
@@ -80,7 +86,7 @@ def test_a_follower_leads_once_the_leaders_connection_is_gone(
 
     cluster.store.client.client_kill_filter(_id=cluster.store.leadership.show(GROUP)["connection"])
 
-    assert leads_after(second) < 10.0
+    assert leads_after(second) < 10.0 * busy()
     assert cluster.store.leadership.show(GROUP)["nonce"] != nonce
     assert connection_name(nonce) != connection_name(cluster.store.leadership.show(GROUP)["nonce"])
 
@@ -95,7 +101,7 @@ def test_a_follower_leads_after_the_lock_expired(
 
     freeze(first, monkeypatch)
 
-    assert leads_after(second) < 8.0
+    assert leads_after(second) < 8.0 * busy()
     wait_until(lambda: not first.health()["leads"], saying="the first knows")
     run_through(cluster, 3)
 
@@ -123,7 +129,7 @@ def test_a_leader_that_is_asked_to_resign_lets_the_other_lead(cluster: Cluster) 
 
     cluster.store.leadership.ask_resign(GROUP)
 
-    assert leads_after(second) < 5.0
+    assert leads_after(second) < 5.0 * busy()
 
 
 def assert_each_ran_once(cluster: Cluster, sessions: list[str]) -> None:
@@ -175,12 +181,12 @@ def test_a_redis_restart_in_the_middle_loses_nothing_and_rescues_nobody(tmp_path
 
         wait_until(
             lambda: any(r.health()["leads"] for r in cluster.replicas),
-            within=15,
+            within=60,
             saying="somebody leads",
         )
         late = cluster.submit(5)
         for session in late:
-            cluster.reach(session, S.RUNNING, within=10)
+            cluster.reach(session, S.RUNNING, within=60)
         agent.end(list(agent.running.values()))
         for session in (*running, *late):
             assert (1, 0) == ((data := cluster.reach(session, S.SUCCEEDED)).attempt, data.rescues)

@@ -35,23 +35,29 @@ def lay_out(project: Path, modules: Sequence[Path], site: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
+def forget_installed() -> None:
+    """As a program's next start does."""
+    loading._installed.cache_clear()
+    loading.cluster_mode_names.cache_clear()
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Install a project; what was imported of it is forgotten afterwards."""
     site, before = tmp_path / "site", set(sys.modules)
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
-    loading.cluster_mode_names.cache_clear()
+    forget_installed()
 
     def put(project: Path, modules: Sequence[Path]) -> None:
         lay_out(project, modules, site)
-        loading.cluster_mode_names.cache_clear()
+        forget_installed()
 
     yield put
     for name in set(sys.modules) - before:
         if str(site) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
-    loading.cluster_mode_names.cache_clear()
+    forget_installed()
 
 
 @pytest.fixture

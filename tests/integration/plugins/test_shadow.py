@@ -61,7 +61,7 @@ def test_a_migration_is_judged_made_and_taken_back(cluster: Cluster) -> None:
     assert ["a1"] == placed_one_by_one(cluster, 1)
     wait_until(
         lambda: cluster.store.groups.shadow(GROUP) is None,
-        within=15,
+        within=60,
         saying="it was not forgotten",
     )
 
@@ -89,6 +89,6 @@ def test_a_shadow_that_cannot_be_loaded_harms_nobody(cluster: Cluster) -> None:
 
     placed_one_by_one(cluster, 2)
 
-    told = wait_until(lambda: cluster.store.groups.shadow(GROUP), within=15, saying="it is told")
+    told = wait_until(lambda: cluster.store.groups.shadow(GROUP), within=60, saying="it is told")
     assert told is not None
     assert "There is no scheduler named 'astrology'" in told["broken"]

@@ -85,10 +85,11 @@ def test_a_revoked_key_stops_within_a_second(api: Api) -> None:
     keys.revoke(key.id)
 
     clock, last = api.store.clock, 200
-    revoked_at = clock.monotonic()
-    while last == 200 and clock.monotonic() < revoked_at + 5:
+    revoked_at = asked_at = clock.monotonic()
+    while last == 200 and asked_at - revoked_at < 1:
+        asked_at = clock.monotonic()
         last = api.web.get(JOBS, headers=headers).status_code
-    assert (401, True) == (last, clock.monotonic() - revoked_at < 1)
+    assert 401 == last
 
 
 @pytest.mark.parametrize(

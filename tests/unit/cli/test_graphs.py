@@ -158,7 +158,7 @@ def test_a_client_submits_a_graph_and_waits_for_it(client: Client, world: World)
 
     end(world, graph.jobs["a"].id)
 
-    assert {S.SUCCEEDED: 1} == graph.wait(5)
+    assert {S.SUCCEEDED: 1} == graph.wait(60)
     assert ("one", {"SUCCEEDED": 1}) == (graph.show().name, graph.show().counts)
     assert 0 == client.graph(graph.id).cancel()
 

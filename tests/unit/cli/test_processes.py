@@ -80,7 +80,7 @@ def test_all_are_stopped_at_once(group: ProcessGroup) -> None:
     group.stop_all(within=0.3)
 
     assert [False] * 3 == [group.alive(name) for name in group.names]
-    assert monotonic() - began < 3
+    assert monotonic() - began < 10
 
 
 def test_waiting_for_one_that_dies_tells_its_last_words(group: ProcessGroup) -> None:

@@ -100,7 +100,7 @@ def test_it_serves_health_and_metrics(stub: list[Stub], monkeypatch: pytest.Monk
 
     def look(_: Stub) -> None:
         for page in ("health", "metrics"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=60) as answer:
                 pages[page] = answer.read().decode()
 
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -53,7 +53,7 @@ def stand() -> Iterator[Stand]:
 def _get(url: str, method: str = "GET") -> tuple[int, str]:
     request = urllib.request.Request(url, method=method)  # noqa: S310 - our own server
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

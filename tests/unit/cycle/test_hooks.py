@@ -207,7 +207,7 @@ def test_a_hook_that_comes_back_is_asked_again_and_its_late_answer_is_dropped(
         return chain.check(context("again")) == ()
 
     assert "budget" in late[0].reason
-    wait_until(again, within=10, saying="it was not asked again")
+    wait_until(again, within=60, saying="it was not asked again")
     assert "late" == hanging.asked[0]
 
 
@@ -233,7 +233,7 @@ def test_a_hook_that_is_late_again_and_again_is_left_alone_for_a_while() -> None
             said = ask()
             return "" if "come back" in said else said
 
-        said = wait_until(look, within=10, saying="it does not come back")
+        said = wait_until(look, within=60, saying="it does not come back")
         gate.release()
         return said
 
@@ -250,7 +250,7 @@ def test_a_hook_that_is_late_again_and_again_is_left_alone_for_a_while() -> None
 
     clock.now += REST_S
     gate.release()
-    wait_until(lambda: not ask(), within=10, saying="it is in time again")
+    wait_until(lambda: not ask(), within=60, saying="it is in time again")
     gate.release()
     assert "" == ask()
 
@@ -314,5 +314,5 @@ def test_a_thread_that_is_not_needed_ends(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         chain.begin()
         assert () == chain.check(context())
-        wait_until(lambda: not runs(), within=10, saying="the thread goes on")
+        wait_until(lambda: not runs(), within=60, saying="the thread goes on")
     assert 3 == len(hook.asked)

@@ -57,7 +57,7 @@ def test_a_profile_shows_what_ran_while_it_was_taken(clock: Hands) -> None:
     clock.at = 2.0
     profiling.turn([])
 
-    token, found = delivered.get(timeout=10)
+    token, found = delivered.get(timeout=60)
     assert ("token", True, True) == (token, found["sample_count"] > 0, "busy" in str(found))
     assert sys.getprofile() is None
 
@@ -80,11 +80,11 @@ def test_one_is_taken_at_a_time_and_none_for_longer_than_a_minute(clock: Hands) 
 
     profiling.turn(["7 first 999000", "7 second 1000"])
 
-    refused = delivered.get(timeout=10)
+    refused = delivered.get(timeout=60)
     assert ("second", {"error": "a profile of it is being taken already"}) == refused
     clock.at = 60.0
     profiling.turn([])
-    assert "first" == delivered.get(timeout=10)[0]
+    assert "first" == delivered.get(timeout=60)[0]
 
 
 def test_a_profile_that_cannot_be_delivered_harms_nobody(clock: Hands) -> None:
@@ -97,10 +97,10 @@ def test_a_profile_that_cannot_be_delivered_harms_nobody(clock: Hands) -> None:
     with capture_logs() as lines:
         profiling = Profiling(7, clock, put, get_logger())
         profiling.turn(["7 first 1000", "7 second 1000"])
-        assert tried.wait(10)
+        assert tried.wait(60)
         for thread in threading.enumerate():
             if thread.name == "profile":
-                thread.join(10)
+                thread.join(60)
     clock.at = 1.0
     profiling.turn([])
 

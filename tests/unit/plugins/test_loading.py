@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import EntryPoint
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any, ClassVar
 
 import pytest
@@ -58,18 +58,28 @@ class Raising(FifoScheduler):
         raise KeyError(f"two\nlines of {sorted(opts)}")
 
 
+GROUPS = [
+    loading.SCHEDULERS,
+    loading.SELECTORS,
+    loading.VALIDATORS,
+    loading.CLUSTER_MODES,
+    loading.SUBSCRIBERS,
+    loading.HOOKS,
+    loading.SEED_SCHEDULERS,
+    loading.SEED_SELECTORS,
+]
+
+
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Entry points that are installed, as (name, value)."""
     installed = importlib.metadata.entry_points
 
     def put(*pairs: tuple[str, str], only: str = "") -> None:
-        def found(*, group: str) -> Iterable[EntryPoint]:
-            if only not in ("", group):
-                return installed(group=group)
-            return [EntryPoint(name, value, group) for name, value in pairs]
-
-        monkeypatch.setattr(loading, "entry_points", found)
+        here = [only] if only else GROUPS
+        found = [EntryPoint(name, value, group) for group in here for name, value in pairs]
+        kept = [point for group in GROUPS if group not in here for point in installed(group=group)]
+        monkeypatch.setattr(loading, "entry_points", EntryPoints([*kept, *found]).select)
 
     return put
 

@@ -90,7 +90,7 @@ def test_a_server_that_accepts_and_stays_silent_is_told_of_in_time() -> None:
         client.close()
 
     # Tried twice; and what a busy machine needs beside.
-    assert 0.2 <= took < 1.0
+    assert 0.2 <= took < 5.0
 
 
 def test_waits_grow_to_the_longest_and_no_further() -> None:
