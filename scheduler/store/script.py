@@ -39,7 +39,7 @@ from scheduler.domain.states import (
     Edge,
     SessionState,
 )
-from scheduler.store.keys import lua_functions
+from scheduler.store.keys import lua_functions, lua_written_out
 
 LUA_ROOT: Final = Path(__file__).parent / "lua"
 
@@ -92,7 +92,7 @@ class Script:
         flushes = [found for text in included.values() for found in _FLUSH.findall(text)]
         if flushes:
             included[name] = _FLUSHED.format(body=included[name], flushes=", ".join(flushes))
-        code = "\n".join(included.values())
+        code = lua_written_out("\n".join(included.values()))
         source = "\n".join(
             [
                 "local ns = ARGV[1]",
