@@ -72,7 +72,7 @@ class _Driver:
                 agent, boot, text = self._beats[self._next % len(self._beats)]
                 self._next += 1
                 packed = _BEAT.pack(
-                    self._root, agent=agent, boot=boot, ttl_ms=_TTL_MS, beat=text, over=[]
+                    self._root, agent=agent, boot=boot, ttl_ms=_TTL_MS, beat=text, over=""
                 )
                 pipe.evalsha(_BEAT.sha, 0, *packed)
             pipe.execute()

@@ -1,7 +1,7 @@
 """The key space: everything Redis holds for us is on this page, and nowhere else.
 
 Each method's docstring names type, content, writer and lifetime. The Lua side is generated from
-these methods (`lua_functions`), so there is one truth. What lies under ``agent:<id>:`` is the
+these methods (`lua_functions`, `lua_written_out`), so there is one truth. What lies under ``agent:<id>:`` is the
 agent's own; it needs to write nothing else but its group's reports stream, so that a Redis ACL can
 hold it to that.
 """
@@ -9,8 +9,13 @@ hold it to that.
 from __future__ import annotations
 
 import inspect
+import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
+
+_CALL: Final = re.compile(r"\bkeys\.(\w+)\(([^()]*)\)")
+_PLAIN: Final = re.compile(r"[\w.\[\]]+|'[^']*'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +326,33 @@ def lua_functions(used: set[str]) -> str:
     return "\n".join(["local keys = {}", *map(_lua_function, sorted(used))])
 
 
-@cache
+def lua_written_out(code: str) -> str:
+    """Code with the keys written out where their parts are plain words: what is left are functions.
+
+    A script makes its functions anew at each call, and a call of one costs as much as the key itself.
+    """
+    return _CALL.sub(_written_out, code)
+
+
+def _written_out(call: re.Match[str]) -> str:
+    given = [part.strip() for part in call[2].split(",")] if call[2].strip() else []
+    if not all(map(_PLAIN.fullmatch, given)):
+        return call[0]
+    parameters, parts = _lua_parts(call[1])
+    if len(parameters) != len(given):
+        return call[0]
+    values = dict(zip(parameters, given, strict=True))
+    return f"({' .. '.join(values.get(part, part) for part in parts)})"
+
+
 def _lua_function(name: str) -> str:
+    parameters, parts = _lua_parts(name)
+    return f"function keys.{name}({', '.join(parameters)}) return {' .. '.join(parts)} end"
+
+
+@cache
+def _lua_parts(name: str) -> tuple[list[str], list[str]]:
+    """The parameters of a key, and what it is put together from: these, ``ns`` and quoted texts."""
     mark = "\x00"
     method = getattr(Keys(f"{mark}ns{mark}"), name)
     parameters = list(inspect.signature(method).parameters)
@@ -332,4 +362,4 @@ def _lua_function(name: str) -> str:
         for index, part in enumerate(template.split(mark))
         if part
     ]
-    return f"function keys.{name}({', '.join(parameters)}) return {' .. '.join(parts)} end"
+    return parameters, parts

@@ -103,15 +103,16 @@ class AgentMailbox:
             {"boot": boot, "claims": claims, "running": list(running)}, separators=(",", ":")
         )
         with speaking_to(self._client):
-            word, reason, *stops = _BEAT(
+            word, *rest = _BEAT(
                 self._client,
                 self._keys.root,
                 agent=self._agent,
                 boot=boot,
                 ttl_ms=ttl_ms,
                 beat=text,
-                over=list(over)[:_MOST_OVER],
+                over=" ".join(list(over)[:_MOST_OVER]),
             )
+        reason, *stops = rest or [""]
         return Answer(word, reason, dict(zip(stops[::2], stops[1::2], strict=True)))
 
     def stop_order(self, order: str) -> str | None:

@@ -40,7 +40,7 @@ from scheduler.domain.states import (
     Edge,
     SessionState,
 )
-from scheduler.store.keys import lua_functions
+from scheduler.store.keys import lua_functions, lua_written_out
 
 LUA_ROOT: Final = Path(__file__).parent / "lua"
 
@@ -112,7 +112,7 @@ class Script:
         if flushes:
             body = included[self.name]
             included[self.name] = _FLUSHED.format(body=body, flushes=", ".join(flushes))
-        code = "\n".join(included.values())
+        code = lua_written_out("\n".join(included.values()))
         return "\n".join(
             [
                 "local ns = ARGV[1]",

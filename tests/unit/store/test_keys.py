@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 import redis
 
-from scheduler.store.keys import Keys, lua_functions
+from scheduler.store.keys import Keys, lua_functions, lua_written_out
 from scheduler.store.script import LUA_ROOT
 from tests.conftest import patterns, strangers
 
@@ -26,15 +26,17 @@ def arity(name: str) -> int:
 @pytest.mark.parametrize("name", METHODS)
 def test_lua_makes_the_same_key(redis_client: redis.Redis, keys: Keys, name: str) -> None:
     parameters = [f"ARGV[{index + 2}]" for index in range(arity(name))]
-    code = (
-        f"local ns = ARGV[1]\n{lua_functions({name})}\nreturn keys.{name}({', '.join(parameters)})"
-    )
+    call = f"return keys.{name}({', '.join(parameters)})"
+    code = f"local ns = ARGV[1]\n{lua_functions({name})}\n{call}"
+    inline = f"local ns = ARGV[1]\n{lua_written_out(call)}"
+    assert "keys." not in inline
 
     for value in VALUES:
         given = [f"{value}{index}" for index in range(arity(name))]
         found = cast("Any", redis_client).eval(code, 0, keys.root, *given)
 
         assert getattr(keys, name)(*given) == found
+        assert found == cast("Any", redis_client).eval(inline, 0, keys.root, *given)
 
 
 def test_only_what_is_used_is_defined() -> None:
@@ -42,6 +44,21 @@ def test_only_what_is_used_is_defined() -> None:
         "local keys = {}",
         "function keys.events() return ns .. ':events' end",
     ] == lua_functions({"events"}).split("\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        ("x(keys.beat(agent), 1)", "x((ns .. ':agent:' .. agent .. ':beat'), 1)"),
+        ("keys.state(op.group, 'READY')", "(ns .. ':group:' .. op.group .. ':state:' .. 'READY')"),
+        ("keys.beat(a or b)", "keys.beat(a or b)"),
+        ("keys.beat(of(agent))", "keys.beat(of(agent))"),
+        ("keys.beat()", "keys.beat()"),
+    ],
+)
+def test_only_plain_calls_are_written_out(call: str, written: str) -> None:
+    """Of anything else it is not certain that it means the same between two other parts."""
+    assert written == lua_written_out(call)
 
 
 def test_an_unknown_key_is_an_error() -> None:
