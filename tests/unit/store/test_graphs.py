@@ -15,6 +15,7 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.scope import GLOBAL, ScopeLimits
 from scheduler.domain.spec import SessionSpec
+from scheduler.leader import graphs as healing
 from scheduler.leader.graphs import GraphChores
 from scheduler.operations.recount import Recount
 from scheduler.store import precheck
@@ -255,6 +256,9 @@ def heal(world: World, rounds: int = 1) -> None:
     chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
     for _ in range(rounds):
         world.apply(*chores.sweep())
+        while chores.under_way:
+            chores._next = 0.0
+            world.apply(*chores.go_on())
     world.resolve_all()
 
 
@@ -272,7 +276,7 @@ def test_the_sweep_tells_what_nobody_told(world: World, many: int) -> None:
         world.end(parent)
     world.client.delete(*map(world.keys.dependents, parents), world.keys.resolve(GROUP))
 
-    heal(world, rounds=4)
+    heal(world)
 
     assert (S.READY, 0) == (world.state(child), world.get(child).unmet)
 
@@ -285,6 +289,49 @@ def test_the_sweep_counts_anew_what_was_counted_wrong(world: World) -> None:
     heal(world)
 
     assert 1 == world.get(child).unmet
+
+
+def test_one_round_of_the_sweep_looks_at_all_that_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J1: a piece at a time, with a pause between two; each only as large as is allowed."""
+    monkeypatch.setattr(healing, "SESSIONS", 3)
+    monkeypatch.setattr(healing, "EDGES", 4)
+    parents = [world.submit() for _ in range(9)]
+    children = [world.submit(depends_on=parents[:n]) for n in (1, 2, 3, 9, 1, 4, 1, 1)]
+    for child in children:
+        world.client.hset(world.keys.session(child), "unmet", 77)
+    chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
+
+    pieces = [chores.sweep()]
+    while chores.under_way:
+        chores._next = 0.0
+        pieces.append(chores.go_on())
+
+    assert sorted(children) == sorted(move.session for piece in pieces for move in piece)
+    assert all(len(piece) <= 3 for piece in pieces)
+    for piece in pieces:
+        world.apply(*piece)
+    assert [1, 2, 3, 9, 1, 4, 1, 1] == [world.get(child).unmet for child in children]
+    assert [] == chores.sweep()
+    assert [] == chores.go_on(), "it is not time yet"
+
+
+def test_a_look_puts_right_as_much_as_one_script_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healing, "HEALED", 2)
+    parent = world.submit()
+    children = [world.submit(depends_on=[parent]) for _ in range(5)]
+    world.client.delete(world.keys.dependents(parent))
+    chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
+
+    first = chores.sweep()
+    world.apply(*first)
+    assert 2 == len(first)
+    assert chores.go_on(), "what is wrong is gone on with at once"
+    heal(world)
+    assert set(children) == world.client.smembers(world.keys.dependents(parent))
 
 
 @pytest.mark.parametrize(
