@@ -66,6 +66,14 @@ class SchedulerError(Exception):
         self.facts = facts
 
 
+def of_graph(error: SchedulerError, job: str) -> SchedulerError:
+    """The same refusal, saying which job of a graph it is about: its name, as it may stand in a sentence."""
+    says = str(error).removeprefix("The session was not submitted: ")
+    error.args = (f"The graph was not submitted: job {job}: {says}",)
+    error.facts |= {"job": job}
+    return error
+
+
 def sentence(text: str) -> str:
     """The text with one stop at its end, whatever its last fact ended with."""
     text = text.rstrip().rstrip(".").rstrip()

@@ -308,6 +308,18 @@ class Chores:
         listed = len(state.waiting) + len(state.aside) + len(state.unplaceable)
         return state.all_loaded and leader.ready_count() != listed
 
+    @property
+    def healing(self) -> bool:
+        """Whether a round of what waits for dependencies is under way."""
+        return self._p.graphs.under_way
+
+    def heal(self) -> bool:
+        """Go on with that round, if it is time; whether something was put right, as more may be."""
+        batch = Batch()
+        batch.add(self._p.graphs.go_on())
+        self._p.writer.write(batch)
+        return bool(batch.moves)
+
     def _look_at_scopes(self) -> None:
         """Scopes that refuse may be held by sessions of other groups, whose ends nobody tells us."""
         state, scopes = self._p.state, self._p.state.snapshot.scopes

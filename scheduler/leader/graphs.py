@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import redis
 
@@ -12,26 +13,29 @@ from scheduler.domain.moves import Heal
 from scheduler.domain.states import FINAL, SessionState
 from scheduler.store.edges import (
     Parent,
+    Piece,
     Waits,
-    edges_of_many,
     edges_page,
     parents_of,
-    pending_page,
+    unhealed,
+    waiting_at,
 )
 from scheduler.store.graphs import GraphRepository
 from scheduler.store.keys import Keys
 
-#: Sessions, and edges of them, that one sweep looks at; what has more edges is looked at in several.
-SESSIONS, EDGES = 250, 1_000
-#: Parents that a sweep puts right: as many as one script tells dependents.
-HEALED = 200
+#: Sessions, and edges of them, that one look is for; what has more edges is looked at in several.
+SESSIONS, EDGES = 100, 500
+#: Parents that one look puts right: as many as one script tells dependents, which may all become READY.
+HEALED = 64
+#: Between two looks of a round, s: a look costs Redis 2 ms, so a round takes a twentieth of it.
+PAUSE_S: Final = 0.04
 #: Steps of two hundred sessions in which a sweep deletes graphs that expired.
 _DISCARDED = 20
 
 
 @dataclass(slots=True)
 class _Inside:
-    """One session whose edges are looked at over several sweeps."""
+    """One session whose edges are looked at over several pieces."""
 
     waits: Waits
     cursor: int = 0
@@ -41,100 +45,85 @@ class _Inside:
 
 
 class GraphChores:
-    """Goes round the PENDING sessions of a group, from where it stopped last."""
+    """Goes round the PENDING sessions of a group: each sweep begins a round, if none is under way."""
 
     def __init__(self, client: redis.Redis, keys: Keys, clock: Clock, group: str) -> None:
         self._client = client
         self._keys = keys
+        self._clock = clock
         self._group = group
         self._graphs = GraphRepository(client, keys, clock)
         self._place = 0
         self._inside: _Inside | None = None
+        self._next = 0.0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a round is not over yet."""
+        return self._place > 0 or self._inside is not None
 
     def sweep(self) -> list[Heal]:
-        """Delete what expired, and tell what is wrong with the next of them. Raises StoreUnavailable."""
+        """Delete what expired, and tell what is wrong with the next piece. Raises StoreUnavailable."""
         self._graphs.discard_expired(self._group, _DISCARDED)
         return self._look()
 
-    def _look(self) -> list[Heal]:
-        if self._inside is not None:
-            return self._look_inside(self._inside)
-        page = pending_page(self._client, self._keys, self._group, self._place, SESSIONS)
-        few = _with_few_edges(page)
-        looked_at = max(1, len(few))
-        self._place = (
-            self._place + looked_at if looked_at < len(page) or len(page) == SESSIONS else 0
-        )
-        if page and not few:
-            self._inside = _Inside(page[0])
-            return self._look_inside(self._inside)
-        return self._look_at(few)
+    def go_on(self) -> list[Heal]:
+        """What is wrong with the next piece of a round, if it is time for one. Raises StoreUnavailable."""
+        if not self.under_way or self._clock.monotonic() < self._next:
+            return []
+        return self._look()
 
-    def _look_at(self, sessions: list[Waits]) -> list[Heal]:
-        found = edges_of_many(self._client, self._keys, [waits.id for waits in sessions])
-        edges = {waits.id: each for waits, each in zip(sessions, found, strict=True)}
-        parents = self._parents(edges)
-        moves: list[Heal] = []
-        left = HEALED
-        for waits in sessions:
-            wrong = self._wrong(edges[waits.id], parents[waits.id])
-            unmet = sum(not edge.startswith("met") for edge in edges[waits.id].values())
-            if (move := self._heal(waits, wrong[:left], unmet)) is not None:
-                moves.append(move)
-            left -= len(wrong)
-            if left <= 0:
-                break
-        return moves
+    def _look(self) -> list[Heal]:
+        found = self._piece() if self._inside is None else self._look_inside(self._inside)
+        # What goes wrong once goes wrong often: where something was, the next look comes at once.
+        self._next = self._clock.monotonic() + (0 if found else PAUSE_S)
+        return found
+
+    def _piece(self) -> list[Heal]:
+        piece = Piece(self._place, SESSIONS, EDGES, HEALED)
+        found = unhealed(self._client, self._keys, self._group, piece)
+        if found.listed and not found.looked and not found.heals:
+            waits = waiting_at(self._client, self._keys, self._group, self._place)
+            self._place += 1
+            if waits is None:
+                return []
+            self._inside = _Inside(waits)
+            return self._look_inside(self._inside)
+        over = found.looked == found.listed < SESSIONS
+        self._place = 0 if over else self._place + found.looked
+        return list(found.heals)
 
     def _look_inside(self, inside: _Inside) -> list[Heal]:
         """A page of the edges of one session that has many."""
         waits = inside.waits
-        inside.cursor, edges = edges_page(self._client, self._keys, waits.id, inside.cursor, EDGES)
-        wrong = self._wrong(edges, self._parents({waits.id: edges})[waits.id])
-        inside.unmet |= {parent for parent, edge in edges.items() if not edge.startswith("met")}
+        cursor, edges = edges_page(self._client, self._keys, waits.id, inside.cursor, EDGES)
+        unmet = [parent for parent, edge in edges.items() if not edge.startswith("met")]
+        parents = parents_of(self._client, self._keys, waits.id, unmet)
+        wrong = _wrong(edges, parents)
+        inside.unmet.update(unmet)
         inside.wrong += len(wrong)
-        over = inside.cursor == 0
+        # Where more is wrong than one look puts right, the next one is for the same page.
+        over = len(wrong) <= HEALED and cursor == 0
         if over:
             self._inside = None
-        counted = len(inside.unmet) if over and not inside.wrong else -1
-        move = self._heal(waits, wrong[:HEALED], counted)
-        return [] if move is None else [move]
-
-    def _parents(self, edges: Mapping[str, Mapping[str, str]]) -> dict[str, list[Parent]]:
-        unmet = {
-            session: [parent for parent, edge in each.items() if not edge.startswith("met")]
-            for session, each in edges.items()
-        }
-        return parents_of(self._client, self._keys, unmet)
-
-    def _heal(self, waits: Waits, wrong: list[str], unmet: int) -> Heal | None:
-        if not waits.state:
-            return Heal(waits.id, self._group, [], "", -1)
+        elif len(wrong) <= HEALED:
+            inside.cursor = cursor
         # Who loads it counts, and knows of edges that are not written yet.
-        counts = not wrong and unmet >= 0 and not waits.unsealed
-        if wrong or (counts and waits.unmet != str(unmet) and (unmet or waits.unmet)):
-            return Heal(waits.id, self._group, wrong, waits.unmet, unmet if counts else -1)
-        return None
-
-    @staticmethod
-    def _wrong(edges: Mapping[str, str], parents: list[Parent]) -> list[str]:
-        """Those of a session's unmet dependencies that it should have been told of."""
-        return [
-            parent.id
-            for parent in parents
-            if (
-                parent.state == SessionState.SUCCEEDED
-                if edges[parent.id].startswith("held")
-                else not parent.linked or not parent.state or parent.state in FINAL
-            )
-        ]
+        counts = over and not inside.wrong and not waits.unsealed
+        count = len(inside.unmet) if counts else -1
+        if not wrong and (count < 0 or (waits.unmet or "0") == str(count)):
+            return []
+        return [Heal(waits.id, self._group, wrong[:HEALED], waits.unmet, count)]
 
 
-def _with_few_edges(page: list[Waits]) -> list[Waits]:
-    """The first sessions, as many as have so many edges together as one sweep looks at."""
-    edges = 0
-    for count, waits in enumerate(page):
-        edges += waits.parents
-        if edges > EDGES:
-            return page[:count]
-    return page
+def _wrong(edges: Mapping[str, str], parents: list[Parent]) -> list[str]:
+    """Those of a session's unmet dependencies that it should have been told of."""
+    return [
+        parent.id
+        for parent in parents
+        if (
+            parent.state == SessionState.SUCCEEDED
+            if edges[parent.id].startswith("held")
+            else not parent.linked or not parent.state or parent.state in FINAL
+        )
+    ]

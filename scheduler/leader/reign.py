@@ -22,7 +22,7 @@ from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.jobs.timeout_manager import TimeoutManager
 from scheduler.leader.chores import Chores, Parts
 from scheduler.leader.dispatcher import SchedulerDispatcher
-from scheduler.leader.graphs import GraphChores
+from scheduler.leader.graphs import PAUSE_S, GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.positioning import Positioning
@@ -322,6 +322,8 @@ class Reign:
         """How long to wait for something to happen, s."""
         if self._busy or self.inbox.unresolved or not self._state.all_loaded:
             return 0.0
+        if self.chores.healing:
+            return PAUSE_S
         if not self._timers_known:
             return _TIMERS_EVERY_S
         next_timer = self.chores.timeouts.next_ms
@@ -346,6 +348,8 @@ class Reign:
             self.dispatcher.forget_notes()
             if self.chores.sweep():
                 load_ready_anew(self._state)
+        elif self.chores.healing:
+            more |= self.chores.heal()
         if not self._state.all_loaded:
             load_ready_page(self._state, self._repositories)
             more = True

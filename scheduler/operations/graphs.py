@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from scheduler.domain.clock import Clock
-from scheduler.domain.errors import WaitTimeout
+from scheduler.domain.errors import (
+    DesignatedAgentNotFound,
+    UnknownPlugin,
+    WaitTimeout,
+    of_graph,
+)
 from scheduler.domain.graph import GraphData, GraphMember, GraphSpec
+from scheduler.domain.ids import shown
+from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import FINAL, SessionState
 from scheduler.operations.submission import Store as SubmissionStore
 from scheduler.operations.submission import check_specs
@@ -36,10 +43,22 @@ def submit_graph(store: Store, graph: GraphSpec) -> GraphData:
     Raises UnknownPlugin, DesignatedAgentNotFound, and what ``GraphRepository.submit`` raises.
     """
     specs = graph.specs()
-    check_specs(store, specs)
+    _check(store, graph, specs)
     graph_id = store.graphs.submit(graph, specs)
     found = store.graphs.with_sessions(store.graphs.read(graph_id))
     return replace(found, counts=_counts(store, found))
+
+
+def _check(store: Store, graph: GraphSpec, specs: Sequence[SessionSpec]) -> None:
+    """Look up what jobs name, and say whose it is that is not there."""
+    try:
+        check_specs(store, specs)
+    except (DesignatedAgentNotFound, UnknownPlugin) as error:
+        wanted = error.facts.get("agent"), error.facts.get("name")
+        for job, spec in zip(graph.jobs, specs, strict=True):
+            if (spec.agents_strict and wanted[0] in spec.agents) or spec.cluster_mode == wanted[1]:
+                raise of_graph(error, shown(job.name)) from None
+        raise
 
 
 def read_graph(store: Store, graph_id: str, *, limit: int = SHOWN) -> GraphData:

@@ -1,16 +1,21 @@
-"""What waits for its dependencies, as the sweep reads it: pages of sessions, and of the edges of one."""
+"""What waits for its dependencies, as the sweep reads it: a piece of a group, and pages of the edges of one session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 import redis
 
+from scheduler.domain.moves import Heal
 from scheduler.domain.records import record
 from scheduler.domain.states import SessionState
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.script import Script
+
+_UNHEALED: Final = Script.load("graph/unhealed")
 
 
 @record
@@ -18,10 +23,8 @@ class Waits:
     """A PENDING session, as little as healing needs of it."""
 
     id: str
-    state: str  #: "" where the record is gone
     unmet: str  #: as it is stored
     unsealed: bool
-    parents: int
 
 
 @record
@@ -33,32 +36,53 @@ class Parent:
     linked: bool  #: whether it knows that the session waits for it
 
 
-def pending_page(
-    client: redis.Redis, keys: Keys, group: str, start: int, limit: int
-) -> list[Waits]:
-    """PENDING sessions of a group from a place in its list on, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """How much of a group one look is for."""
+
+    start: int  #: place in the list of what is PENDING
+    sessions: int
+    edges: int
+    wrong: int  #: parents that are put right
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found."""
+
+    looked: int  #: sessions that are done with; 0 and no heals: the first has more edges than fit
+    listed: int  #: sessions from the place on, at most as many as were asked for
+    heals: Sequence[Heal]
+
+
+def unhealed(client: redis.Redis, keys: Keys, group: str, piece: Piece) -> Looked:
+    """What is wrong with some PENDING sessions of a group, oldest first."""
     with speaking_to(client):
-        ids = cast(
-            "list[str]",
-            client.zrange(keys.state(group, SessionState.PENDING), start, start + limit - 1),
+        _, looked, listed, *found = _UNHEALED(
+            client,
+            keys.root,
+            group=group,
+            start=piece.start,
+            sessions=piece.sessions,
+            edges=piece.edges,
+            most=piece.wrong,
         )
-    with speaking_to(client), client.pipeline(transaction=False) as pipe:
-        for session in ids:
-            pipe.hmget(keys.session(session), "state", "unmet", "unsealed")
-            pipe.hlen(keys.parents(session))
-        found = pipe.execute()
-    return [
-        Waits(
-            id=session,
-            state=state or "",
-            unmet=unmet or "",
-            unsealed=unsealed == "1",
-            parents=count,
+    heals = [Heal(each, group, wrong, unmet, int(count)) for each, unmet, count, wrong in found]
+    return Looked(looked, listed, heals)
+
+
+def waiting_at(client: redis.Redis, keys: Keys, group: str, place: int) -> Waits | None:
+    """The PENDING session at a place of its group's list."""
+    with speaking_to(client):
+        found = cast(
+            "list[str]", client.zrange(keys.state(group, SessionState.PENDING), place, place)
         )
-        for session, (state, unmet, unsealed), count in zip(
-            ids, found[::2], found[1::2], strict=True
+        if not found:
+            return None
+        unmet, unsealed = cast(
+            "list[str | None]", client.hmget(keys.session(found[0]), ["unmet", "unsealed"])
         )
-    ]
+    return Waits(found[0], unmet or "", unsealed == "1")
 
 
 def edges_page(
@@ -70,25 +94,17 @@ def edges_page(
     return following, found
 
 
-def edges_of_many(client: redis.Redis, keys: Keys, sessions: Sequence[str]) -> list[dict[str, str]]:
-    """All edges of sessions that have few."""
-    with speaking_to(client), client.pipeline(transaction=False) as pipe:
-        for session in sessions:
-            pipe.hgetall(keys.parents(session))
-        return cast("list[dict[str, str]]", pipe.execute())
-
-
 def parents_of(
-    client: redis.Redis, keys: Keys, wanted: Mapping[str, Iterable[str]]
-) -> dict[str, list[Parent]]:
-    """By session, where the given parents of it are."""
-    pairs = [(session, parent) for session, parents in wanted.items() for parent in parents]
-    found: dict[str, list[Parent]] = {session: [] for session in wanted}
+    client: redis.Redis, keys: Keys, session: str, wanted: Iterable[str]
+) -> list[Parent]:
+    """Where the given parents of a session are."""
+    parents = list(wanted)
     with speaking_to(client), client.pipeline(transaction=False) as pipe:
-        for session, parent in pairs:
+        for parent in parents:
             pipe.hget(keys.session(parent), "state")
             pipe.sismember(keys.dependents(parent), session)
         answers = pipe.execute()
-    for (session, parent), state, linked in zip(pairs, answers[::2], answers[1::2], strict=True):
-        found[session].append(Parent(id=parent, state=state or "", linked=bool(linked)))
-    return found
+    return [
+        Parent(id=parent, state=state or "", linked=bool(linked))
+        for parent, state, linked in zip(parents, answers[::2], answers[1::2], strict=True)
+    ]

@@ -18,14 +18,15 @@ from scheduler.domain.errors import (
     GroupNotFound,
     IdempotencyConflict,
     SchedulerError,
+    of_graph,
 )
 from scheduler.domain.graph import GraphData, GraphSpec, execution_order
-from scheduler.domain.ids import is_graph_id, new_graph_id
+from scheduler.domain.ids import is_graph_id, new_graph_id, shown
 from scheduler.domain.spec import SessionSpec
 from scheduler.store import precheck
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
-from scheduler.store.refusals import known_groups, refused
+from scheduler.store.refusals import is_about, known_groups, refused
 from scheduler.store.script import Script
 from scheduler.store.submission import SUBMIT_BATCH, Checked, kind_of, session_of, spec_digest
 
@@ -75,14 +76,16 @@ class GraphRepository:
         with speaking_to(self._client):
             if known := self._known(graph.idempotency_key, digest := _digest(graph, checked)):
                 return known
-            if answer := precheck.refusal(self._client, self._keys, checked):
-                raise refused(self._client, self._keys, checked, answer)
+            if refusal := precheck.refusal(self._client, self._keys, checked):
+                named = zip((job.name for job in graph.jobs), checked, strict=True)
+                of = [(name, each) for name, each in named if each is refusal.of]
+                raise self._refused(graph, of, checked, refusal.answer)
         graph_id = new_graph_id(self._clock.now_ms())
         if known := self._open(graph_id, graph, digest):
             return known
         try:
             for batch in _batches(graph_id, graph, checked, self._clock.now_ms()):
-                self._load(graph_id, batch)
+                self._load(graph_id, graph, batch)
             return self._seal(graph_id, graph)
         except SchedulerError:
             self._give_up(graph_id)
@@ -119,7 +122,20 @@ class GraphRepository:
             raise IdempotencyConflict(key=graph.idempotency_key, session=rest[0])
         return rest[0] if word == "known" else ""
 
-    def _load(self, graph_id: str, batch: _Batch) -> None:
+    def _refused(
+        self,
+        graph: GraphSpec,
+        jobs: Iterable[tuple[str, Checked]],
+        batch: Sequence[Checked],
+        answer: Sequence[Any],
+    ) -> SchedulerError:
+        """What an answer says, with the first of the jobs that it may be about; its office is that of all."""
+        error = refused(self._client, self._keys, batch, answer)
+        about = [name for name, each in jobs if is_about(answer, each)]
+        ours = answer[0] == "unknown_office" and graph.office
+        return of_graph(error, shown(about[0])) if about and not ours else error
+
+    def _load(self, graph_id: str, graph: GraphSpec, batch: _Batch) -> None:
         checked = [each for each, _ in batch.sessions]
         with speaking_to(self._client):
             answer = _LOAD(
@@ -135,7 +151,8 @@ class GraphRepository:
         if answer[0] == "gone":
             raise GraphGivenUp(graph=graph_id, why="nothing came for too long")
         if answer[0] not in ("loaded", "sealed"):
-            raise refused(self._client, self._keys, checked, answer)
+            jobs = [(asked["name"], each) for each, asked in batch.sessions]
+            raise self._refused(graph, jobs, checked, answer)
 
     def _seal(self, graph_id: str, graph: GraphSpec) -> str:
         with speaking_to(self._client):

@@ -40,7 +40,15 @@ def takes_one_script(checked: Sequence[Checked]) -> bool:
     )
 
 
-def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list[str] | None:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What session/submit would answer."""
+
+    answer: Sequence[str]
+    of: Checked | None = None  #: the first that it refuses; None where it refuses all for the same
+
+
+def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> Refusal | None:
     """What session/submit would answer to the first session that it refuses; None where to none.
 
     Reads only. Sessions whose idempotency key is known are not looked at any further: they were
@@ -54,25 +62,22 @@ def refusal(client: redis.Redis, keys: Keys, checked: Sequence[Checked]) -> list
     for number, each in enumerate(checked, start=1):
         group, key = groups.get(each.spec.group), each.spec.idempotency_key
         if group is None:
-            return ["unknown_group", each.spec.group]
+            return Refusal(["unknown_group", each.spec.group])
         if key and (known := claimed.get(key)):
             session, digest = known
             if digest != spec_digest(each):
-                return ["conflict", key, session]
+                return Refusal(["conflict", key, session])
             continue
         if key:
             claimed[key] = (f"number {number} of this call", spec_digest(each))
         if group.full:
-            return ["full", group.full]
+            return Refusal(["full", group.full])
         kind = (each.spec.group, each.request.id)
         if kind not in fitting and (refused := strangers.get(_job_of(each)) or _unfit(group, each)):
-            return refused
+            return Refusal(refused, each)
         fitting.add(kind)
         fresh.append(each)
-    if over := _over_pending(client, keys, fresh):
-        return over
-    unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
-    return ["no_parent", unknown] if unknown else None
+    return _over_pending(client, keys, fresh) or _without_parent(client, keys, fresh)
 
 
 def _job_of(each: Checked) -> tuple[str, str]:
@@ -104,7 +109,7 @@ def _unfit(group: _Group, each: Checked) -> list[str] | None:
     return ["unsatisfiable", request.id, each.spec.group]
 
 
-def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> list[str] | None:
+def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> Refusal | None:
     """The first that a scope would not let wait beside those that wait and those before it, as the script says it."""
     scopes = {scope for each in fresh for scope in each.request.scopes}
     found = ScopeRepository(client, keys).read(scopes)
@@ -114,9 +119,18 @@ def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> 
         own = {scope: uses[scope] for scope in each.request.scopes if scope in uses}
         over = pending_count_refusal(own)[1] or pending_slots_refusal(own, asked)[1]
         if over:
-            return ["over_pending", each.request.id, *pending_answer(over[0], own[over[0]])]
+            answer = ["over_pending", each.request.id, *pending_answer(over[0], own[over[0]])]
+            return Refusal(answer, each)
         uses |= {scope: use.awaiting(asked) for scope, use in own.items()}
     return None
+
+
+def _without_parent(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> Refusal | None:
+    """The first that depends on a session that is not known."""
+    unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
+    if not unknown:
+        return None
+    return Refusal(["no_parent", unknown], next(each for each in fresh if unknown in each.parents))
 
 
 def _groups(client: redis.Redis, keys: Keys, names: Iterable[str]) -> dict[str, _Group]:

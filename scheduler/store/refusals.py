@@ -48,6 +48,20 @@ def refused(
     return error
 
 
+def is_about(answer: Sequence[Any], each: Checked) -> bool:
+    """Whether a refusal may be about one of the sessions that were to be written."""
+    word, *rest = answer
+    match word:
+        case "unsatisfiable" | "over_pending":
+            return bool(each.request.id == rest[0])
+        case "unknown_office" | "unknown_role":
+            return [each.request.office, each.request.role][: len(rest)] == rest
+        case "no_parent":
+            return rest[0] in each.parents
+        case _:
+            return False
+
+
 def known_groups(client: redis.Redis, keys: Keys) -> str:
     """The names of the scaling groups, for a sentence."""
     return ", ".join(sorted(cast("set[str]", client.smembers(keys.groups())))) or "none"

@@ -69,9 +69,9 @@ class SessionRepository:
         found: list[SessionId] = []
         with speaking_to(self._client):
             if not precheck.takes_one_script(checked):
-                refused = precheck.refusal(self._client, self._keys, checked)
-                if refused:
-                    self._accepted(checked, refused)
+                refusal = precheck.refusal(self._client, self._keys, checked)
+                if refusal:
+                    self._accepted(checked, refusal.answer)
             for batch, answer in submission.write(
                 self._client, self._keys.root, checked, self._clock
             ):

@@ -6,6 +6,7 @@ import pytest
 
 from scheduler.domain.office import office_scopes
 from scheduler.domain.states import SessionState as S
+from scheduler.leader import graphs as healing
 from scheduler.operations.jobs import handoff
 from tests.integration.leader.world import Cluster, stays
 
@@ -46,3 +47,18 @@ def test_a_job_is_placed_by_the_limits_of_the_role_it_was_handed_to(cluster: Clu
     handoff(cluster.store, "acme", job, "tester")
 
     cluster.reach(job, S.SCHEDULED)
+
+
+def test_a_notice_that_was_lost_is_healed_with_the_next_round_of_the_sweep(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J1: forty pieces of what waits, which took forty sweeps; with 100,000 edges eight minutes."""
+    monkeypatch.setattr(healing, "SESSIONS", 5)
+    parent, other = cluster.submit(2)
+    cluster.submit(200, depends_on=[other])
+    [last] = cluster.submit(1, depends_on=[parent])
+    cluster.leader(sweep="2s")
+    cluster.store.client.delete(cluster.store.keys.dependents(parent))
+    cluster.store.sessions.cancel(parent)
+
+    cluster.reach(last, S.CANCELLED, within=15)

@@ -167,7 +167,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("GET", f"{JOBS}?limit=501", None, 422, "query limit: input should be less"),
     ("GET", f"{JOBS}?stat=READY", None, 422, "query 'stat': there is no such; there are cursor, l"),
     ("GET", f"{JOBS}?state=BUSY", None, 422, "query state"),
-    ("GET", f"{JOBS}?cursor=x", None, 422, "not one that a page of jobs ended with"),
+    ("GET", f"{JOBS}?cursor=x", None, 422, "query cursor: it is not of the form"),
     ("GET", f"{JOBS}/{NOBODY}", None, 404, "not known here"),
     ("GET", f"{JOBS}/1", None, 422, "job_id: it is not of the form"),
     ("GET", f"{JOBS}/{NOBODY}/logs", None, 404, "not known here"),

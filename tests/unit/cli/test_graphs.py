@@ -19,7 +19,7 @@ from scheduler.operations.graphs import read_graph
 from scheduler.settings import load
 from tests.unit.cli.conftest import Run
 from tests.unit.store.graph_words import NO_GRAPH, graph_of, shown
-from tests.unit.store.lives import S, World, contents
+from tests.unit.store.lives import NOBODY, S, World, contents
 
 DIAMOND = """
 name: nightly
@@ -194,3 +194,25 @@ def test_a_graph_of_an_office_has_its_scopes(client: Client, world: World) -> No
         j.id for j in DependencyResolver(client.store).get_ready_jobs("o")
     ]
     assert "o" == read_graph(client.store, graph.id).office
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("agents: [a9], agents_strict: true", "group 'default' has no agent a9"),
+        ("cluster_mode: nonsense", "There is no cluster mode named 'nonsense'"),
+        (f'depends_on: ["{NOBODY}"]', f"it depends on {NOBODY}"),
+    ],
+)
+def test_what_a_job_names_that_is_not_there_is_said_of_that_job(
+    world: World, run: Run, tmp_path: Path, asked: str, says: str
+) -> None:
+    file = tmp_path / "graph.yaml"
+    job = f'- {{name: train, callable: "jobs:noop", {asked}}}'
+    file.write_text(f'jobs:\n  - {{name: fetch, callable: "jobs:noop"}}\n  {job}\n')
+    before = contents(world.client)
+
+    refused = run("graph", "submit", str(file))
+
+    assert (True, before) == (refused.code > 0, contents(world.client))
+    assert f"The graph was not submitted: job 'train': {says}" in refused.err

@@ -12,7 +12,7 @@ from scheduler.domain.graph import GraphJob, GraphSpec
 from scheduler.domain.ids import new_graph_id
 from scheduler.domain.scope import GLOBAL, ScopeLimits
 from scheduler.domain.spec import SessionSpec
-from scheduler.store import graphs
+from scheduler.store import edges, graphs
 from scheduler.store.script import Script
 from scheduler.store.submission import Checked, kind_of
 from tests.unit.store.lives import GROUP, NOBODY, OTHER, S, World
@@ -200,6 +200,9 @@ GRAPHS: Mapping[tuple[str, str], Case] = {
     ("graph/discard", "loading"): lambda w: _loader(w).loaded().discard(expired=1),
     ("graph/discard", "sealed"): lambda w: _loader(w).sealed().discard(),
     ("graph/discard", "gone"): lambda w: _loader(w).discard(),
+    ("graph/unhealed", "found"): lambda w: edges.unhealed(
+        w.client, w.keys, GROUP, edges.Piece(0, 10, 10, 10)
+    ),
     ("graph/cancel", "cancelled"): lambda w: w.graphs.cancel(_loader(w).sealed().id, "why"),
     ("graph/cancel", "gone"): lambda w: Script.load("graph/cancel")(
         w.client, w.keys.root, graph=NO_GRAPH, reason="why", before=1, limit=50

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
+from scheduler.domain import moves as m
 from scheduler.domain.errors import (
     DependencyNotFound,
     GraphGivenUp,
     GraphNotFound,
     IdempotencyConflict,
+    OfficeNotFound,
     PendingLimitReached,
+    SchedulerError,
 )
+from scheduler.domain.graph import GraphJob, GraphSpec
+from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import GLOBAL, ScopeLimits
 from scheduler.domain.spec import SessionSpec
+from scheduler.leader import graphs as healing
 from scheduler.leader.graphs import GraphChores
 from scheduler.operations.recount import Recount
 from scheduler.store import precheck
@@ -165,6 +172,48 @@ def test_bad_input_is_found_before_anything_is_written(world: World) -> None:
     assert before == contents(world.client)
 
 
+@pytest.mark.parametrize("checked_first", [True, False])
+def test_a_refusal_names_the_job_that_it_is_about(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, checked_first: bool
+) -> None:
+    """J1: found by the look before, or by the script where it became wrong since."""
+    world.offices.create("acme", {"roles": ["dev"]})
+    world.apply(m.Reach(GROUP, '[{"cpu":4000}]', "", ""))
+    if not checked_first:
+        monkeypatch.setattr(precheck, "refusal", lambda *_: None)
+
+    def refusal(**asked: Any) -> str:
+        jobs = [
+            GraphJob(name="fits", spec=SessionSpec(callable="jobs:noop")),
+            GraphJob(name="train", **({"spec": SessionSpec(callable="jobs:noop")} | asked)),
+        ]
+        with pytest.raises(SchedulerError) as refused:
+            submit(world, GraphSpec(jobs=jobs, **({"office": "acme"} if "role" in asked else {})))
+        return str(refused.value)
+
+    def spec(**asked: Any) -> SessionSpec:
+        return SessionSpec(callable="jobs:noop", **asked)
+
+    said = "The graph was not submitted: job 'train': "
+    assert refusal(spec=spec(slots={"cpu": "9"})).startswith(said + "it asks for")
+    assert refusal(spec=spec(depends_on=[NOBODY])).startswith(said + f"it depends on {NOBODY}")
+    assert refusal(role="king").startswith(said + "office acme has no role 'king'")
+    stranger = spec(scopes=office_scopes("nowhere", ""))
+    assert refusal(spec=stranger).startswith(said + "Office 'nowhere' does not exist")
+
+
+def test_a_limit_names_the_first_job_that_is_too_many(world: World) -> None:
+    world.scopes.limit(GLOBAL, ScopeLimits(max_pending_sessions=2))
+
+    with pytest.raises(PendingLimitReached, match="job 'c': "):
+        submit(world, graph_of({"a": [], "b": [], "c": [], "d": []}))
+
+
+def test_an_office_that_is_not_there_is_the_graphs(world: World) -> None:
+    with pytest.raises(OfficeNotFound, match=r"^Office 'nowhere' does not exist"):
+        submit(world, graph_of({"a": []}, office="nowhere"))
+
+
 def test_a_loader_that_died_leaves_a_graph_that_expires(world: World) -> None:
     """J1."""
     counted = (world.keys.counters(), world.keys.events())
@@ -187,10 +236,10 @@ def test_who_loads_a_graph_that_was_given_up_is_told(
 ) -> None:
     load = world.graphs._load
 
-    def slow(graph_id: str, batch: object) -> None:
+    def slow(graph_id: str, graph: GraphSpec, batch: object) -> None:
         world.client.zadd(world.keys.graphs_loading(GROUP), {graph_id: 1})
         world.graphs.discard_expired(GROUP, 20)
-        load(graph_id, batch)  # type: ignore[arg-type]
+        load(graph_id, graph, batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(world.graphs), "_load", lambda _, *given: slow(*given))
     with pytest.raises(GraphGivenUp):
@@ -257,6 +306,9 @@ def heal(world: World, rounds: int = 1) -> None:
     chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
     for _ in range(rounds):
         world.apply(*chores.sweep())
+        while chores.under_way:
+            chores._next = 0.0
+            world.apply(*chores.go_on())
     world.resolve_all()
 
 
@@ -274,7 +326,7 @@ def test_the_sweep_tells_what_nobody_told(world: World, many: int) -> None:
         world.end(parent)
     world.client.delete(*map(world.keys.dependents, parents), world.keys.resolve(GROUP))
 
-    heal(world, rounds=4)
+    heal(world)
 
     assert (S.READY, 0) == (world.state(child), world.get(child).unmet)
 
@@ -287,6 +339,49 @@ def test_the_sweep_counts_anew_what_was_counted_wrong(world: World) -> None:
     heal(world)
 
     assert 1 == world.get(child).unmet
+
+
+def test_one_round_of_the_sweep_looks_at_all_that_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J1: a piece at a time, with a pause between two; each only as large as is allowed."""
+    monkeypatch.setattr(healing, "SESSIONS", 3)
+    monkeypatch.setattr(healing, "EDGES", 4)
+    parents = [world.submit() for _ in range(9)]
+    children = [world.submit(depends_on=parents[:n]) for n in (1, 2, 3, 9, 1, 4, 1, 1)]
+    for child in children:
+        world.client.hset(world.keys.session(child), "unmet", 77)
+    chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
+
+    pieces = [chores.sweep()]
+    while chores.under_way:
+        chores._next = 0.0
+        pieces.append(chores.go_on())
+
+    assert sorted(children) == sorted(move.session for piece in pieces for move in piece)
+    assert all(len(piece) <= 3 for piece in pieces)
+    for piece in pieces:
+        world.apply(*piece)
+    assert [1, 2, 3, 9, 1, 4, 1, 1] == [world.get(child).unmet for child in children]
+    assert [] == chores.sweep()
+    assert [] == chores.go_on(), "it is not time yet"
+
+
+def test_a_look_puts_right_as_much_as_one_script_may(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(healing, "HEALED", 2)
+    parent = world.submit()
+    children = [world.submit(depends_on=[parent]) for _ in range(5)]
+    world.client.delete(world.keys.dependents(parent))
+    chores = GraphChores(world.client, world.keys, world.graphs._clock, GROUP)
+
+    first = chores.sweep()
+    world.apply(*first)
+    assert 2 == len(first)
+    assert chores.go_on(), "what is wrong is gone on with at once"
+    heal(world)
+    assert set(children) == world.client.smembers(world.keys.dependents(parent))
 
 
 @pytest.mark.parametrize(
