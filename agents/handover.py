@@ -8,6 +8,7 @@ the child has not begun (`settle`).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -89,15 +90,26 @@ class Handover:
         """Take back what a child has not begun; where it is stuck, each of it goes to a child of its own."""
         if not host.behind or host.packets is None:
             return
-        count = host.packets.take_back()
-        if count > len(host.behind) and host.kernel is not None and not host.dying:
-            self._send(host, host.kernel)  # it has not come to the first
-        back = [host.behind.pop() for _ in range(min(count, len(host.behind)))][::-1]
+        taken, first = host.packets.take_back(), host.kernel
+        back = [kernel for kernel in host.behind if kernel.serial in taken]
+        host.behind = deque(kernel for kernel in host.behind if kernel.serial not in taken)
         for kernel in back:
             kernel.alone |= stuck
+        if first is not None and first.serial in taken:
+            self._take_first_back(host, first, back)
         self._wait_again(back)
         if not host.behind:
             self._several.discard(host)
+
+    def _take_first_back(self, host: Host, first: Kernel, back: list[Kernel]) -> None:
+        """The child has not come to what it is at for the agent."""
+        if host.behind:
+            # It took what lay behind that, between two packets of ours.
+            first.unbegin()
+            back.insert(0, first)
+            self._begin(host, host.behind.popleft())
+        elif not host.dying:
+            self._send(host, first)
 
     def forget(self, host: Host) -> list[Kernel]:
         """A host is gone: what it was at; and where it spoke nonsense at last, what it had taken after that."""
@@ -141,10 +153,10 @@ class Handover:
         }
         message = channel.written(head, kernel.payload)
         if len(message) <= LONGEST:
-            return host.packets.send(message)
+            return host.packets.send(kernel.serial, message)
         # What is on the stream cannot be taken back: it goes first, and nothing lies behind it.
         kernel.alone = True
         if behind:
             return False
         self._hosts.tell(host.child, head, kernel.payload)
-        return host.packets.send(channel.FOLLOWS)
+        return host.packets.send(kernel.serial, channel.FOLLOWS)

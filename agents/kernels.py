@@ -23,7 +23,7 @@ from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 
 _READ = 64 * 1024
 _PIPE = 1024 * 1024
-_SHORT = LONGEST // 2  # what it is sent with takes its room, too
+_SHORT = LONGEST // 8  # what it is sent with takes its room, too, and JSON may write a byte as six
 _UNKNOWN_US = 1_000_000  # of a child that ran nothing yet
 
 
@@ -64,6 +64,12 @@ class Kernel:
     def deadline_ns(self) -> int:
         """When it must be over; the leash has 64 bits."""
         return min(2**62, self.began_ns + self.timeout_ms * 1_000_000)
+
+    def unbegin(self) -> None:
+        """It waits again, and has not begun."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer, self.began_ns = None, 0
 
     def let_run(self, timeout_ms: int) -> bool:
         """It may run for so long from its start; whether it runs by another deadline now."""

@@ -7,12 +7,15 @@ agent. So several may lie there, and what the child has not begun can still be s
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Final
 
 #: What is longer follows on the child's stream: a packet must fit into the socket as a whole.
 LONGEST: Final = 32 * 1024
 #: Room for a packet with its head.
 READ: Final = 2 * LONGEST
+#: Which kernel it is for stands in front.
+SERIAL: Final = struct.Struct(">Q")
 
 
 class Packets:
@@ -21,24 +24,24 @@ class Packets:
     def __init__(self) -> None:
         self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-    def send(self, message: bytes) -> bool:
+    def send(self, serial: int, message: bytes) -> bool:
         """Lay one down for the child; whether there was room."""
         try:
-            self._ours.send(message, socket.MSG_DONTWAIT)
+            self._ours.send(SERIAL.pack(serial) + message, socket.MSG_DONTWAIT)
         except OSError:
             return False
         return True
 
-    def take_back(self) -> int:
-        """Take all that the child has not taken; how many these were, the last ones of those sent."""
-        count = 0
+    def take_back(self) -> set[int]:
+        """Take all that the child does not take meanwhile: it may take one between two of ours."""
+        taken: set[int] = set()
         try:
             # Not by O_NONBLOCK, which would hold for the child, too. What is not read of a packet is gone.
-            while self.theirs.recv(1, socket.MSG_DONTWAIT):
-                count += 1
+            while found := self.theirs.recv(SERIAL.size, socket.MSG_DONTWAIT):
+                taken.add(SERIAL.unpack(found)[0])
         except OSError:
-            return count
-        return count
+            return taken
+        return taken
 
     def close(self) -> None:
         """Hang up."""

@@ -61,7 +61,7 @@ def serve(requests: socket.socket, answers: socket.socket) -> None:
     """
     home, scratch = _Home.now(), _Scratch()
     stream = channel.Stream(answers)
-    while packet := requests.recv(packets.READ):
+    while packet := requests.recv(packets.READ)[packets.SERIAL.size :]:
         frame = stream.receive() if packet == channel.FOLLOWS else channel.unpack(packet)
         if frame is None:
             return

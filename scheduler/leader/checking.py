@@ -34,12 +34,12 @@ _LONGEST_MS = 7 * 86_400_000
 def checked(report: Report) -> Report:
     """The report, with what is too long cut off. Raises BadMessage for one that makes no sense."""
     _demand(is_name(_text(report.agent)), "its agent's name is none")
-    _demand(_NONCE.fullmatch(_text(report.boot)) is not None, "its boot is no nonce")
+    _demand(_is_nonce(report.boot), "its boot is no nonce")
     match report:
-        case Registration():
-            _registration(report)
         case KernelReport():
             return _kernel(report)
+        case Registration():
+            _registration(report)
         case Leaving():
             pass
     return report
@@ -77,12 +77,12 @@ def _registration(report: Registration) -> None:
 def _kernel(report: KernelReport) -> KernelReport:
     _demand(is_session_id(_text(report.session)), "its session is none")
     _demand(_is_int(report.kernel) and report.kernel >= 0, "its kernel is none")
-    _demand(_NONCE.fullmatch(_text(report.placement)) is not None, "its placement is no nonce")
+    _demand(_is_nonce(report.placement), "its placement is no nonce")
     for number in (report.exit_code, report.signal):
-        _demand(
-            number is None or (_is_int(number) and abs(number) <= LARGEST),
-            "its exit code or signal is none",
-        )
+        # None of both is most of what is said.
+        if number is not None:
+            fine = _is_int(number) and abs(number) <= LARGEST
+            _demand(fine, "its exit code or signal is none")
     _demand(len(_text(report.reason)) <= _LONGEST_TEXT, "its reason is too long")
     if len(_text(report.error)) > MAX_ERROR:
         report = replace(report, error=report.error[:MAX_ERROR])
@@ -108,8 +108,13 @@ def _mapping(value: object, most: int) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    _demand(isinstance(value, str), "it has no text where one belongs")
-    return str(value)
+    if isinstance(value, str):
+        return value
+    raise BadMessage(why="it has no text where one belongs")
+
+
+def _is_nonce(value: object) -> bool:
+    return _NONCE.fullmatch(_text(value)) is not None
 
 
 def _is_int(value: object) -> bool:

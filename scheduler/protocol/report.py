@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from scheduler.domain.errors import BadMessage
+from scheduler.domain.records import record
 from scheduler.protocol import signing
 from scheduler.protocol.names import OrderId
 
@@ -80,10 +81,11 @@ class Leaving:
     kind: ReportKind = ReportKind.LEAVING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class KernelReport:
     """What became of one kernel; (session, kernel, placement, agent, boot) is its fence."""
 
+    _: KW_ONLY
     kind: ReportKind  #: CLAIMED, UP or ENDED
     agent: str
     boot: str

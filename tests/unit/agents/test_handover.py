@@ -15,7 +15,7 @@ from agents.handover import Handover
 from agents.hosts import Hosts
 from agents.kernels import Kernel
 from agents.logs import OutputLog
-from agents.packets import READ, Packets
+from agents.packets import READ, SERIAL, Packets
 from agents.pool import Pool, PoolLimits
 from agents.reactor import Reactor
 from scheduler.observability.logs import get_logger
@@ -46,7 +46,7 @@ def kernel(
         on_lost=on_lost,
         hosts=hosts or [],
     )
-    return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None))
+    return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None), serial=number + 1)
 
 
 class FakeHost(SimpleNamespace):
@@ -90,7 +90,7 @@ class Stage:
     def take(self) -> bytes:
         """The child takes a packet."""
         packet: bytes = self.host.packets.theirs.recv(READ, socket.MSG_DONTWAIT)
-        return packet
+        return packet[SERIAL.size :]
 
     def done(self) -> None:
         """The child says that it is done; it is heard later."""
@@ -136,6 +136,25 @@ def test_a_child_keeps_what_it_has_begun_and_no_more(stage: Stage, taken: int) -
     with pytest.raises(BlockingIOError):
         stage.take()
     assert kernels[max(1, taken) :] == stage.waiting()
+
+
+@pytest.mark.parametrize(("childs", "at", "behind"), [({2}, 2, []), ({0, 3}, 0, [3]), ({1}, 1, [])])
+def test_a_child_may_take_one_between_two_that_are_taken_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, childs: set[int], at: int, behind: list[int]
+) -> None:
+    """Both take from the front; whose a packet is says its number, not its place."""
+    kernels = [kernel(number) for number in range(4)]
+    stage.handover.hand_over(stage.host, kernels)
+    taken = {each.serial for number, each in enumerate(kernels) if number not in childs}
+    monkeypatch.setattr(stage.host.packets, "take_back", lambda: taken)
+
+    stage.handover.settle(stage.host)
+
+    assert kernels[at] is stage.host.kernel
+    assert [kernels[number] for number in behind] == list(stage.host.behind)
+    waiting = [kernels[number] for number in range(4) if number not in childs]
+    assert waiting == stage.waiting()
+    assert not any(each.began_ns or each.timer for each in waiting)
 
 
 def test_a_child_that_did_all_has_nothing(stage: Stage) -> None:
@@ -242,3 +261,4 @@ def test_only_kernels_under_the_same_rules_go_together() -> None:
     assert not plain.goes_with(kernel(2, mem=2))
     assert not plain.goes_with(kernel(2, on_lost="keep"))
     assert not plain.goes_with(kernel(2, payload=b"x" * 20_000))
+    assert not kernel(2, payload=b"x" * 20_000).goes_with(plain)

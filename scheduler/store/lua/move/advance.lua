@@ -1,5 +1,4 @@
 -- What claim, up, over and finish do, one after the other, of a session with one kernel, in one step.
---
 -- Where the record is not what the leader decided from, those moves themselves are made, each with
 -- its own guard. Every change of state is told by an event of its own either way.
 --
@@ -31,9 +30,10 @@ end
 function moves.advance(op)
     local id, key, final = op.session, keys.session(op.session), op.ends == 'ENDED'
     local claims, comes_up = op.begins == 'ORDERED', op.begins ~= 'UP' and op.ends ~= 'CLAIMED'
-    local state, placement, kernel, kernels, group, attempt, agents, job, seq, callback, began = unpack(redis.call(
-        'HMGET', key, 'state', 'placement', 'kernel:0:state', 'kernels', 'group', 'attempt', 'agents', 'job', 'seq',
-        'callback', 'running_at'))
+    local state, placement, kernel, kernels, group, attempt, agents, job, seq, callback, began, agent, slots, held,
+        placed_at = unpack(redis.call('HMGET', key, 'state', 'placement', 'kernel:0:state', 'kernels', 'group',
+        'attempt', 'agents', 'job', 'seq', 'callback', 'running_at', 'kernel:0:agent', 'kernel:0:slots', 'held',
+        'placed_at'))
     local legible, row = read_row(key, attempt, final and not claims)
     if not (legible and state == BEGINS_AT[op.begins] and placement == op.placement and kernel == op.begins
         and kernels == '1') then return one_by_one(op, claims, comes_up) end
@@ -55,8 +55,8 @@ function moves.advance(op)
         row = close_row(row, placement, 'SUCCEEDED', '')
         put('ended_at', int(now), unpack(ENDED_WELL))
         changes[#changes + 1] = { 'end', 'SUCCEEDED' }
-        return_slots(id, 0, placement)
-        release_scopes(id)
+        give_slots_back(id, 0, placement, agent, slots, group, held, placed_at)
+        release_held(id, held)
         if row and job then count_run(job, 'SUCCEEDED', not comes_up and began) end
         if op.result ~= '' then redis.call('SET', keys.result(id), op.result) end
     elseif row then
