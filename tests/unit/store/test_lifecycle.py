@@ -53,7 +53,9 @@ def cancel(world: World, session: str) -> str:
 def retry(world: World, session: str) -> str:
     script = Script.load("session/retry")
     return str(
-        script(world.client, world.keys.root, session=session, token="t", with_dependents=0)[0]
+        script(
+            world.client, world.keys.root, session=session, token="t", with_dependents=0, seen=""
+        )[0]
     )
 
 
