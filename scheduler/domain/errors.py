@@ -32,6 +32,8 @@ SchedulerError
 |   |-- GroupInUse
 |   |-- OfficeExists
 |   |-- OfficeInUse
+|   |-- OfficeOnRecord        its ended jobs are not forgotten yet
+|   |-- OfficeAwaited         ...and cannot be, since others wait for them
 |   |-- OfficeRevisionConflict
 |   |-- SessionRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
@@ -190,6 +192,14 @@ class OfficeExists(Refused):
 
 class OfficeInUse(Refused):
     """Office {office!r} cannot be deleted: {waiting} of its jobs wait and {placed} are placed; cancel them first."""
+
+
+class OfficeOnRecord(Refused):
+    """Office {office!r} has {jobs} ended jobs on record; deleting it with `--forget` (?forget=true) forgets them."""
+
+
+class OfficeAwaited(Refused):
+    """Office {office!r} cannot be deleted: sessions that are not its own wait for {jobs} of its jobs."""
 
 
 class OfficeRevisionConflict(Refused):

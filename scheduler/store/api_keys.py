@@ -9,7 +9,7 @@ from typing import cast
 import redis
 
 from scheduler.domain.api_key import ApiKey, Role
-from scheduler.domain.errors import KeyNotFound, ScriptError
+from scheduler.domain.errors import KeyNotFound, OfficeNotFound, ScriptError
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
@@ -35,7 +35,7 @@ class ApiKeyRepository:
         self._keys = keys
 
     def create(self, key: ApiKey, digest: str) -> None:
-        """Keep a new key under its random id. Raises RedisFull."""
+        """Keep a new key under its random id. Raises OfficeNotFound, RedisFull."""
         with speaking_to(self._client):
             word = _CREATE(
                 self._client,
@@ -46,6 +46,8 @@ class ApiKeyRepository:
                 label=key.name,
                 digest=digest,
             )[0]
+        if word == "unknown_office":
+            raise OfficeNotFound(office=key.office)
         if word == "exists":
             raise ScriptError(script="key/create", problem=f"id {key.id} is taken")
 
