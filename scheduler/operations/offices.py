@@ -39,15 +39,22 @@ class Store(Protocol):
 
 
 def submit_jobs(
-    store: Submitting, office: str, specs: Sequence[SessionSpec], *, role: str = ""
+    store: Submitting,
+    office: str,
+    specs: Sequence[SessionSpec],
+    *,
+    role: str = "",
+    apart: bool = False,
 ) -> list[SessionId]:
     """Submit jobs of an office, as `submit_sessions` does.
 
     ``role`` is that of all that name none themselves. Idempotency keys are the office's own: another
-    may use the same. Raises OfficeNotFound; InvalidSpec for a role that the office does not have or
+    may use the same. ``apart``: they may depend on jobs of the office only, and sessions of others are
+    not known to them. Raises OfficeNotFound; InvalidSpec for a role that the office does not have or
     a spec of another office; and what ``submit_sessions`` raises.
     """
-    return submit_sessions(store, [job_spec(office, spec, role) for spec in specs])
+    found = [job_spec(office, spec, role) for spec in specs]
+    return submit_sessions(store, found, within=office if apart else "")
 
 
 def job_spec(office: str, spec: SessionSpec, role: str = "") -> SessionSpec:

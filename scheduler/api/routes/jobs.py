@@ -87,7 +87,7 @@ def submit(
     store: StoreOf,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit one job, or a graph of jobs: all or none of them."""
+    """Submit one job, or a graph of jobs: all or none of them. They depend on jobs of the office only."""
     if "jobs" in body:
         # As of single jobs: of another office the same key is another.
         key = f"{office_id}/{idempotency_key}" if idempotency_key else None
@@ -97,7 +97,7 @@ def submit(
     asked: dict[str, Any] = dict(body)
     role = asked.pop("role", "")
     spec = SessionSpec(**asked, idempotency_key=idempotency_key)
-    (job,) = submit_jobs(store, office_id, [spec], role=role)
+    (job,) = submit_jobs(store, office_id, [spec], role=role, apart=True)
     where = f"/api/offices/{office_id}/jobs/{job}"
     return answer({"id": job, "graph": None, "jobs": 1}, HTTPStatus.CREATED, Location=where)
 
