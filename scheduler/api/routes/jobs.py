@@ -26,6 +26,7 @@ from scheduler.api.routing import (
     GuardedRoute,
     IfNoneMatch,
     JobId,
+    KeyOf,
     Nothing,
     OfficeId,
     StoreOf,
@@ -166,6 +167,7 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     office_id: OfficeId,
     job_id: JobId,
     store: StoreOf,
+    key: KeyOf,
     kernel: Annotated[int, Query(ge=0, le=1_000)] = 0,
     attempt: Annotated[
         Annotated[int, Field(ge=1, le=1_000_000)] | Nothing,
@@ -182,7 +184,7 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     if not follow:
         lines = await run_in_threadpool(store.logs.read, data, attempt, kernel)
         return PlainTextResponse(_text(lines))
-    with streams.taken() as stream:
+    with streams.taken(key) as stream:
         # What can be refused is refused before the answer has begun.
         follower = await streams.call(lambda: LogFollower(store, job_id, kernel))
         first = await streams.call(follower.look)
