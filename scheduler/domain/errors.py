@@ -14,6 +14,7 @@ SchedulerError
 |   |-- GroupNotFound
 |   |-- RevisionNotFound
 |   |-- ReplicaNotFound
+|   |-- NoJob                 it is a session of no office
 |   |-- DependencyNotFound
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
@@ -124,6 +125,10 @@ class RevisionNotFound(NotFound):
 
 class ReplicaNotFound(NotFound):
     """Replica {replica!r} leads no scaling group now; leaders are: {known}."""
+
+
+class NoJob(NotFound):
+    """Session {session} is of no office and no job; `scheduler session` has commands for it."""
 
 
 class DependencyNotFound(NotFound):
