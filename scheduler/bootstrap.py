@@ -27,6 +27,7 @@ from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.logs import LogRepository
 from scheduler.store.offices import OfficeRepository
+from scheduler.store.retention import RetentionRepository
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
@@ -61,6 +62,7 @@ class Store:
     timeouts: TimeoutRepository
     chores: ChoreRepository
     api_keys: ApiKeyRepository
+    retention: RetentionRepository
 
 
 def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
@@ -88,6 +90,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         timeouts=TimeoutRepository(client, keys),
         chores=ChoreRepository(client, keys),
         api_keys=ApiKeyRepository(client, keys),
+        retention=RetentionRepository(client, keys),
     )
 
 

@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     api_body_limit: int = Field(default=4_194_304, ge=1_024, le=1_073_741_824)
     #: HTTP API: streams of events and logs that may be open at once.
     api_streams: int = Field(default=100, ge=1, le=10_000)
+    #: HTTP API: streams that one key may have open at once.
+    api_streams_per_key: int = Field(default=10, ge=1, le=10_000)
     #: DEBUG, INFO, WARNING or ERROR.
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

@@ -128,7 +128,10 @@ def _scripts() -> str:
 
 
 def _openapi() -> str:
-    app = create_app(open_store(Settings()), Access(rate="1/second", body_limit=1_024, streams=1))
+    app = create_app(
+        open_store(Settings()),
+        Access(rate="1/second", body_limit=1_024, streams=1, streams_per_key=1),
+    )
     return json.dumps(app.openapi(), indent=1, ensure_ascii=False) + "\n"
 
 

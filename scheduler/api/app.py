@@ -35,13 +35,20 @@ class Access:
     rate: str  #: as 600/minute
     body_limit: int  #: bytes
     streams: int
+    streams_per_key: int
     insecure: bool = False  #: nobody shows a key: for one developer, on loopback
 
 
 def make_api(settings: Settings, *, insecure: bool = False) -> FastAPI:
     """The app over a store of its own; nothing is asked of Redis yet."""
     looks = connect(settings.redis_url, policy=RepeatPolicy(times=0), timeout=LOOK_S)
-    access = Access(settings.api_rate, settings.api_body_limit, settings.api_streams, insecure)
+    access = Access(
+        settings.api_rate,
+        settings.api_body_limit,
+        settings.api_streams,
+        settings.api_streams_per_key,
+        insecure,
+    )
     return create_app(open_store(settings), access, open_store(settings, looks))
 
 
@@ -55,7 +62,7 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    streams, registry = Streams(access.streams), CollectorRegistry()
+    streams, registry = Streams(access.streams, access.streams_per_key), CollectorRegistry()
     app.state.store, app.state.streams = store, streams
     audit = AuditRepository(store.client, store.keys)
     numbers = exposition(lambda: measure(store, audit, ()), registry)

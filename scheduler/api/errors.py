@@ -25,6 +25,10 @@ class TooManyStreams(Refused):
     """There are {limit} streams open, and this API serves no more at once; try again later."""
 
 
+class TooManyStreamsOfKey(Refused):
+    """API key {key} has {limit} streams open, which is as many as one key may; end one of them first."""
+
+
 class ForeignOrigin(Refused):
     """Without API keys only pages of this machine are answered, and this request is of {origin}."""
 

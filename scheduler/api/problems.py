@@ -47,6 +47,7 @@ STATUSES: Mapping[type[SchedulerError], HTTPStatus] = MappingProxyType(
         # Asked again later, unchanged, it may well be taken.
         errors.PendingLimitReached: HTTPStatus.TOO_MANY_REQUESTS,
         own.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+        own.TooManyStreamsOfKey: HTTPStatus.TOO_MANY_REQUESTS,
         EventGap: HTTPStatus.GONE,
         own.EventsGone: HTTPStatus.GONE,
         errors.RecordSpoilt: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -74,6 +75,7 @@ RETRY_AFTER: Mapping[type[SchedulerError], int] = MappingProxyType(
         errors.SchemaTooNew: 60,
         errors.MigrationRefused: 60,
         own.TooManyStreams: 10,
+        own.TooManyStreamsOfKey: 10,
     }
 )
 #: Kinds of bodies. They stand in the places of findings, beside names of fields.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -13,7 +14,8 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from scheduler.api.errors import TooManyStreams
+from scheduler.api.errors import TooManyStreams, TooManyStreamsOfKey
+from scheduler.domain.api_key import ApiKey
 
 T = TypeVar("T")
 
@@ -22,14 +24,17 @@ class Streams:
     """The open streams of a process; each has a thread of its own while it waits.
 
     They do not share threads with the short requests: a hundred who wait for something to happen
-    must not keep anybody else waiting.
+    must not keep anybody else waiting. Of one key there are so many at most, or it could take all of
+    them from everybody.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, per_key: int) -> None:
         self._limit = limit
+        self._per_key = per_key
         self._threads = CapacityLimiter(limit)
         self._stopping = asyncio.Event()
         self.open = 0
+        self._of_key: Counter[str] = Counter()
 
     @property
     def stopping(self) -> bool:
@@ -44,12 +49,22 @@ class Streams:
         """Wait until all streams are to end."""
         await self._stopping.wait()
 
-    def taken(self) -> Stream:
-        """Open one. Raises TooManyStreams."""
+    def taken(self, key: ApiKey) -> Stream:
+        """Open one for a key. Raises TooManyStreamsOfKey, TooManyStreams."""
+        if self._of_key[key.id] >= self._per_key:
+            raise TooManyStreamsOfKey(key=key.id or "of nobody", limit=self._per_key)
         if self.open >= self._limit or self._stopping.is_set():
             raise TooManyStreams(limit=self._limit)
         self.open += 1
-        return Stream(self)
+        self._of_key[key.id] += 1
+        return Stream(self, key.id)
+
+    def give_back(self, key: str) -> None:
+        """One of a key is over."""
+        self.open -= 1
+        self._of_key[key] -= 1
+        if not self._of_key[key]:
+            del self._of_key[key]
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something that waits, in a thread for streams; a reader who left does not wait for it."""
@@ -59,8 +74,9 @@ class Streams:
 class Stream:
     """One open stream: given back where its answer never begins, and else when that is over."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, key: str) -> None:
         self._streams = streams
+        self._key = key
         self._answered = False
 
     def __enter__(self) -> Self:
@@ -83,7 +99,7 @@ class Stream:
 
     def give_back(self) -> None:
         """It is over."""
-        self._streams.open -= 1
+        self._streams.give_back(self._key)
 
 
 class _Held(Response):

@@ -1,4 +1,4 @@
-"""API keys: made, listed, taken back, and recognised.
+"""API keys: made, listed, taken back, and recognised until they expire.
 
 A key is ``sk_<id>_<secret>``. The secret has 256 random bits, so one SHA-256 of it is enough to
 store: nobody can guess what it was made from, and a slow hash would only slow every request down.
@@ -22,6 +22,7 @@ from scheduler.store.api_keys import ApiKeyRepository
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 6
 _TEXT: Final = re.compile(r"sk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_LONGEST_MS: Final = 100 * 365 * 86_400_000
 _UNKNOWN: Final = "the API key is not known here"
 
 
@@ -31,10 +32,13 @@ class ApiKeys:
     def __init__(self, stored: ApiKeyRepository) -> None:
         self._stored = stored
 
-    def create(self, role: str, *, office: str = "", name: str = "") -> tuple[str, ApiKey]:
+    def create(
+        self, role: str, *, office: str = "", name: str = "", lasts_ms: int = 0
+    ) -> tuple[str, ApiKey]:
         """Make a key: its text, which nobody can read again, and what is known of it.
 
-        ``office`` is the only one it may speak of; "" is all. Raises InvalidSetting, RedisFull.
+        ``office`` is the only one it may speak of; "" is all. It is good for ``lasts_ms`` by Redis'
+        clock, 0 is for ever. Raises InvalidSetting, OfficeNotFound, RedisFull.
         """
         if role not in list(Role):
             raise InvalidSetting(
@@ -42,9 +46,13 @@ class ApiKeys:
             )
         if office:
             check_office_name(office)
+        if not 0 <= lasts_ms <= _LONGEST_MS:
+            raise InvalidSetting(
+                name="expires", problem=f"it is in 100 years at most, got {shown(lasts_ms)} ms"
+            )
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(secrets.token_hex(_ID_BYTES), Role(role), office, check_key_name(name))
-        self._stored.create(key, _digest(secret))
+        self._stored.create(key, _digest(secret), lasts_ms)
         return f"sk_{key.id}_{secret}", self.get(key.id)
 
     def get(self, key: str) -> ApiKey:
@@ -74,6 +82,8 @@ class ApiKeys:
             raise KeyRefused(why=_UNKNOWN)
         if stored.key.revoked_at is not None:
             raise KeyRefused(why=f"API key {stored.key.id} was revoked")
+        if stored.expired:
+            raise KeyRefused(why=f"API key {stored.key.id} has expired; ask for a new one")
         return stored.key
 
     def used(self, key: ApiKey) -> None:

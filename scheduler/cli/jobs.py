@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import wraps
 from typing import Any
 
 import click
@@ -28,7 +29,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.cli.sessions import facts_of
-from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.errors import InvalidSetting, NoJob, SessionNotFound
 from scheduler.domain.job import AT_ANY_TIME, Period
 from scheduler.domain.office import check_office_name
 from scheduler.domain.session import SessionData
@@ -43,6 +44,12 @@ _office = click.option(
     metavar="NAME",
     callback=lambda _, __, name: check_office_name(name),
     help="Whose jobs.",
+)
+_office_or_not = click.option(
+    "--office",
+    metavar="NAME",
+    callback=lambda _, __, name: name and check_office_name(name),
+    help="Only if it is a job of this office; by default of any.",
 )
 _state = click.option(
     "--state",
@@ -64,6 +71,35 @@ def _command(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return job.command(run.__name__.rstrip("_").replace("_", "-"))(made)
 
     return decorate
+
+
+def _job_command(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A command of the group for one job, whose record says which office it is of."""
+
+    def decorate(run: Callable[..., None]) -> Any:
+        @wraps(run)
+        def with_office(app: App, /, office: str | None, job: str, **asked: Any) -> None:
+            run(app, office=_office_of(app, office, checked_session(job)), job=job, **asked)
+
+        made: Any = pass_app(with_office)
+        for option in reversed((_office_or_not, _id, *options)):
+            made = option(made)
+        return job.command(run.__name__)(made)
+
+    return decorate
+
+
+def _office_of(app: App, office: str | None, job: str) -> str:
+    """The office of a job. Raises SessionNotFound, NoJob, and OfficeNotFound where a wrong one was named."""
+    if office is None:
+        if not (found := app.session(job).office):
+            raise NoJob(session=job)
+        return found
+    try:
+        return jobs.job_of(app.store, office, job).office
+    except SessionNotFound:
+        app.store.offices.read(office)
+        raise
 
 
 @click.group()
@@ -135,20 +171,20 @@ def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
     return (data.id, data.name, data.role, *told)
 
 
-@_command(_id, output_option)
+@_job_command(output_option)
 def show(app: App, office: str, job: str, output: str) -> None:
     """Show a job."""
-    data = jobs.job_of(app.store, office, checked_session(job))
+    data = jobs.job_of(app.store, office, job)
     if output == JSON:
         print_json(session_details(data, app.store.sessions.result(data.id)))
         return
     print_facts({"office": data.office, "role": data.role} | facts_of(data, app.audit.now_ms()))
 
 
-@_command(_id, output_option)
+@_job_command(output_option)
 def executions(app: App, office: str, job: str, output: str) -> None:
     """Show each try to run a job, and how it went."""
-    found = jobs.executions(app.store, office, checked_session(job))
+    found = jobs.executions(app.store, office, job)
     if output == JSON:
         print_json([asdict(each) for each in found])
         return
@@ -170,10 +206,10 @@ def executions(app: App, office: str, job: str, output: str) -> None:
     )
 
 
-@_command(_id)
+@_job_command()
 def cancel(app: App, office: str, job: str) -> None:
     """Cancel a job; `accepted` says that the leader was asked to stop it."""
-    click.echo(jobs.cancel_job(app.store, office, checked_session(job)))
+    click.echo(jobs.cancel_job(app.store, office, job))
 
 
 @_command(_state, _role)
@@ -183,25 +219,25 @@ def cancel_all(app: App, office: str, state: SessionState | None, role: str | No
     click.echo(jobs.cancel_all(app.store, office, state, role))
 
 
-@_command(_id, with_dependents_option)
+@_job_command(with_dependents_option)
 def retry(app: App, office: str, job: str, *, with_dependents: bool) -> None:
     """Run a job again that ended badly."""
-    again = jobs.retry_job(app.store, office, checked_session(job), with_dependents=with_dependents)
+    again = jobs.retry_job(app.store, office, job, with_dependents=with_dependents)
     print_lines(again)
 
 
-@_command(_id, click.argument("priority", type=int))
+@_job_command(click.argument("priority", type=int))
 def priority(app: App, office: str, job: str, priority: int) -> None:
     """Give a job another PRIORITY, 0 to 100, the highest first."""
-    jobs.set_priority(app.store, office, checked_session(job), priority)
+    jobs.set_priority(app.store, office, job, priority)
     click.echo(f"job {job}: priority {priority}")
 
 
-@_command(_id, click.argument("role"))
+@_job_command(click.argument("role"))
 def handoff(app: App, office: str, job: str, role: str) -> None:
     """Give a job that waits, or that may be retried, another ROLE of its office.
 
     What runs is not stopped for it: cancel it, hand it over, and retry it.
     """
-    jobs.handoff(app.store, office, checked_session(job), role)
+    jobs.handoff(app.store, office, job, role)
     click.echo(f"job {job}: role {role}")

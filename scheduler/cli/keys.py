@@ -6,7 +6,7 @@ import click
 
 from scheduler.auth.keys import ApiKeys
 from scheduler.cli.context import App, pass_app
-from scheduler.cli.options import OneOf
+from scheduler.cli.options import OneOf, milliseconds
 from scheduler.cli.output import JSON, moment, output_option, print_json, print_table
 from scheduler.domain.api_key import ApiKey, Role
 
@@ -25,17 +25,21 @@ def key() -> None:
 )
 @click.option("--office", default="", metavar="NAME", help="The only one it may speak of.")
 @click.option("--name", default="", help="For people: whose it is, or what for.")
+@click.option(
+    "--expires",
+    type=milliseconds,
+    metavar="TIME",
+    help="It is refused after this time, as 90d; by default never.",
+)
 @pass_app
-def create(app: App, role: str, office: str, name: str) -> None:
+def create(app: App, role: str, office: str, name: str, expires: int | None) -> None:
     """Make a key and print it, once: only a digest of it is kept.
 
     \b
     export KEY=$(scheduler key create --role submitter --office acme)
     curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8080/api/offices/acme/jobs
     """  # noqa: D301 - click needs the character itself
-    if office:
-        app.store.offices.read(office)
-    text, made = _keys(app).create(role, office=office, name=name)
+    text, made = _keys(app).create(role, office=office, name=name, lasts_ms=expires or 0)
     click.echo(text)
     click.echo(f"key {made.id} made; nobody can print it again", err=True)
 
@@ -49,8 +53,9 @@ def list_(app: App, output: str) -> None:
     if output == JSON:
         print_json([one.as_dict() for one in found])
         return
+    now = app.audit.now_ms()
     print_table(
-        ("KEY", "ROLE", "OFFICE", "NAME", "CREATED", "LAST USED", "STATE"),
+        ("KEY", "ROLE", "OFFICE", "NAME", "CREATED", "LAST USED", "EXPIRES", "STATE"),
         [
             (
                 one.id,
@@ -59,7 +64,8 @@ def list_(app: App, output: str) -> None:
                 one.name,
                 moment(one.created_at),
                 moment(one.last_used_at),
-                _state(one),
+                moment(one.expires_at) or "never",
+                _state(one, now),
             )
             for one in found
         ],
@@ -80,5 +86,7 @@ def _keys(app: App) -> ApiKeys:
     return ApiKeys(app.store.api_keys)
 
 
-def _state(one: ApiKey) -> str:
-    return f"revoked {moment(one.revoked_at)}" if one.revoked_at is not None else "valid"
+def _state(one: ApiKey, now_ms: int) -> str:
+    if one.revoked_at is not None:
+        return f"revoked {moment(one.revoked_at)}"
+    return "expired" if one.expires_at is not None and one.expires_at <= now_ms else "valid"

@@ -25,6 +25,7 @@ from scheduler.cli.output import (
 )
 from scheduler.domain.ids import shown
 from scheduler.domain.office import JobSchedulerConfig, Office, as_json
+from scheduler.operations.offices import delete_office
 
 office_name = click.argument("office", shell_complete=complete_offices)
 _NONE = "none"
@@ -223,8 +224,16 @@ def _or_none(limits: Mapping[str, int], role: str) -> str:
 
 @click.command()
 @office_name
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Forget its ended jobs first, with their logs, results and idempotency keys.",
+)
 @pass_app
-def delete(app: App, office: str) -> None:
-    """Forget an office none of whose jobs is still to end."""
-    app.store.offices.delete(office)
-    click.echo(f"office {office} deleted")
+def delete(app: App, office: str, *, forget: bool) -> None:
+    """Delete an office of which no job is left, and revoke its API keys.
+
+    An office of the same name that is made later gets nothing of it.
+    """
+    revoked = delete_office(app.store, office, forget=forget)
+    click.echo(f"office {office} deleted, API keys revoked: {revoked}")

@@ -19,7 +19,7 @@ from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
-from scheduler.operations.offices import office_stats, submit_jobs
+from scheduler.operations.offices import delete_office, office_stats, submit_jobs
 
 if TYPE_CHECKING:
     from scheduler.client import Client
@@ -60,9 +60,14 @@ class Office:
         """
         return self._client.store.offices.change(self.name, changes, expected).config
 
-    def delete(self) -> None:
-        """Forget it. Raises OfficeNotFound; OfficeInUse while a job of it has not ended."""
-        self._client.store.offices.delete(self.name)
+    def delete(self, *, forget: bool = False) -> int:
+        """Delete it and revoke its API keys; how many those were. An office of its name begins anew.
+
+        ``forget`` forgets its ended jobs first, with logs, results and idempotency keys. Raises
+        OfficeNotFound; OfficeInUse while a job of it has not ended; OfficeOnRecord while ended ones are
+        on record; OfficeAwaited where sessions of others wait for one.
+        """
+        return delete_office(self._client.store, self.name, forget=forget)
 
     def submit(
         self, work: str | SessionSpec, /, *args: Any, role: str = "", **options: Any

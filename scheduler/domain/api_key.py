@@ -38,6 +38,7 @@ class ApiKey:
     created_at: int = 0
     last_used_at: int | None = None  #: to the minute
     revoked_at: int | None = None
+    expires_at: int | None = None  #: refused from then on; None is never
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -49,6 +50,7 @@ class ApiKey:
             "created_at": self.created_at,
             "last_used_at": self.last_used_at,
             "revoked_at": self.revoked_at,
+            "expires_at": self.expires_at,
         }
 
 

@@ -14,6 +14,7 @@ SchedulerError
 |   |-- GroupNotFound
 |   |-- RevisionNotFound
 |   |-- ReplicaNotFound
+|   |-- NoJob                 it is a session of no office
 |   |-- DependencyNotFound
 |   |-- DesignatedAgentNotFound
 |   |-- SubscriberNotFound
@@ -32,6 +33,8 @@ SchedulerError
 |   |-- GroupInUse
 |   |-- OfficeExists
 |   |-- OfficeInUse
+|   |-- OfficeOnRecord        its ended jobs are not forgotten yet
+|   |-- OfficeAwaited         ...and cannot be, since others wait for them
 |   |-- OfficeRevisionConflict
 |   |-- SessionRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
@@ -132,6 +135,10 @@ class ReplicaNotFound(NotFound):
     """Replica {replica!r} leads no scaling group now; leaders are: {known}."""
 
 
+class NoJob(NotFound):
+    """Session {session} is of no office and no job; `scheduler session` has commands for it."""
+
+
 class DependencyNotFound(NotFound):
     """The session was not submitted: it depends on {session}, which is not known here."""
 
@@ -198,6 +205,14 @@ class OfficeExists(Refused):
 
 class OfficeInUse(Refused):
     """Office {office!r} cannot be deleted: {waiting} of its jobs wait and {placed} are placed; cancel them first."""
+
+
+class OfficeOnRecord(Refused):
+    """Office {office!r} has {jobs} ended jobs on record; deleting it with `--forget` (?forget=true) forgets them."""
+
+
+class OfficeAwaited(Refused):
+    """Office {office!r} cannot be deleted: sessions that are not its own wait for {jobs} of its jobs."""
 
 
 class OfficeRevisionConflict(Refused):

@@ -29,13 +29,16 @@ class Store(Protocol):
     def groups(self) -> GroupRepository: ...
 
 
-def submit_sessions(store: Store, specs: Sequence[SessionSpec]) -> list[SessionId]:
+def submit_sessions(
+    store: Store, specs: Sequence[SessionSpec], *, within: str = ""
+) -> list[SessionId]:
     """Write sessions, in batches of two hundred: each wholly or not at all, all checked before the first.
 
+    ``within`` is the office whose jobs all dependencies must be; "" is any.
     Raises UnknownPlugin, DesignatedAgentNotFound, and what ``SessionRepository.submit`` raises.
     """
     check_specs(store, specs)
-    return store.sessions.submit(specs)
+    return store.sessions.submit(specs, within=within)
 
 
 def check_specs(store: Store, specs: Sequence[SessionSpec]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import redis
 
 from scheduler.domain.api_key import ApiKey, Role
-from scheduler.domain.errors import KeyNotFound, ScriptError
+from scheduler.domain.errors import KeyNotFound, OfficeNotFound, ScriptError
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
@@ -25,6 +25,7 @@ class StoredKey:
 
     key: ApiKey
     digest: str  #: SHA-256 of the secret, hex
+    expired: bool  #: by Redis' clock
 
 
 class ApiKeyRepository:
@@ -34,8 +35,8 @@ class ApiKeyRepository:
         self._client = client
         self._keys = keys
 
-    def create(self, key: ApiKey, digest: str) -> None:
-        """Keep a new key under its random id. Raises RedisFull."""
+    def create(self, key: ApiKey, digest: str, lasts_ms: int = 0) -> None:
+        """Keep a new key under its random id, good for so many ms, 0 for ever. Raises OfficeNotFound, RedisFull."""
         with speaking_to(self._client):
             word = _CREATE(
                 self._client,
@@ -45,7 +46,10 @@ class ApiKeyRepository:
                 office=key.office,
                 label=key.name,
                 digest=digest,
+                lasts=lasts_ms,
             )[0]
+        if word == "unknown_office":
+            raise OfficeNotFound(office=key.office)
         if word == "exists":
             raise ScriptError(script="key/create", problem=f"id {key.id} is taken")
 
@@ -80,12 +84,16 @@ class ApiKeyRepository:
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for key in wanted:
                 pipe.hgetall(self._keys.api_key(key))
-            rows = pipe.execute()
-        return [_read(key, row) for key, row in zip(wanted, rows, strict=True) if row]
+            cast("Any", pipe).time()
+            *rows, (seconds, micros) = pipe.execute()
+        now_ms = seconds * 1000 + micros // 1000
+        return [_read(key, row, now_ms) for key, row in zip(wanted, rows, strict=True) if row]
 
 
-def _read(key: str, row: Mapping[str, str]) -> StoredKey:
-    used, revoked = row.get("last_used_at"), row.get("revoked_at")
+def _read(key: str, row: Mapping[str, str], now_ms: int) -> StoredKey:
+    used, revoked, expires = (
+        row.get(name) for name in ("last_used_at", "revoked_at", "expires_at")
+    )
     return StoredKey(
         ApiKey(
             id=key,
@@ -95,6 +103,8 @@ def _read(key: str, row: Mapping[str, str]) -> StoredKey:
             created_at=int(row["created_at"]),
             last_used_at=int(used) if used else None,
             revoked_at=int(revoked) if revoked else None,
+            expires_at=int(expires) if expires else None,
         ),
         row["digest"],
+        expired=bool(expires) and int(expires or 0) <= now_ms,
     )

@@ -14,6 +14,7 @@ from scheduler.domain.errors import (
     OfficeExists,
     OfficeInUse,
     OfficeNotFound,
+    OfficeOnRecord,
     OfficeRevisionConflict,
     SessionNotFound,
     WrongState,
@@ -32,6 +33,7 @@ from scheduler.store.script import Script
 
 _SET = Script.load("office/set")
 _DELETE = Script.load("office/delete")
+_FORGET = Script.load("office/forget")
 _EXECUTE = Script.load("session/execute")
 _NOTIFY = Script.load("session/notify_failure")
 
@@ -121,14 +123,26 @@ class OfficeRepository:
             case _:
                 return Office(name, config, int(number))
 
-    def delete(self, name: str) -> None:
-        """Forget an office none of whose jobs is still to end. Raises OfficeNotFound, OfficeInUse."""
+    def delete(self, name: str) -> int:
+        """Forget an office of which no job is left, and revoke its API keys; how many those were.
+
+        Raises OfficeNotFound; OfficeInUse while a job is still to end; OfficeOnRecord while ended ones
+        are on record.
+        """
         with speaking_to(self._client):
             answer = _DELETE(self._client, self._keys.root, office=check_office_name(name))
         if answer[0] == "unknown_office":
             raise OfficeNotFound(office=name)
         if answer[0] == "in_use":
             raise OfficeInUse(office=name, waiting=answer[1], placed=answer[2])
+        if answer[0] == "on_record":
+            raise OfficeOnRecord(office=name, jobs=answer[1])
+        return int(answer[1])
+
+    def forget_jobs(self, name: str, jobs: Sequence[str]) -> list[str]:
+        """Forget those of up to 200 jobs of an office that ended and nobody waits for; their ids."""
+        with speaking_to(self._client):
+            return _FORGET(self._client, self._keys.root, office=name, sessions=list(jobs))[1:]
 
     def execute(self, job: str) -> str:
         """Hand a job to its leader now; the state it was in. Raises SessionNotFound, WrongState."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 
@@ -20,6 +20,8 @@ from scheduler.domain.slots import Slots, covers
 from scheduler.store.keys import Keys
 from scheduler.store.scopes import ScopeRepository, pending_answer
 from scheduler.store.submission import PARENT_BATCH, SUBMIT_BATCH, Checked, spec_digest
+
+T = TypeVar("T")
 
 #: Keys named by one command, and commands sent at once: a look at 100,000 keys holds up nobody.
 _NAMES, _COMMANDS = 200, 50
@@ -126,8 +128,10 @@ def _over_pending(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> 
 
 
 def _without_parent(client: redis.Redis, keys: Keys, fresh: Sequence[Checked]) -> Refusal | None:
-    """The first that depends on a session that is not known."""
-    unknown = _unknown(client, keys, dict.fromkeys(p for each in fresh for p in each.parents))
+    """The first that depends on a session that is not known, or on none of its office where it may on no other."""
+    free = dict.fromkeys(p for each in fresh if not each.within for p in each.parents)
+    bound = dict.fromkeys((p, each.within) for each in fresh if each.within for p in each.parents)
+    unknown = _unknown(client, keys, free) or _strange(client, keys, bound)
     if not unknown:
         return None
     return Refusal(["no_parent", unknown], next(each for each in fresh if unknown in each.parents))
@@ -179,7 +183,20 @@ def _unknown(client: redis.Redis, keys: Keys, parents: Mapping[str, None]) -> st
     return ""
 
 
-def _chunks(names: Iterable[str], size: int) -> Iterator[list[str]]:
+def _strange(client: redis.Redis, keys: Keys, parents: Iterable[tuple[str, str]]) -> str:
+    """The first session that is no job of the office beside it, there or not, or ""."""
+    for some in _chunks(parents, _NAMES * _COMMANDS):
+        with client.pipeline(transaction=False) as pipe:
+            for parent, _ in some:
+                pipe.hget(keys.session(parent), "job")
+            jobs = pipe.execute()
+        for (parent, office), job in zip(some, jobs, strict=True):
+            if (job or "").partition("/")[0] != office:
+                return parent
+    return ""
+
+
+def _chunks(names: Iterable[T], size: int) -> Iterator[list[T]]:
     rest = iter(names)
     while chunk := list(islice(rest, size)):
         yield chunk

@@ -55,17 +55,18 @@ class SessionRepository:
         self._clock = clock
         self._offices = OfficeRepository(client, keys)
 
-    def submit(self, specs: Sequence[SessionSpec]) -> list[SessionId]:
+    def submit(self, specs: Sequence[SessionSpec], *, within: str = "") -> list[SessionId]:
         """Write sessions, in batches of 200: each batch wholly or not at all.
 
         All that can be refused is looked up for all specs before the first batch is sent. What
         becomes wrong between that and its own batch (a group is deleted, a parent forgotten, an agent
         removed, memory runs short) is refused with its batch: those ahead of it are written then,
         none behind it is. A repeat with the same idempotency keys answers the sessions that have
-        them. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
+        them. ``within`` is the office whose jobs all dependencies must be: what is another's is not
+        known then. Raises InvalidSpec, InvalidSlots, GroupNotFound, IdempotencyConflict,
         DependencyNotFound, OfficeNotFound, Unsatisfiable, PendingLimitReached, RedisFull.
         """
-        checked = [Checked.of(spec) for spec in specs]
+        checked = [Checked.of(spec, within) for spec in specs]
         found: list[SessionId] = []
         with speaking_to(self._client):
             if not precheck.takes_one_script(checked):

@@ -42,13 +42,14 @@ class Checked:
     payload: str
     parents: Sequence[str]
     edges: Sequence[str]  #: the parents as scripts read them, each with its policy
+    within: str = ""  #: the office whose jobs the parents must be; "" is any
 
     @classmethod
-    def of(cls, spec: SessionSpec) -> Self:
+    def of(cls, spec: SessionSpec, within: str = "") -> Self:
         """Raises InvalidSpec, InvalidSlots."""
         found = edges_of(spec.depends_on)
         edges = [edge_text(parent, policy) for parent, policy in found.items()]
-        return cls(spec, request_of(spec), payload_of(spec), list(found), edges)
+        return cls(spec, request_of(spec), payload_of(spec), list(found), edges, within)
 
 
 def write(
@@ -134,6 +135,8 @@ def session_of(checked: Checked, now_ms: int) -> dict[str, Any]:
         row += ["callback", callback_field(spec.callback)]
     if checked.parents:
         asked["parents"] = checked.edges[:PARENT_BATCH]
+        if checked.within:
+            asked["within"] = checked.within
     if len(checked.parents) > PARENT_BATCH:
         asked["more"] = 1
     if spec.idempotency_key:

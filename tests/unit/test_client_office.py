@@ -9,16 +9,22 @@ import pytest
 import redis
 
 from scheduler import Client, SessionSpec
+from scheduler.auth.keys import ApiKeys
 from scheduler.domain.errors import (
     InvalidSetting,
     InvalidSpec,
+    KeyRefused,
+    OfficeAwaited,
+    OfficeOnRecord,
     OfficeRevisionConflict,
     SessionNotFound,
     SessionRevisionConflict,
     WrongState,
 )
 from scheduler.domain.states import SessionState
+from scheduler.operations import offices as operations
 from scheduler.store.keys import Keys
+from scheduler.store.retention import RetentionRepository
 from tests.unit.store.lives import World
 
 
@@ -61,8 +67,64 @@ def test_an_office_is_made_changed_and_used(app: Client) -> None:
         web.submit(SessionSpec(command=["true"]), priority=5)
     first.cancel()
     second.cancel()
-    web.delete()
+    with pytest.raises(OfficeOnRecord):
+        web.delete()
+    web.delete(forget=True)
     assert app.store.offices.names() == ["shop"]
+
+
+def test_an_office_made_again_has_nothing_of_the_one_before(app: Client) -> None:
+    """Its key, job, idempotency key, counts and digests were another tenant's."""
+    web = app.office("web")
+    web.create(roles=["builder"])
+    keys = ApiKeys(app.store.api_keys)
+    text, _ = keys.create("submitter", office="web")
+    jobs = [web.submit("jobs:noop", n, role="builder", idempotency_key=f"k{n}") for n in range(3)]
+    web.cancel_all()
+    for job in ("web", "web/builder"):
+        app.store.client.hset(app.store.keys.durations(job), "8", 1)
+        app.store.client.zadd(app.store.keys.digests(), {job: 0})
+
+    assert web.delete(forget=True) == 1
+    web.create(roles=["builder"])
+
+    with pytest.raises(KeyRefused, match="was revoked"):
+        keys.recognise(text)
+    assert (list(web.jobs()), web.stats().cancelled, app.store.durations.read("web")) == ([], 0, {})
+    again = web.submit("jobs:other", role="builder", idempotency_key="k0")
+    assert again.id not in {job.id for job in jobs}
+
+
+def test_an_office_with_a_job_that_others_wait_for_stays(app: Client) -> None:
+    web = app.office("web")
+    web.create()
+    job = web.submit("jobs:noop")
+    other = app.enqueue("jobs:noop", depends_on={job.id: "hold"})
+    job.cancel()
+
+    with pytest.raises(OfficeAwaited, match="wait for 1 of its jobs"):
+        web.delete(forget=True)
+    other.cancel()
+    assert app.store.offices.names() == ["web"]
+
+
+def test_more_jobs_than_one_step_takes_are_forgotten_with_their_logs(
+    app: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_FORGOTTEN_PER_STEP", 2)
+    web = app.office("web")
+    web.create()
+    jobs = [web.submit("jobs:noop", n) for n in range(5)]
+    web.cancel_all()
+    told: list[str] = []
+    monkeypatch.setattr(
+        RetentionRepository, "delete_logs", lambda _, found: told.extend(d.id for d in found)
+    )
+
+    web.delete(forget=True)
+
+    assert set(told) == {job.id for job in jobs}
+    assert app.store.client.keys("*session*") == []
 
 
 def test_its_jobs_are_steered(app: Client) -> None:

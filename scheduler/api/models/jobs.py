@@ -193,7 +193,9 @@ class _Callable(TypedDict, total=False):
 class _Single(_Job, total=False):
     name: Annotated[Label, Field(description="For people.")]
     group: Annotated[Name, Field(description="The scaling group; `default` by default.")]
-    depends_on: Annotated[JobIds, Field(description="Jobs that must have succeeded before.")]
+    depends_on: Annotated[
+        JobIds, Field(description="Jobs of the office that must have succeeded before.")
+    ]
     not_before: Annotated[Moment, Field(description="It runs no earlier; with a time zone.")]
 
 

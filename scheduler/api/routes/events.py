@@ -84,7 +84,7 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
     whose = office or key.office
     check_allowed(key, Role.VIEWER, whose)
     streams: Streams = request.app.state.streams
-    with streams.taken() as stream:
+    with streams.taken(key) as stream:
         watch = await streams.call(lambda: Watch(store, (last_event_id or since), wanted, whose))
         told = EventStream(
             _told(streams, watch),

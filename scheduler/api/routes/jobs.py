@@ -26,6 +26,7 @@ from scheduler.api.routing import (
     GuardedRoute,
     IfNoneMatch,
     JobId,
+    KeyOf,
     Nothing,
     OfficeId,
     StoreOf,
@@ -87,7 +88,7 @@ def submit(
     store: StoreOf,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit one job, or a graph of jobs: all or none of them."""
+    """Submit one job, or a graph of jobs: all or none of them. They depend on jobs of the office only."""
     if "jobs" in body:
         # As of single jobs: of another office the same key is another.
         key = f"{office_id}/{idempotency_key}" if idempotency_key else None
@@ -97,7 +98,7 @@ def submit(
     asked: dict[str, Any] = dict(body)
     role = asked.pop("role", "")
     spec = SessionSpec(**asked, idempotency_key=idempotency_key)
-    (job,) = submit_jobs(store, office_id, [spec], role=role)
+    (job,) = submit_jobs(store, office_id, [spec], role=role, apart=True)
     where = f"/api/offices/{office_id}/jobs/{job}"
     return answer({"id": job, "graph": None, "jobs": 1}, HTTPStatus.CREATED, Location=where)
 
@@ -166,6 +167,7 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     office_id: OfficeId,
     job_id: JobId,
     store: StoreOf,
+    key: KeyOf,
     kernel: Annotated[int, Query(ge=0, le=1_000)] = 0,
     attempt: Annotated[
         Annotated[int, Field(ge=1, le=1_000_000)] | Nothing,
@@ -182,7 +184,7 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
     if not follow:
         lines = await run_in_threadpool(store.logs.read, data, attempt, kernel)
         return PlainTextResponse(_text(lines))
-    with streams.taken() as stream:
+    with streams.taken(key) as stream:
         # What can be refused is refused before the answer has begun.
         follower = await streams.call(lambda: LogFollower(store, job_id, kernel))
         first = await streams.call(follower.look)

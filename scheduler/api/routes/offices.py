@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from scheduler.api.answers import answer, office_tag, office_view, tagged
@@ -32,7 +32,7 @@ from scheduler.api.routing import (
 )
 from scheduler.domain.api_key import Role
 from scheduler.operations.office_time import process_office
-from scheduler.operations.offices import office_stats
+from scheduler.operations.offices import delete_office, office_stats
 
 #: How long a request waits for the leaders to have looked, s.
 PATIENCE_S = 2.0
@@ -76,13 +76,24 @@ def show_office(office_id: OfficeId, store: StoreOf, if_none_match: IfNoneMatch 
 
 @router.delete(
     "/{office_id}",
+    name="delete_office",
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(404, 409),
     openapi_extra=needs(Role.ADMIN),
 )
-def delete_office(office_id: OfficeId, store: StoreOf) -> Response:
-    """Forget an office none of whose jobs is still to end."""
-    store.offices.delete(office_id)
+def remove_office(
+    office_id: OfficeId,
+    store: StoreOf,
+    *,
+    forget: Annotated[
+        bool, Query(description="Its ended jobs first, with logs, results and idempotency keys.")
+    ] = False,
+) -> Response:
+    """Delete an office of which no job is left, and revoke its API keys.
+
+    An office of the same name that is made later gets nothing of it.
+    """
+    delete_office(store, office_id, forget=forget)
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 

@@ -76,7 +76,7 @@ class _App:
         await self.now(scope, receive, send)
 
 
-ACCESS = Access(rate="1000000/second", body_limit=4_194_304, streams=100)
+ACCESS = Access(rate="1000000/second", body_limit=4_194_304, streams=100, streams_per_key=100)
 app = _App()
 document = schemathesis.openapi.from_dict(create_app(open_store(Settings()), ACCESS).openapi())
 document.app = app

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
-ACCESS = Access(rate="100000/minute", body_limit=4_194_304, streams=3)
+ACCESS = Access(rate="100000/minute", body_limit=4_194_304, streams=3, streams_per_key=2)
 
 
 @dataclass

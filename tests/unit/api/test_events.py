@@ -12,6 +12,7 @@ from scheduler.api.app import Access
 from scheduler.api.errors import EventsGone, TooManyStreams
 from scheduler.api.streams import Streams
 from scheduler.api.watching import Watch
+from scheduler.domain.api_key import ApiKey, Role
 from tests.unit.api.conftest import ACCESS, Api
 from tests.unit.api.test_statuses import JOBS, said
 
@@ -89,7 +90,7 @@ def test_a_reader_for_whom_nothing_is_moves_on(api: Api, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("access", [replace(ACCESS, streams=1)])
 def test_so_many_streams_are_open_and_no_more(api: Api, access: Access) -> None:
     streams: Streams = api.app.state.streams
-    with streams.taken():
+    with streams.taken(ApiKey("k1", Role.VIEWER)):
         answer: Any = api.ask("GET", "/api/events")
         assert f"are {access.streams} streams open" in said(answer, 503)
         assert "10" == answer.headers["retry-after"]
@@ -99,11 +100,28 @@ def test_so_many_streams_are_open_and_no_more(api: Api, access: Access) -> None:
     assert 0 == streams.open
 
 
+def test_one_key_takes_its_share_of_the_streams_and_no_more(api: Api, access: Access) -> None:
+    """Else it could take all of them from everybody."""
+    streams: Streams = api.app.state.streams
+    mine = api.store.api_keys.read(api.key("viewer", "acme").split("_")[1])
+    assert mine is not None
+    job = api.submit()
+    with streams.taken(mine.key), streams.taken(mine.key):
+        for path in ("/api/events", f"{JOBS}/{job}/logs?follow=true"):
+            answer: Any = api.ask("GET", path, by="viewer acme")
+            assert f"{mine.key.id} has {access.streams_per_key} streams open" in said(answer, 429)
+            assert "10" == answer.headers["retry-after"]
+        streams.taken(ApiKey("k1", Role.VIEWER)).give_back()
+    streams.taken(mine.key).give_back()
+
+    assert 0 == streams.open
+
+
 def test_what_stops_opens_no_stream() -> None:
     async def stopped() -> None:
-        streams = Streams(1)
+        streams = Streams(1, 1)
         streams.stop()
         with pytest.raises(TooManyStreams):
-            streams.taken()
+            streams.taken(ApiKey("k1", Role.VIEWER))
 
     asyncio.run(stopped())

@@ -11,10 +11,17 @@ import redis
 from scheduler.auth.keys import ApiKeys
 from scheduler.auth.permissions import check_allowed
 from scheduler.domain.api_key import ApiKey, Role
-from scheduler.domain.errors import InvalidSetting, KeyNotFound, KeyRefused, NotAllowed
+from scheduler.domain.errors import (
+    InvalidSetting,
+    KeyNotFound,
+    KeyRefused,
+    NotAllowed,
+    OfficeNotFound,
+)
 from scheduler.observability.logs import configure, get_logger
 from scheduler.store.api_keys import ApiKeyRepository
 from scheduler.store.keys import Keys
+from scheduler.store.offices import OfficeRepository
 from tests.unit.store.lives import contents
 
 
@@ -25,9 +32,10 @@ def api_keys(redis_client: redis.Redis, keys: Keys) -> ApiKeys:
 
 
 def test_a_key_is_recognised_and_its_secret_is_nowhere(
-    api_keys: ApiKeys, redis_client: redis.Redis
+    api_keys: ApiKeys, redis_client: redis.Redis, keys: Keys
 ) -> None:
     """J7."""
+    OfficeRepository(redis_client, keys).create("acme", {})
     text, made = api_keys.create("submitter", office="acme", name="ci")
 
     assert made == api_keys.recognise(text)
@@ -45,6 +53,21 @@ def test_a_revoked_key_is_refused_and_stays_on_record(api_keys: ApiKeys) -> None
         api_keys.recognise(text)
     (listed,) = api_keys.all()
     assert listed.revoked_at is not None
+
+
+def test_a_key_expires_by_the_clock_of_redis(
+    api_keys: ApiKeys, redis_client: redis.Redis, keys: Keys
+) -> None:
+    text, made = api_keys.create("viewer", lasts_ms=90 * 86_400_000)
+    for_ever, other = api_keys.create("viewer")
+
+    assert (made.expires_at, other.expires_at) == (made.created_at + 90 * 86_400_000, None)
+    assert api_keys.recognise(text) == made
+    seconds, _ = redis_client.time()
+    redis_client.hset(keys.api_key(made.id), "expires_at", seconds * 1000)
+    with pytest.raises(KeyRefused, match=f"API key {made.id} has expired"):
+        api_keys.recognise(text)
+    assert api_keys.recognise(for_ever) == other
 
 
 def test_what_is_no_key_of_ours_is_refused(api_keys: ApiKeys) -> None:
@@ -82,6 +105,10 @@ def test_bad_input_makes_no_key(api_keys: ApiKeys, redis_client: redis.Redis) ->
         api_keys.create("viewer", office="a/b")
     with pytest.raises(InvalidSetting, match="at most 64 characters"):
         api_keys.create("viewer", name="x" * 65)
+    with pytest.raises(InvalidSetting, match="in 100 years at most"):
+        api_keys.create("viewer", lasts_ms=101 * 365 * 86_400_000)
+    with pytest.raises(OfficeNotFound, match="'nowhere' does not exist"):
+        api_keys.create("viewer", office="nowhere")
     with pytest.raises(KeyNotFound, match="key list"):
         api_keys.revoke("nothing")
     assert before == contents(redis_client)

@@ -77,6 +77,32 @@ def test_a_job_and_its_executions_are_shown(run: Run, office: World) -> None:
     assert ["office", "acme"] == run("job", "show", job, "--office", "acme").rows[0]
 
 
+def test_a_job_is_found_by_its_id_alone(run: Run, office: World) -> None:
+    """Its record says whose it is."""
+    job = office.submit(scopes=BUILDER)
+
+    assert ["office", "acme"] == run("job", "show", job).rows[0]
+    assert "It has not run yet." in (tries := run("job", "executions", job)).out + tries.err
+    assert run("job", "priority", job, "99").out == f"job {job}: priority 99\n"
+    assert run("job", "handoff", job, "tester").out == f"job {job}: role tester\n"
+    assert run("job", "cancel", job).out == "cancelled\n"
+    assert run("job", "retry", job).out == f"{job}\n"
+
+
+def test_a_wrong_office_is_told_from_a_wrong_job(run: Run, office: World) -> None:
+    job, nobodys = office.submit(scopes=BUILDER), office.submit()
+
+    for words, says in (
+        ((job, "--office", "nosuch"), "Office 'nosuch' does not exist"),
+        ((job, "--office", "globex"), f"Session {job} is not known here"),
+        ((nobodys,), f"Session {nobodys} is of no office and no job; `scheduler session`"),
+        ((NOBODY,), f"Session {NOBODY} is not known here"),
+        (("x",), "Session x is not known here"),
+    ):
+        refused = run("job", "show", *words)
+        assert (3, True) == (refused.code, says in refused.err), refused.err
+
+
 def test_jobs_are_steered(run: Run, office: World) -> None:
     """J5, J6, J10."""
     jobs = [office.submit(scopes=BUILDER) for _ in range(3)]

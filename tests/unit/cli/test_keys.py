@@ -24,6 +24,18 @@ def test_a_key_is_printed_once_listed_and_revoked(world: World, run: Run) -> Non
     assert "revoked" in run("key", "list").out
 
 
+def test_a_key_says_when_it_expires(world: World, run: Run) -> None:
+    run("key", "create", "--role", "viewer", "--expires", "90d")
+    run("key", "create", "--role", "viewer")
+    lasting, for_ever = run("key", "list", "-o", "json").json
+    assert lasting["expires_at"] == lasting["created_at"] + 90 * 86_400_000
+    assert for_ever["expires_at"] is None
+
+    world.client.hset(world.keys.api_key(lasting["id"]), "expires_at", 1)
+    states = {row[0]: row[-1] for row in run("key", "list").rows[1:]}
+    assert states == {lasting["id"]: "expired", for_ever["id"]: "valid"}
+
+
 def test_bad_input_is_one_sentence(run: Run) -> None:
     assert (2, True) == (
         (refused := run("key", "create", "--role", "god")).code,

@@ -72,7 +72,11 @@ def test_an_office_is_deleted_once_its_jobs_have_ended(world: World, run: Run) -
     assert "1 of its jobs wait and 0 are placed" in run("office", "delete", "web").err
 
     world.sessions.cancel(job)
-    assert run("office", "delete", "web").out == "office web deleted\n"
+    refused = run("office", "delete", "web")
+    assert (refused.code, "has 1 ended jobs on record" in refused.err) == (4, True)
+    run("key", "create", "--role", "viewer", "--office", "web")
+    deleted = run("office", "delete", "web", "--forget").out
+    assert deleted == "office web deleted, API keys revoked: 1\n"
     assert "There are no offices" in run("office", "list").err
 
 

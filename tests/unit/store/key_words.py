@@ -16,6 +16,9 @@ def _key(world: World, digest: str = "d") -> str:
 KEYS: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("key/create", "created"): _key,
     ("key/create", "exists"): lambda w: (_key(w), _key(w, "other")),
+    ("key/create", "unknown_office"): lambda w: w.api_keys.create(
+        ApiKey("k1", Role.VIEWER, "nowhere"), "d"
+    ),
     ("key/revoke", "revoked"): lambda w: w.api_keys.revoke(_key(w)),
     ("key/revoke", "already"): lambda w: (w.api_keys.revoke(_key(w)), w.api_keys.revoke("k1")),
     ("key/revoke", "gone"): lambda w: w.api_keys.revoke("k1"),

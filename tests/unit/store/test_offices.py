@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
+from scheduler.domain.api_key import ApiKey, Role
 from scheduler.domain.errors import (
     InvalidSetting,
     InvalidSpec,
     OfficeExists,
     OfficeInUse,
     OfficeNotFound,
+    OfficeOnRecord,
     OfficeRevisionConflict,
     SchedulerError,
 )
 from scheduler.domain.office import JobSchedulerConfig, office_scopes
 from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.spec import SessionSpec
-from tests.unit.store.lives import GROUP, S, World, contents
+from tests.unit.store.lives import GROUP, NOBODY, S, World, contents
 
 OFFICE, REVIEWER, BUILDER = Scope("office", "o"), Scope("role", "o/reviewer"), Scope("role", "o/b")
 
@@ -125,10 +127,44 @@ def test_an_office_with_jobs_that_have_not_ended_stays(world: World, state: S) -
         world.offices.delete("o")
 
 
-def test_an_office_whose_jobs_all_ended_can_go(world: World) -> None:
+def test_an_office_whose_ended_jobs_are_on_record_stays(world: World) -> None:
     world.offices.create("o", {})
     world.into(S.SUCCEEDED, scopes={"office": "o"})
-    world.offices.delete("o")
+    before = contents(world.client)
+
+    with pytest.raises(OfficeOnRecord, match=r"has 1 ended jobs on record; .* `--forget`"):
+        world.offices.delete("o")
+    assert contents(world.client) == before
+
+
+def test_only_what_ended_and_nobody_waits_for_is_forgotten_of_an_office(world: World) -> None:
+    world.offices.create("o", {})
+    world.offices.create("p", {})
+    ended, awaited = (world.into(S.FAILED, scopes={"office": "o"}) for _ in range(2))
+    world.submit(depends_on={awaited: "hold"})
+    runs = world.into(S.RUNNING, scopes={"office": "o"})
+    foreign = world.into(S.FAILED, scopes={"office": "p"})
+
+    assert world.offices.forget_jobs("o", [ended, awaited, runs, foreign, NOBODY]) == [ended]
+    assert [data.id for data in world.sessions.many([awaited, runs, foreign])] == [
+        awaited,
+        runs,
+        foreign,
+    ]
+
+
+def test_keys_of_an_office_go_with_it_and_those_of_others_stay(world: World) -> None:
+    world.offices.create("o", {})
+    world.offices.create("p", {})
+    for key, office in (("k1", "o"), ("k2", "o"), ("k3", "p"), ("k4", "")):
+        world.api_keys.create(ApiKey(key, Role.VIEWER, office), key)
+    world.api_keys.revoke("k2")
+
+    assert world.offices.delete("o") == 1
+    revoked = {key.id for key in world.api_keys.all() if key.revoked_at is not None}
+    assert revoked == {"k1", "k2"}
+    with pytest.raises(OfficeNotFound):
+        world.api_keys.create(ApiKey("k5", Role.VIEWER, "o"), "d")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from scheduler.domain.scope import Scope, ScopeLimits
 from scheduler.domain.session import SessionData
 from scheduler.store.timeouts import TimeoutRepository
 from tests.unit.store.lives import NOBODY, S, World
+from tests.unit.store.words_of_offices import without_office
 
 
 def _job(world: World, state: S = S.READY, **asked: Any) -> str:
@@ -54,7 +55,7 @@ def _hand_over_gone(world: World) -> None:
 
 def _hand_over_without_office(world: World) -> None:
     data = world.get(_job(world, S.FAILED))
-    world.offices.delete("acme")
+    without_office(world, "acme")
     _hand(world, data)
 
 

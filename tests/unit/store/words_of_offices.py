@@ -10,10 +10,15 @@ from scheduler.domain.office import JobSchedulerConfig, office_scopes
 from tests.unit.store.lives import NOBODY, S, World
 
 
+def without_office(world: World, office: str) -> None:
+    """As a hand leaves it that takes an office away from its jobs."""
+    world.client.hdel(world.keys.office(office), "config")
+
+
 def _retry_without_office(world: World) -> None:
     world.office()
     ended = world.into(S.FAILED, scopes={"office": "o"})
-    world.offices.delete("o")
+    without_office(world, "o")
     world.sessions.retry(ended)
 
 
@@ -34,6 +39,18 @@ def _delete_in_use(world: World) -> None:
     world.office()
     world.submit(scopes={"office": "o"})
     world.offices.delete("o")
+
+
+def _delete_on_record(world: World) -> None:
+    world.office()
+    world.into(S.FAILED, scopes={"office": "o"})
+    world.offices.delete("o")
+
+
+def _forget(world: World) -> None:
+    world.office()
+    ended = world.into(S.FAILED, scopes={"office": "o"})
+    world.offices.forget_jobs("o", [ended])
 
 
 OFFICES: Mapping[tuple[str, str], Callable[[World], object]] = {
@@ -59,5 +76,7 @@ OFFICES: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("office/set", "conflict"): _change_beside,
     ("office/delete", "deleted"): _delete,
     ("office/delete", "in_use"): _delete_in_use,
+    ("office/delete", "on_record"): _delete_on_record,
+    ("office/forget", "forgotten"): _forget,
     ("office/delete", "unknown_office"): lambda w: w.offices.delete("o"),
 }

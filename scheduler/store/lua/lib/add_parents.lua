@@ -31,10 +31,13 @@ local function add_parents(id, parents)
     return unmet
 end
 
--- The first of some dependencies that does not exist.
-local function missing_parent(parents)
+-- The first of some dependencies that does not exist. Where only jobs of one office may be depended on (within,
+-- nil or "" for any), every other session is taken for one that does not: whoever asks learns nothing of it.
+local function missing_parent(parents, within)
     for _, asked in ipairs(parents or {}) do
         local parent = read_edge(asked)
-        if redis.call('EXISTS', keys.session(parent)) == 0 then return parent end
+        local state, job = unpack(redis.call('HMGET', keys.session(parent), 'state', 'job'))
+        if not state then return parent end
+        if (within or '') ~= '' and (not job or string.match(job, '^[^/]*') ~= within) then return parent end
     end
 end

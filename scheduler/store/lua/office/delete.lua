@@ -1,9 +1,13 @@
--- Forget an office none of whose jobs is still to end. Its revision stays, so that an office of the
--- same name never repeats one.
+-- Forget an office of which no job is left, with what was kept for it alone. Its revision stays, so that an
+-- office of the same name never repeats one.
+--
+-- Who makes an office of the same name later gets nothing of this one: no jobs with their results and
+-- idempotency keys, no API keys, no digests of how long jobs ran.
 --
 -- @arg office str
--- @reply deleted | in_use | unknown_office
+-- @reply deleted | in_use | on_record | unknown_office
 -- @include lib/although_full
+-- @include lib/clock_ms
 -- @include lib/office_limits
 local key = keys.office(office)
 local revision, config = unpack(redis.call('HMGET', key, 'revision', 'config'))
@@ -11,6 +15,26 @@ if not config then return { 'unknown_office' } end
 local waiting = tonumber(redis.call('HGET', keys.scope_use('office', office), 'pending') or '0') or 0
 local placed = redis.call('SCARD', keys.scope_members('office', office))
 if waiting + placed > 0 then return { 'in_use', int(waiting), int(placed) } end
+local ended = 0
+for state in pairs(FINAL) do ended = ended + redis.call('ZCARD', keys.jobs(office, state)) end
+if ended > 0 then return { 'on_record', int(ended) } end
+
+-- All keys are looked at, in the step that deletes: between two steps a key would speak of nobody's office.
+-- An office is deleted rarely, and 1,000 keys take some 2 ms.
+local revoked = 0
+for _, id in ipairs(redis.call('SMEMBERS', keys.api_keys())) do
+    local whose, before = unpack(redis.call('HMGET', keys.api_key(id), 'office', 'revoked_at'))
+    if whose == office and not before then
+        redis.call('HSET', keys.api_key(id), 'revoked_at', int(now))
+        revoked = revoked + 1
+    end
+end
+local digests = redis.call('ZRANGEBYLEX', keys.digests(), '[' .. office .. '/', '(' .. office .. '0')
+digests[#digests + 1] = office
+for _, job in ipairs(digests) do
+    redis.call('DEL', keys.durations(job))
+    redis.call('ZREM', keys.digests(), job)
+end
 limit_sessions('office', office, nil)
 for _, role in ipairs(roles_of(office)) do limit_sessions('role', office .. '/' .. role, nil) end
 redis.call('DEL', key)
@@ -18,4 +42,4 @@ redis.call('HSET', key, 'revision', revision)
 redis.call('SREM', keys.offices(), office)
 emit('office.deleted', 'office', office)
 tell_leaders(office)
-return { 'deleted' }
+return { 'deleted', int(revoked) }

@@ -6,7 +6,8 @@
 -- requests: {id: {text, need {slot: amount}, scopes [[kind, name]], slots {family: amount},
 -- job (whose jobs they are: "office" or "office/role"; left out where nobody's)}}; sessions:
 -- [{id, group, priority, request, payload, row [field, value, ...], and only where they were given:
--- not_before, key, spec, parents [id or "id policy"], more (1: further parents follow)}], at most 200.
+-- not_before, key, spec, parents [id or "id policy"], within (the office whose jobs they must be),
+-- more (1: further parents follow)}], at most 200.
 --
 -- What many sessions share is written once per batch: a call costs three times what Redis does in it.
 --
@@ -48,7 +49,7 @@ for index, asked in ipairs(sessions) do
             fitting[kind] = reachable(options, requests[asked.request].need)
         end
         if not fitting[kind] then return { 'unsatisfiable', asked.request, asked.group } end
-        local unknown = missing_parent(asked.parents)
+        local unknown = missing_parent(asked.parents, asked.within)
         if unknown then return { 'no_parent', unknown } end
         if asked.key then claimed[asked.key] = asked.id .. ' ' .. asked.spec end
         answers[index + 1], fresh[#fresh + 1] = asked.id, asked
