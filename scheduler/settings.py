@@ -55,7 +55,8 @@ class Settings(BaseSettings):
     repeat_initial: Duration = duration("20ms")
     #: The longest wait between two of them.
     repeat_longest: Duration = duration("500ms")
-    #: All keys begin with it; two namespaces share a Redis without seeing each other.
+    #: All keys begin with it but those of locks, lock:NAMESPACE:*, and RQ's, rq:*, of which rq:queues and
+    #: rq:workers are common to all; namespaces that share a Redis do not see each other's sessions.
     namespace: str = "scheduler"
     #: The cluster's secret, which replicas hold; agents' keys are derived from it.
     secret: str = ""

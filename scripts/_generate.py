@@ -67,7 +67,7 @@ def _errors() -> str:
 
 
 _SETTING = re.compile(
-    r"(?:^    #: (?P<above>.+)\n)?^    (?P<name>[a-z_]+): [^\n]*?(?:  #: (?P<beside>.+))?$",
+    r"(?P<above>(?:^    #: .+\n)*)^    (?P<name>[a-z_]+): [^\n]*?(?:  #: (?P<beside>.+))?$",
     re.MULTILINE,
 )
 
@@ -76,7 +76,7 @@ def _settings() -> str:
     rows: dict[str, list[str]] = {}
     for model, who in ((Settings, "scheduler"), (AgentSettings, "agents")):
         says = {
-            found["name"]: found["above"] or found["beside"] or ""
+            found["name"]: " ".join(re.findall("#: (.+)", found["above"])) or found["beside"] or ""
             for found in _SETTING.finditer(inspect.getsource(model))
         }
         for name, field in model.model_fields.items():

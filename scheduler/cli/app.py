@@ -149,8 +149,10 @@ def cli(ctx: click.Context, redis_url: str | None, namespace: str | None) -> Non
     """Schedule sessions on Redis and RQ.
 
     Exit codes: 0 done, 1 the session failed (or the doctor found something), 2 wrong usage,
-    3 not found, 4 refused, 5 Redis does not answer, 130 interrupted. Errors are one sentence on
-    stderr. A DURATION is 500ms, 30s, 5m, 1.5h or 2d; a bare number is seconds.
+    3 not found, 4 refused, 5 Redis does not answer, 70 a defect of the scheduler (or a key in Redis that
+    somebody spoilt), 124 it did not end in the time that --timeout gave it, 130 interrupted, 141 nobody
+    read the output any more. Errors are one sentence on stderr. A DURATION is 500ms, 30s, 5m, 1.5h or
+    2d; a bare number is seconds.
 
     `scheduler completion bash|zsh|fish` prints completion for your shell.
     """

@@ -32,12 +32,13 @@ class Exit(IntEnum):
     """What the exit code says."""
 
     DONE = 0
-    FAILED = 1  #: the session failed or did not end in time, or the doctor found something
+    FAILED = 1  #: the session failed, or the doctor found something
     USAGE = 2
     NOT_FOUND = 3
     REFUSED = 4
     NO_REDIS = 5
     DEFECT = 70  #: an error nobody foresaw; EX_SOFTWARE of sysexits.h
+    NOT_YET = 124  #: who waited with a timeout gave up; it goes on. As timeout(1) has it
     INTERRUPTED = 130  #: 128 + SIGINT, as shells say it
     BROKEN_PIPE = 141  #: 128 + SIGPIPE
 
@@ -50,7 +51,7 @@ EXIT_CODES: Mapping[type[Exception], Exit] = MappingProxyType(
         StoreUnavailable: Exit.NO_REDIS,
         SessionFailed: Exit.FAILED,
         GraphFailed: Exit.FAILED,
-        WaitTimeout: Exit.FAILED,
+        WaitTimeout: Exit.NOT_YET,
         SchedulerError: Exit.DEFECT,
     }
 )

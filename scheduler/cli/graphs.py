@@ -50,7 +50,7 @@ def graph() -> None:
     "--timeout",
     type=milliseconds,
     metavar="DURATION",
-    help="With --wait: give up after this long, as 30s or 5m.  [default: never]",
+    help="With --wait: give up after this long with exit code 124, as 30s or 5m.  [default: never]",
 )
 @output_option
 @pass_app
@@ -179,7 +179,7 @@ def _tree(found: GraphData) -> Tree:
 
 
 def _label(member: GraphMember, parent: str, *, again: bool) -> Text:
-    label = Text(one_line(member.name))
+    label = Text(one_line(member.name), no_wrap=True, overflow="ellipsis")
     if again:
         return label.append(" (see above)", style="dim")
     label.append("  ")

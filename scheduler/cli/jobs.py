@@ -146,6 +146,7 @@ def list_(
         ("ID", "NAME", "ROLE", "STATE", "PRIORITY", "AGE", "ATTEMPT", "REASON"),
         [_row(data, now) for data in page.items],
         empty="There are no such jobs.",
+        cut=("REASON",),
     )
     if page.cursor:
         click.echo(f"More follow: --cursor {page.cursor}", err=True)

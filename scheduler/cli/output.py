@@ -96,16 +96,23 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    empty: str = "",
+    cut: Sequence[str] = (),
 ) -> None:
-    """Rows under headings; ``empty`` is said beside the output where there are none."""
+    """Rows under headings; ``empty`` is said beside the output where there are none.
+
+    Columns of free text are folded where the terminal is narrow, those of ``cut`` end in three dots.
+    """
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=column not in FREE_TEXT, overflow="fold")
     for row in rows:
-        table.add_row(*map(_cell, row))
+        table.add_row(*(_cell(v, cut=c in cut) for c, v in zip(columns, row, strict=True)))
     if not table.row_count and empty:
         click.echo(empty, err=True)
         return
@@ -135,11 +142,13 @@ def coloured(state: str) -> Text:
     return _cell(state)
 
 
-def _cell(value: object) -> Text:
+def _cell(value: object, *, cut: bool = False) -> Text:
     from rich.text import Text  # noqa: PLC0415
 
     text = one_line("" if value is None else str(value))
-    return Text(text, style=_COLOURS.get(text, ""))
+    # The column may get narrower, as one that folds, and its text stays on its line.
+    form: dict[str, Any] = {"no_wrap": True, "overflow": "ellipsis"} if cut else {}
+    return Text(text, style=_COLOURS.get(text, ""), **form)
 
 
 def _render(what: Table | Tree) -> None:

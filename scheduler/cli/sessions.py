@@ -94,6 +94,7 @@ def list_(
         ("ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "RUNS", "REASON"),
         [_row(data, now) for data in found],
         empty="There are no such sessions.",
+        cut=("REASON",),
     )
     counts = [app.store.sessions.counts(name) for name in groups]
     there = sum(count[state] for count in counts for state in wanted)
@@ -108,7 +109,7 @@ def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
     work = data.work if len(data.work) <= LISTED else f"{data.work[: LISTED - 3]}..."
     return (
         *(data.id, data.name, data.state, data.group, data.priority, waited, agents, work),
-        data.reason if data.spoilt in data.reason else data.spoilt,
+        data.why,
     )
 
 
@@ -319,16 +320,16 @@ def _show_json(line: LogLine) -> None:
 @output_option
 @pass_app
 def wait(app: App, session: str, timeout: int | None, output: str) -> None:
-    """Wait until a session has ended: exit 0 if it succeeded, else 1."""
+    """Wait until a session has ended: exit 0 if it succeeded, else 1; 124 if --timeout came first."""
     seconds = FOREVER if timeout is None else timeout / 1000
     with while_waiting(checked_session(session)):
         data = app.store.sessions.wait(session, seconds)
-    if not data.ended:
-        raise WaitTimeout(session=data.id, seconds=f"{seconds:g}", state=data.state)
     if output == JSON:
         print_json(data.summary())
-    else:
+    elif data.ended:
         click.echo(data.state)
+    if not data.ended:
+        raise WaitTimeout(session=data.id, seconds=f"{seconds:g}", state=data.state)
     if data.state is not SessionState.SUCCEEDED:
         raise session_failed(data)
 

@@ -53,7 +53,7 @@ SchedulerError
 |   `-- RedisRefuses          ...or answered that it will not serve us: password, read-only replica
 |-- SessionFailed             exit 1   the session ended, and not well
 |-- GraphFailed               exit 1   ...or not all of a graph did
-|-- WaitTimeout               exit 1   it did not end in the time given
+|-- WaitTimeout               exit 124 it did not end in the time given
 |-- BadMessage                a forged or broken order or report
 `-- ScriptError               a defect of ours: a script and its caller disagree
 """

@@ -24,6 +24,11 @@ def headline(error: str) -> str:
     return (rest or lines[-1:] or [""])[0].strip()
 
 
+def why(reason: str, error: str, spoilt: str = "") -> str:
+    """What lists say of how something ended: its reason, and of the error the line that matters."""
+    return ": ".join(filter(None, (spoilt, reason, headline(error)[:_SHOWN])))
+
+
 @dataclass(frozen=True, slots=True)
 class KernelData:
     """One process of a session's current placement."""
@@ -121,8 +126,7 @@ class SessionData:
     @property
     def why(self) -> str:
         """The reason with the last line of the error, which of a traceback is what was raised."""
-        spoilt = "" if self.spoilt in self.reason else self.spoilt
-        return ": ".join(filter(None, (spoilt, self.reason, headline(self.error)[:_SHOWN])))
+        return why(self.reason, self.error, "" if self.spoilt in self.reason else self.spoilt)
 
     def summary(self) -> dict[str, Any]:
         """The fields a list shows."""

@@ -22,6 +22,7 @@ from scheduler.domain.errors import (
 )
 from scheduler.domain.graph import GraphData, GraphSpec, execution_order
 from scheduler.domain.ids import is_graph_id, new_graph_id, shown
+from scheduler.domain.session import why
 from scheduler.domain.spec import SessionSpec
 from scheduler.store import precheck
 from scheduler.store.connection import speaking_to
@@ -254,15 +255,15 @@ class GraphRepository:
             yield from ((s, state or "") for s, state in zip(page, found, strict=True))
 
     def facts(self, sessions: Sequence[str]) -> list[tuple[str, str, Mapping[str, str]]]:
-        """State ("" where it was forgotten), reason and edges of each; for some, not for thousands."""
+        """State ("" where it was forgotten), why and edges of each; for some, not for thousands."""
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for session in sessions:
-                pipe.hmget(self._keys.session(session), "state", "reason")
+                pipe.hmget(self._keys.session(session), "state", "reason", "error")
                 pipe.hgetall(self._keys.parents(session))
             found = pipe.execute()
         return [
-            (state or "", reason or "", edges)
-            for (state, reason), edges in zip(found[::2], found[1::2], strict=True)
+            (state or "", why(reason or "", error or ""), edges)
+            for (state, reason, error), edges in zip(found[::2], found[1::2], strict=True)
         ]
 
 

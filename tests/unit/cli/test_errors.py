@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,12 +35,12 @@ def test_every_error_of_the_tree_has_its_code() -> None:
         "StoreUnavailable": 5,
         "SessionFailed": 1,
         "GraphFailed": 1,
-        "WaitTimeout": 1,
+        "WaitTimeout": 124,
     }
     for line in (errors.__doc__ or "").splitlines():
         name = line.strip("|-` ").split(" ")[0]
         if " exit " in line:
-            assert f"exit {promised[name]}" in line
+            assert f"exit {promised[name]} " in f"{line} "
 
     assert promised == {
         kind.__name__: EXIT_CODES[kind] for kind in EXIT_CODES if kind is not SchedulerError
@@ -215,6 +216,18 @@ def test_the_app_closes_what_it_opened() -> None:
     app.close()
 
     assert app.opened is None
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cli.md", "--help"])
+def test_every_exit_code_is_told(run: Run, page: str) -> None:
+    """A script must be able to tell "failed" from "not yet", and know 70 when it meets it."""
+    text = run(page).out if page == "--help" else (ROOT / page).read_text()
+    begins = re.search(r"Exit codes: 0|\| exit code", text)
+    assert begins
+
+    told = [int(n) for n in re.findall(r"\b\d+\b", text[begins.start() :][:1_000])]
+
+    assert set(Exit) <= set(told)
 
 
 def test_the_map_of_codes_stands_in_one_place() -> None:

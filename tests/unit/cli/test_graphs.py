@@ -67,7 +67,7 @@ def test_a_graph_is_submitted_drawn_listed_and_cancelled(
 
     assert "jobs       4 (1 PENDING, 1 FAILED, 2 CANCELLED)" in drawn.out
     tree = drawn.out[drawn.out.index("nightly\n└") :].splitlines()
-    assert tree[1].startswith("└── a  FAILED")
+    assert "└── a  FAILED  (why: error)" == tree[1]
     assert tree[2].startswith("    ├── b  CANCELLED  (dependency")
     assert tree[3].startswith("    │   └── d  CANCELLED  (also needs c; dependency")
     assert tree[4].startswith("    └── c  PENDING  (hold, held; held: dependency")
@@ -129,6 +129,18 @@ def test_what_is_not_there_is_not_found(world: World, run: Run) -> None:
         assert 3 == run("graph", *words).code
     assert 2 == run("graph", "submit", "-", "--timeout", "1s").code
     assert not world.graphs.newest(10)
+
+
+def test_a_graph_that_is_not_over_in_time_is_no_failure(
+    run: Run, world: World, tmp_path: Path
+) -> None:
+    _ = world
+    path = tmp_path / "graph.json"
+    path.write_text('{"jobs": [{"name": "a", "command": ["true"]}]}')
+
+    said = run("graph", "submit", str(path), "--wait", "--timeout", "10ms")
+
+    assert (124, True) == (said.code, "did not end within 0.01 s" in said.err)
 
 
 def test_a_held_session_says_why_and_is_released(world: World, run: Run) -> None:

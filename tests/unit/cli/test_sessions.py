@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.cli.output import print_table
 from scheduler.domain.states import SessionState as S
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import NOBODY, World, order_id
@@ -29,6 +30,29 @@ def test_a_table_names_state_group_and_agents(world: World, run: Run) -> None:
     assert [session, "training", "RUNNING", "default", "10"] == row[:5]
     assert "a1" == row[6]
     assert "\x1b" not in said.out
+
+
+def test_a_list_tells_why_each_failed(world: World, run: Run) -> None:
+    """Whoever looks at a list at night has 20 that failed, and no time to explain each."""
+    session = world.into(S.RUNNING)
+    world.kernels_over(session)
+    world.finish(session, S.FAILED, reason="failed", error="'nosuch' cannot be run")
+
+    assert run("session", "list").out.rstrip().endswith("failed: 'nosuch' cannot be run")
+
+
+def test_a_reason_is_cut_where_the_terminal_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    print_table(("ID", "REASON"), [(NOBODY, "why " * 30)], cut=("REASON",))
+
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.startswith(f"{NOBODY}  why why")
+    assert row.endswith("…")
+    assert len(row) <= 60
 
 
 def test_a_list_of_one_state_is_that_state(world: World, run: Run) -> None:
@@ -235,10 +259,12 @@ def test_wait_gives_up(world: World, run: Run) -> None:
 
     said = run("session", "wait", session, "--timeout", "10ms")
 
-    assert (1, f"Session {session} did not end within 0.01 s; it is READY.\n") == (
+    assert (124, f"Session {session} did not end within 0.01 s; it is READY.\n") == (
         said.code,
         said.err,
     )
+    later = run("session", "wait", session, "--timeout", "10ms", "-o", "json")
+    assert (124, "READY") == (later.code, later.json["state"])
 
 
 def test_retry_names_what_runs_again(world: World, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import click
 import pytest
 
 from scheduler.cli.app import cli
+from scheduler.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
@@ -102,3 +104,15 @@ def test_pm2_starts_commands_there_are() -> None:
     for app in config["apps"]:
         check_words(app["args"])
         assert 10_000 <= app["kill_timeout"]
+
+
+def test_the_table_of_settings_tells_what_their_comments_tell() -> None:
+    """Of a comment of two lines, both: half a sentence about where callbacks may go is a wrong one."""
+    table = (ROOT / "docs/operations.md").read_text()
+    comments = re.findall(
+        r"((?:^    #: .+\n)+)^    [a-z_]+: ", inspect.getsource(Settings), re.MULTILINE
+    )
+    whole = [" ".join(re.findall("#: (.+)", comment)) for comment in comments]
+
+    assert len(whole) > 20
+    assert [] == [text for text in whole if f" {text} |" not in table]
