@@ -171,6 +171,21 @@ class ReportsIntake:
             ]
             self._writer.accept(batch, session, decide.lost(session, gone, why, self._rules))
 
+    def declare_lost(self, batch: Batch, agent: AgentData, why: str) -> None:
+        """An operator vouches that a boot is dead. Should it live, it must not go on with what it claimed."""
+        stops = [
+            Kill(agent.id, order, stop)
+            for session in self._state.board.on([agent.id])
+            for k in session.kernels
+            if (k.agent, k.boot) == (agent.id, agent.boot) and k.live
+            # One that was not claimed is void, and nobody runs it.
+            if k.state is not KernelState.ORDERED
+            if (order := session.order(k.index))
+            if (stop := self._orders.stop_unknown(agent.id, agent.boot, order))
+        ]
+        self.lose(batch, agent, why, kept=True)
+        batch.add([*stops, Mark(agent.id, agent.boot, AgentStatus.LOST, why)])
+
     def _register(self, batch: Batch, report: Registration) -> None:
         row = self._state.agents.get(report.agent)
         known = row.data if row else None
@@ -180,10 +195,7 @@ class ReportsIntake:
             batch.add([Answer(report.agent, self._group, report.boot, "refused", refusal)])
             return
         if known is not None and known.boot:
-            dead = report.swept == known.boot or known.status in (
-                AgentStatus.LEFT,
-                AgentStatus.LOST,
-            )
+            dead = report.swept == known.boot or self._watch.is_over(known)
             left = 0 if dead else self._watch.ms_until_lost(known)
             if left > 0:
                 self._candidates[report.agent] = report
@@ -202,10 +214,7 @@ class ReportsIntake:
             row = self._state.agents.get(agent)
             if row is None or row.data.boot == report.boot:
                 del self._candidates[agent]
-            elif (
-                row.data.status in (AgentStatus.LEFT, AgentStatus.LOST)
-                or self._watch.ms_until_lost(row.data) <= 0
-            ):
+            elif self._watch.is_over(row.data) or self._watch.ms_until_lost(row.data) <= 0:
                 self._register(batch, report)
                 ripe.append(agent)
         self._writer.write(batch)

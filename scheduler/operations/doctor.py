@@ -233,7 +233,10 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
     if agent.status is AgentStatus.LEFT:
         return []
     if agent.status is AgentStatus.LOST:
-        return [f"{agent.id} is lost; `scheduler agent remove {agent.id}` forgets it"]
+        says = f"; `scheduler agent remove {agent.id}` forgets it"
+        if beat and beat.boot == agent.boot and now_ms - beat.at_ms <= silent_after_ms:
+            says = f", and beats; its {len(beat.running)} kernels must end before it gets work"
+        return [f"{agent.id} is lost{says}"]
     if agent.status is AgentStatus.WAITING:
         why = (agent.candidate or agent.refused).partition(" ")[2]
         return [f"{agent.id} was not admitted: {why}"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler.domain.agent import AgentStatus
+from scheduler.domain.errors import AgentBeats
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.states import SessionState
 from scheduler.protocol.order import StartOrder
@@ -75,10 +76,67 @@ def test_a_session_that_must_not_die_by_lease_waits_for_its_agent(cluster: Clust
     wait_until(lambda: status(cluster) is AgentStatus.LOST, saying="it is lost")
     kept = (cluster.get(session).state, cluster.store.scopes.members(GLOBAL))
 
-    cluster.store.agents.declare_lost("a1")
+    cluster.store.agents.declare_lost("a1", force=True)
 
     assert (S.RUNNING, {session}) == kept
     assert "an operator said that agent a1 is lost" == cluster.reach(session, S.FAILED).error
+
+
+def test_an_agent_that_beats_is_not_declared_lost_without_a_question(cluster: Cluster) -> None:
+    cluster.leader()
+    agent = cluster.agent()
+    session = run_one(cluster, agent)
+
+    with pytest.raises(AgentBeats, match=r"Agent a1 beats, \d+\.\d s ago: its kernels live"):
+        cluster.store.agents.declare_lost("a1")
+
+    assert (AgentStatus.READY, S.RUNNING) == (status(cluster), cluster.get(session).state)
+
+
+def test_one_that_is_declared_lost_and_lives_is_told_to_stop_and_gets_nothing_before_it_did(
+    cluster: Cluster,
+) -> None:
+    """Its slots count as free in the record, while the old kernel still runs."""
+    cluster.leader()
+    agent = cluster.agent()
+    session = run_one(cluster, agent)
+    (old,) = agent.running
+
+    cluster.store.agents.declare_lost("a1", force=True)
+    wait_until(lambda: cluster.get(session).state is S.READY, saying="it is rescued")
+    told = list(agent.beat().stops)
+    waits = stays(
+        lambda: (
+            (agent.beat().word, cluster.get(session).state, status(cluster))
+            == ("ok", S.READY, AgentStatus.LOST)
+        ),
+        for_=4,
+    )
+    agent.running.clear()
+
+    def beats_and_takes() -> list[StartOrder]:
+        agent.beat()
+        return agent.take()
+
+    wait_until(beats_and_takes, saying="it gets the session again")
+
+    assert ([old], True) == (told, waits)
+    assert (AgentStatus.READY, [session]) == (
+        status(cluster),
+        [o.session for o in agent.running.values()],
+    )
+
+
+def test_an_other_boot_waits_for_one_that_was_declared_lost_and_beats(cluster: Cluster) -> None:
+    cluster.leader()
+    old = cluster.agent()
+    run_one(cluster, old)
+    cluster.store.agents.declare_lost("a1", force=True)
+    wait_until(lambda: status(cluster) is AgentStatus.LOST, saying="it is lost")
+
+    new = cluster.boot("a1").register()
+
+    wait_until(lambda: new.beat().word == "wait", saying="it waits")
 
 
 def test_a_boot_that_swept_its_predecessor_is_admitted_at_once(cluster: Cluster) -> None:
