@@ -50,6 +50,8 @@ class ReportsIntake:
         self._candidates: dict[
             str, Registration
         ] = {}  #: boots that wait for their predecessor's lease
+        #: Boots admitted since the agents were last read: who waited for a leader asked again and again.
+        self._admitted: dict[str, str] = {}
         self.dropped = 0
 
     def handle(self, entries: Sequence[Entry]) -> None:
@@ -74,7 +76,11 @@ class ReportsIntake:
         self._kernels(batch, said)
         self._writer.write(batch, cursor=(self._state.reports_cursor, entries[-1].id))
         if registered:
-            load_agents(self._state, self._repositories, registered)
+            self._look_again(registered)
+
+    def _look_again(self, agents: list[str]) -> None:
+        load_agents(self._state, self._repositories, agents)
+        self._admitted.clear()
 
     def _read(self, entry: Entry) -> Iterator[tuple[Report, int]]:
         """The reports of an entry, each with the number of its claim, or 0.
@@ -189,7 +195,12 @@ class ReportsIntake:
     def _register(self, batch: Batch, report: Registration) -> None:
         row = self._state.agents.get(report.agent)
         known = row.data if row else None
-        if known is not None and known.boot == report.boot:
+        admitted = self._admitted.get(report.agent, known.boot if known else "")
+        if admitted == report.boot:
+            return
+        if report.agent in self._admitted and report.swept != admitted:
+            # Heard in one breath with the one that was first: judged once that is on the record.
+            self._candidates[report.agent] = report
             return
         if refusal := self._refusal(report, known):
             batch.add([Answer(report.agent, self._group, report.boot, "refused", refusal)])
@@ -204,6 +215,7 @@ class ReportsIntake:
                 return
             self.lose(batch, known, f"agent {report.agent} was restarted", kept=True)
         self._candidates.pop(report.agent, None)
+        self._admitted[report.agent] = report.boot
         batch.add([self._admission(report)])
         self._log.info("agent.admitted", agent=report.agent, boot=report.boot[:8])
 
@@ -219,7 +231,7 @@ class ReportsIntake:
                 ripe.append(agent)
         self._writer.write(batch)
         if ripe:
-            load_agents(self._state, self._repositories, ripe)
+            self._look_again(ripe)
 
     def _refusal(self, report: Registration, known: AgentData | None) -> str:
         if report.group != self._group:

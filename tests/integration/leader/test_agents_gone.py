@@ -169,6 +169,22 @@ def test_a_boot_that_did_not_sweep_waits_for_the_lease_and_is_then_admitted(
     assert (S.RUNNING, 1) == (early, cluster.reach(session, S.SUCCEEDED).rescues)
 
 
+def test_who_asked_a_leader_to_come_again_and_again_is_admitted_once(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each 3 s while nobody leads; a twin that asked in between waits."""
+    first, twin = cluster.boot("a1"), cluster.boot("a1")
+    for boot in (first, first, twin, first, first):
+        boot.register()
+
+    cluster.leader()
+
+    wait_until(lambda: first.beat().word == "ok", saying="the first is admitted")
+    wait_until(lambda: twin.beat().word in ("wait", "superseded"), saying="its twin is not")
+    said = capfd.readouterr().out
+    assert (1, first.boot) == (said.count("agent.admitted"), cluster.store.agents.get("a1").boot)
+
+
 def test_an_agent_that_leaves_gives_its_sessions_back_at_once(cluster: Cluster) -> None:
     cluster.leader()
     agent = cluster.agent("a1")
