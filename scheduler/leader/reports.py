@@ -26,6 +26,9 @@ from scheduler.protocol import report as wire
 from scheduler.protocol.report import KernelReport, Leaving, Registration, Report, ReportKind
 from scheduler.store.streams import Entry
 
+#: A boot that waits asks each 3 s; one that has not for so long is gone.
+GONE_AFTER_MS = 15_000
+
 
 class ReportsIntake:
     """Reports of one group's agents become moves."""
@@ -50,6 +53,7 @@ class ReportsIntake:
         self._candidates: dict[
             str, Registration
         ] = {}  #: boots that wait for their predecessor's lease
+        self._heard: dict[str, tuple[str, int]] = {}  #: boots that wait, and when each asked last
         #: Boots admitted since the agents were last read: who waited for a leader asked again and again.
         self._admitted: dict[str, str] = {}
         self.dropped = 0
@@ -158,6 +162,8 @@ class ReportsIntake:
 
     def _leave(self, batch: Batch, report: Leaving) -> None:
         row = self._state.agents.get(report.agent)
+        if row is not None and row.data.candidate.startswith(f"{report.boot} "):
+            self._forget_candidate(batch, report.agent, report.boot)
         if row is None or row.data.boot != report.boot:
             return
         self.lose(batch, row.data, f"agent {report.agent} was stopped", kept=True)
@@ -209,9 +215,7 @@ class ReportsIntake:
             dead = report.swept == known.boot or self._watch.is_over(known)
             left = 0 if dead else self._watch.ms_until_lost(known)
             if left > 0:
-                self._candidates[report.agent] = report
-                says = f"boot {known.boot[:8]} of it may still run kernels for {left / 1000:.1f} s"
-                batch.add([Answer(report.agent, self._group, report.boot, "waiting", says)])
+                self._let_wait(batch, report, known, left)
                 return
             self.lose(batch, known, f"agent {report.agent} was restarted", kept=True)
         self._candidates.pop(report.agent, None)
@@ -219,9 +223,45 @@ class ReportsIntake:
         batch.add([self._admission(report)])
         self._log.info("agent.admitted", agent=report.agent, boot=report.boot[:8])
 
+    def _let_wait(self, batch: Batch, report: Registration, known: AgentData, left: int) -> None:
+        self._candidates[report.agent] = report
+        self._heard[report.agent] = report.boot, self._watch.now_ms
+        says, more = (
+            f"boot {known.boot[:8]} of it may still run kernels",
+            f" for {left / 1000:.1f} s",
+        )
+        if self._watch.speaks(known):
+            says, more = f"boot {known.boot[:8]} of it beats", "; an id is for one agent at a time"
+        # It asks each 3 s, and is told once: a count that goes down for ever tells nobody anything.
+        if not known.candidate.startswith(f"{report.boot} {says}"):
+            batch.add([Answer(report.agent, self._group, report.boot, "waiting", says + more)])
+
+    def _forget_candidates(self, batch: Batch) -> list[str]:
+        """Boots that waited and ask no more, also those whose waiting an earlier leader noted."""
+        gone, now_ms = [], self._watch.now_ms
+        for row in self._state.agents.rows:
+            agent, boot = row.data.id, row.data.candidate.partition(" ")[0]
+            if not boot:
+                continue
+            known, heard_ms = self._heard.get(agent, ("", 0))
+            if known != boot:
+                self._heard[agent] = boot, now_ms
+            elif now_ms - heard_ms > GONE_AFTER_MS:
+                self._forget_candidate(batch, agent, boot)
+                gone.append(agent)
+        return gone
+
+    def _forget_candidate(self, batch: Batch, agent: str, boot: str) -> None:
+        waits = self._candidates.get(agent)
+        if waits is not None and waits.boot == boot:
+            del self._candidates[agent]
+        self._heard.pop(agent, None)
+        batch.add([Answer(agent, self._group, boot, "over", "")])
+
     def reconsider(self) -> None:
-        """Admit the boots whose predecessors are certainly dead by now; they do not ask twice."""
-        ripe, batch = [], Batch()
+        """Admit the boots whose predecessors are certainly dead by now, forget those that ask no more."""
+        batch = Batch()
+        ripe = self._forget_candidates(batch)
         for agent, report in list(self._candidates.items()):
             row = self._state.agents.get(agent)
             if row is None or row.data.boot == report.boot:

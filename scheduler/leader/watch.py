@@ -98,11 +98,20 @@ class Watch:
         """How long the kernels of this boot may still be alive."""
         return self._heard_ms(agent) + self.patience_ms(agent) - self._now_ms
 
+    @property
+    def now_ms(self) -> int:
+        """Redis' time at the last look."""
+        return self._now_ms
+
+    def speaks(self, agent: AgentData) -> bool:
+        """Whether this boot has beaten lately."""
+        beat = self.beat_of(agent)
+        return beat is not None and self._now_ms - beat.at_ms <= self._rules.not_ready_after
+
     def is_over(self, agent: AgentData) -> bool:
         """Whether this boot said goodbye, or counts as lost and is silent: nothing of it is waited for."""
         if agent.status is AgentStatus.LOST:
-            beat = self.beat_of(agent)
-            return beat is None or self._now_ms - beat.at_ms > self._rules.not_ready_after
+            return not self.speaks(agent)
         return agent.status is AgentStatus.LEFT
 
     def patience_ms(self, agent: AgentData) -> int:

@@ -10,6 +10,7 @@ from scheduler.domain.agent import AgentStatus
 from scheduler.domain.errors import AgentBeats
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.states import SessionState
+from scheduler.leader import reports
 from scheduler.protocol.order import StartOrder
 from tests.integration.leader.world import Cluster, FakeAgent, stays, wait_until
 
@@ -167,6 +168,49 @@ def test_a_boot_that_did_not_sweep_waits_for_the_lease_and_is_then_admitted(
 
     new.end(new.taken())
     assert (S.RUNNING, 1) == (early, cluster.reach(session, S.SUCCEEDED).rescues)
+
+
+def test_a_twin_is_told_that_another_boot_beats_and_forgotten_when_it_leaves(
+    cluster: Cluster,
+) -> None:
+    """What was noted of it stood for as long as the other boot lived."""
+    cluster.leader()
+    agent = cluster.agent()
+    twin = cluster.boot("a1")
+
+    def told() -> str:
+        agent.beat()
+        twin.register()
+        return cluster.store.agents.get("a1").candidate
+
+    says = f"{twin.boot} boot {agent.boot[:8]} of it beats; an id is for one agent at a time"
+    wait_until(lambda: told() == says, saying="it is told")
+    for _ in range(5):
+        told()
+    twin.leave()
+
+    wait_until(lambda: not cluster.store.agents.get("a1").candidate, saying="the note is gone")
+    events = [
+        e.fields["reason"] for e in cluster.store.events.newest(50) if e.name == "agent.waiting"
+    ]
+    assert ([says.partition(" ")[2]], "superseded") == (events[-1:], twin.beat().word)
+    assert len(events) <= 2
+
+
+def test_a_twin_that_asks_no_more_is_forgotten_by_the_next_leader_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "GONE_AFTER_MS", 1_000)
+    first = cluster.leader("r1")
+    agent = cluster.agent()
+    twin = cluster.boot("a1")
+    wait_until(lambda: twin.register().beat().word == "wait", saying="it waits")
+    first.stop()
+
+    cluster.leader("r2")
+
+    wait_until(lambda: not cluster.store.agents.get("a1").candidate, saying="the note is gone")
+    assert agent.boot == cluster.store.agents.get("a1").boot
 
 
 def test_who_asked_a_leader_to_come_again_and_again_is_admitted_once(
