@@ -13,8 +13,10 @@ from typing import Protocol
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.errors import InvalidSetting
 from scheduler.operations import recount
 from scheduler.operations.recount import KEPT, Recount
+from scheduler.plugins.loading import check_installed
 from scheduler.store.audit import AuditRepository, pages
 from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.job_index import JobIndex
@@ -92,11 +94,23 @@ def examine(
     yield _found(
         "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
     )
+    yield check_plugins()
     for group in store.groups.names():
         yield _settled(partial(_leader, store, group), pause)
         yield _agents(store, group, audit.now_ms(), silent_after_ms)
     yield from _recount(store, Recount(store, audit, pause))
     yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
+
+
+def check_plugins() -> Check:
+    """What is installed where the doctor runs."""
+    try:
+        unusable = check_installed()
+    except InvalidSetting as error:
+        return Check("plugins", Level.PROBLEM, f"no replica starts here: {error}")
+    if unusable:
+        return Check("plugins", Level.WARNING, "; ".join(unusable))
+    return Check("plugins", Level.OK, "all that are installed here can be used")
 
 
 def check_server(facts: ServerFacts, agents: int) -> Iterator[Check]:
