@@ -211,6 +211,10 @@ def _by_itself(host: Host, cause: str, code: int) -> Outcome:
     if code < 0:
         says = _UNUSUAL.get(cause, f"It was killed by signal {-code}{_name_of(-code)}.")
         return Outcome(EndReason.KILLED, None, -code, says)
+    if host.child is not None and code == 0:
+        # os._exit(0), or a C library's exit(0). For sys.exit(0) the child itself has answered.
+        says = "It ended its process with code 0 before it returned, so there is no result."
+        return Outcome(EndReason.BAD_RESULT, code, error=says)
     return Outcome(EndReason.EXITED, code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from scheduler.service.starting import importing, is_program
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from scheduler.cli.app import cli
 
 __all__ = ["cli", "main"]
+
+_INTERRUPTED = 130  #: as scheduler.cli.errors.Exit has it, which is not imported yet
 
 
 def __getattr__(name: str) -> Any:
@@ -22,8 +25,12 @@ def __getattr__(name: str) -> Any:
 
 
 def main() -> None:
-    """The program."""
-    with importing():
-        from scheduler.cli.app import run  # noqa: PLC0415
-    is_program()
+    """The program. Ctrl-C ends it with a word also while it imports, which takes half a second."""
+    try:
+        with importing():
+            from scheduler.cli.app import run  # noqa: PLC0415
+        is_program()
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(_INTERRUPTED)
     run()

@@ -126,14 +126,20 @@ def undrain(app: App, agent_id: str) -> None:
 
 @agent.command()
 @_id
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Even if it beats: its sessions may run twice until it stops them.",
+)
 @pass_app
-def lost(app: App, agent_id: str) -> None:
+def lost(app: App, agent_id: str, *, force: bool) -> None:
     """Say that an agent's machine is certainly dead.
 
-    Its sessions are then run elsewhere without waiting for its lease. If it still lives, they run
-    twice: you vouch for it.
+    Its sessions are then run elsewhere without waiting for its lease. An agent that beats is
+    refused. One that is cut off and lives runs them beside that until its lease is over: you vouch
+    for it. Should it beat again, it is told to stop them, and gets nothing new before they are gone.
     """
-    app.store.agents.declare_lost(checked_agent(agent_id))
+    app.store.agents.declare_lost(checked_agent(agent_id), force=force)
     click.echo(f"{agent_id} counts as lost; the leader rescues its sessions")
 
 

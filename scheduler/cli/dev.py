@@ -58,6 +58,7 @@ def dev(app: App, replicas: int, agents: int, slots: str, data: Path | None) -> 
         url = app.redis_url or _own_redis(running, folder / "redis")
         store = bootstrap.open_store(load(redis_url=url, namespace=settings.namespace))
         running.callback(store.client.close)
+        store.groups.names()  # one that was named and is not there is said now, by all of its own for ever
         group = running.enter_context(ProcessGroup(prefixed_lines()))
         environment = _environment(settings, url)
         for number in range(1, replicas + 1):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from enum import IntEnum
 from traceback import extract_tb, format_exception
 from types import MappingProxyType, TracebackType
@@ -131,8 +133,18 @@ def _refuse_usage(error: click.ClickException) -> NoReturn:
         sys.exit(Exit.USAGE)
     context = getattr(error, "ctx", None)
     hint = f" See `{context.command_path} --help`." if context else ""
-    say(f"{sentence(error.format_message())}{hint}")
+    say(f"{sentence(error.format_message())}{_guess(error)}{hint}")
     sys.exit(Exit.USAGE)
+
+
+def _guess(error: click.ClickException) -> str:
+    """The command that was meant, where click has no guess: it looks at those that were imported."""
+    context = getattr(error, "ctx", None)
+    mistyped = re.fullmatch(r"No such command '(.*)'\.", error.format_message())
+    if not mistyped or context is None or not isinstance(context.command, click.Group):
+        return ""
+    near = get_close_matches(mistyped[1], context.command.list_commands(context), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _close_output() -> None:

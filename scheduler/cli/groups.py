@@ -318,7 +318,7 @@ def history(app: App, name: str, output: str) -> None:
         return
     before = [*found[1:], None]
     print_table(
-        ("REVISION", "WHEN", "BY", "CHANGED"),
+        ("REVISION", "WHEN", "HOW", "CHANGED"),
         [
             (then.revision, moment(then.at), then.says, _difference(earlier, then))
             for then, earlier in zip(found, before, strict=True)
@@ -348,7 +348,7 @@ def rollback(app: App, name: str, revision: int) -> None:
 @pass_app
 def pause(app: App, name: str, why: str) -> None:
     """Place nothing new; what runs goes on, what is submitted waits."""
-    click.echo(f"group {name} {_said(app.store.groups.pause(name, why), 'paused')}")
+    click.echo(f"group {name} {_said(app.store.groups.pause(name, why), 'was paused already')}")
 
 
 @group.command()
@@ -356,11 +356,11 @@ def pause(app: App, name: str, why: str) -> None:
 @pass_app
 def resume(app: App, name: str) -> None:
     """Place again after a pause."""
-    click.echo(f"group {name} {_said(app.store.groups.resume(name), 'not paused')}")
+    click.echo(f"group {name} {_said(app.store.groups.resume(name), 'was not paused')}")
 
 
 def _said(word: str, already: str) -> str:
-    return f"was {already} already" if word == "already" else word
+    return already if word == "already" else word
 
 
 @group.command()

@@ -24,7 +24,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.ids import shown
-from scheduler.domain.office import JobSchedulerConfig, Office, as_json
+from scheduler.domain.office import JobSchedulerConfig, Office, as_json, check_role
 from scheduler.operations.offices import delete_office
 
 office_name = click.argument("office", shell_complete=complete_offices)
@@ -85,7 +85,7 @@ _OPTIONS = (
         "roles",
         multiple=True,
         metavar="ROLE",
-        help="A role without a limit or timeout of its own; may be repeated, and replaces those before.",
+        help="A role, beside those it has; may be repeated.",
     ),
 )
 
@@ -95,6 +95,22 @@ def _config_options(command: Any) -> Any:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+_BY_ROLE = ("roles", "max_concurrent_by_role", "timeout_ms_by_role")
+
+
+def _without_roles(
+    gone: frozenset[str], changes: dict[str, Any], base: JobSchedulerConfig
+) -> dict[str, Any]:
+    """Changes that take roles away wherever they are named."""
+    for name in _BY_ROLE if gone else ():
+        value = changes.get(name, getattr(base, name))
+        if isinstance(value, Mapping):
+            changes[name] = {role: each for role, each in value.items() if role not in gone}
+        else:
+            changes[name] = [role for role in value if role not in gone]
+    return changes
 
 
 def _changes(asked: dict[str, Any], base: JobSchedulerConfig) -> dict[str, Any]:
@@ -108,7 +124,7 @@ def _changes(asked: dict[str, Any], base: JobSchedulerConfig) -> dict[str, Any]:
                 by_role = {**getattr(base, name), **dict(value)}
                 changes[name] = {r: each for r, each in by_role.items() if each is not None}
         elif name == "roles":
-            changes |= {"roles": list(value)} if value else {}
+            changes |= {"roles": [*base.roles, *value]} if value else {}
         elif value is not None:
             changes[name] = value
     return changes
@@ -128,6 +144,13 @@ def create(app: App, /, office: str, **asked: Any) -> None:
 @office_name
 @_config_options
 @click.option(
+    "--no-role",
+    "no_roles",
+    metavar="ROLE",
+    multiple=True,
+    help="Take a role away, with its limit and timeout; may be repeated.",
+)
+@click.option(
     "--revision",
     type=click.IntRange(1),
     metavar="N",
@@ -140,13 +163,12 @@ def set_(app: App, /, office: str, revision: int | None, **asked: Any) -> None:
     A limit below what runs kills nothing.
     """
     before = app.store.offices.read(office)
-    changes = _changes(asked, before.config)
+    gone = frozenset(asked.pop("no_roles"))
+    for role in gone.difference(before.config.known_roles):
+        check_role(before, role)
+    changes = _without_roles(gone, _changes(asked, before.config), before.config)
     # What was said of one role is put into what was read: nobody may change that meanwhile.
-    read = (
-        before.revision
-        if changes.keys() & {"max_concurrent_by_role", "timeout_ms_by_role"}
-        else None
-    )
+    read = before.revision if changes.keys() & set(_BY_ROLE) else None
     now = app.store.offices.change(office, changes, expected=revision or read)
     word = "unchanged" if now.revision == before.revision else "changed"
     click.echo(f"office {office} {word}, revision {now.revision}")

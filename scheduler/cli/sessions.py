@@ -11,6 +11,7 @@ import click
 from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.errors import Exit, exit_code, say, session_failed, while_waiting
 from scheduler.cli.lazy import LazyGroup
+from scheduler.cli.log_lines import last_lines, show_line, tell_kernel
 from scheduler.cli.options import (
     complete_sessions,
     complete_states,
@@ -282,25 +283,30 @@ def _cancel_all(app: App, group: str | None, output: str) -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the session has ended.")
 @click.option("--attempt", type=click.IntRange(1), help="An earlier attempt.  [default: the last]")
 @click.option("--kernel", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
 @output_option
 @pass_app
 def logs(app: App, /, session: str, **asked: Any) -> None:
-    """Print what a session's kernel has printed."""
-    if asked["follow"] and asked["attempt"]:
-        raise click.UsageError("--follow is for the last attempt; leave --attempt out")
-    show = _show_line if asked["output"] != JSON else _show_json
+    """Print what a session's kernel has printed: its stdout to stdout, its stderr to stderr.
+
+    What it wrote to the two comes in pieces, each in its order. -o json names the stream of each.
+    """
+    if asked["follow"] and (asked["attempt"] or asked["tail"] is not None):
+        raise click.UsageError(
+            "--follow is for all of the last attempt; leave --attempt and --tail out"
+        )
+    show = show_line if asked["output"] != JSON else _show_json
     data = app.session(session)
+    if asked["output"] != JSON:
+        tell_kernel(data, asked["kernel"])
     if asked["follow"]:
         with while_waiting(data.id):
             for line in follow_log(app.store, data.id, asked["kernel"]):
                 show(line)
-    else:
-        for line in app.store.logs.read(data, asked["attempt"], asked["kernel"]):
-            show(line)
-
-
-def _show_line(line: LogLine) -> None:
-    click.echo(line.text, nl=False)
+        return
+    lines = app.store.logs.read(data, asked["attempt"], asked["kernel"])
+    for line in lines if asked["tail"] is None else last_lines(lines, asked["tail"]):
+        show(line)
 
 
 def _show_json(line: LogLine) -> None:

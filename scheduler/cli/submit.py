@@ -10,6 +10,7 @@ import click
 
 from scheduler.cli.context import App, pass_app
 from scheduler.cli.errors import session_failed, while_waiting
+from scheduler.cli.log_lines import show_line, tell_kernel
 from scheduler.cli.options import (
     assignment,
     backoff_changes,
@@ -203,8 +204,8 @@ def submit_options(command: Any) -> Any:
 def submit(app: App, /, **asked: Any) -> None:
     """Enqueue a session: a COMMAND with its arguments, or --callable.
 
-    Prints the session's id. With --wait the id goes to stderr, and its output to stdout: what a
-    command prints, as it comes, or what a callable returns, as JSON.
+    Prints the session's id. With --wait the id goes to stderr, and its output follows: what a command
+    prints, as it comes, each stream where it wrote it; or what a callable returns, as JSON on stdout.
 
     \b
     scheduler session submit --slots cpu=2,mem=1GiB -- python train.py --epochs 3
@@ -267,6 +268,8 @@ def _wait(app: App, session: str, output: str, *, follow: bool) -> None:
     """Follow it to its end. Raises SessionFailed."""
     text = ""
     if follow:
+        if output != JSON:
+            tell_kernel(app.session(session), 0)
         text = _follow(app, session, show=output != JSON)
     data = app.store.sessions.wait(session, FOREVER)
     result = app.store.sessions.result(session)
@@ -285,7 +288,7 @@ def _follow(app: App, session: str, *, show: bool) -> str:
     try:
         for line in follow_log(app.store, session):
             if show:
-                click.echo(line.text, nl=False)
+                show_line(line)
             else:
                 pieces.append(line.text)
     except LogsNotFound:

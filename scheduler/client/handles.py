@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from scheduler.domain.errors import SessionFailed, WaitTimeout
+from scheduler.domain.errors import InvalidSpec, SessionFailed, WaitTimeout
 from scheduler.domain.graph import GraphData
 from scheduler.domain.job import revision_of
 from scheduler.domain.session import SessionData
+from scheduler.domain.spec import SessionSpec
+from scheduler.domain.spelling import meant
 from scheduler.domain.states import SessionState
 from scheduler.operations.explain import Explanation, WhyNot
 from scheduler.operations.explaining import explain_session, why_not
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FOREVER: Final = float("inf")
+#: What may be said of a session beside what it runs.
+_OPTIONS: Final = frozenset(f.name for f in fields(SessionSpec)) - {"callable", "args", "command"}
 
 
 class Session:
@@ -170,7 +175,12 @@ class Graph:
 
 
 def with_ids(options: dict[str, Any]) -> dict[str, Any]:
-    """Sessions given as handles become ids."""
+    """Options of a spec, where sessions given as handles become ids. Raises InvalidSpec for unknown ones."""
+    for name in options.keys() - _OPTIONS:
+        raise InvalidSpec(
+            problem=f"there is no option {name!r}: {meant(name, sorted(_OPTIONS))};"
+            " keyword arguments of the callable go into kwargs={...}"
+        )
     if "depends_on" not in options or isinstance(options["depends_on"], str):
         return options
     asked = options["depends_on"]

@@ -247,6 +247,10 @@ class AgentInUse(Refused):
     """Agent {agent} still beats or runs kernels ({kernels}); stop it, or say `scheduler agent lost {agent}` first."""
 
 
+class AgentBeats(Refused):
+    """Agent {agent} beats, {ago} s ago: its kernels live, and would run twice; drain or stop it, or `--force` it."""
+
+
 class RedisFull(Refused):
     """Redis has used {used_percent} % of its maxmemory, submits are refused from 80 % on; nothing was written."""
 

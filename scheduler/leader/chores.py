@@ -19,6 +19,7 @@ from scheduler.leader.graphs import GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
 from scheduler.leader.reports import ReportsIntake
+from scheduler.leader.returning import Returning
 from scheduler.leader.settling import Settling
 from scheduler.leader.state import (
     LeaderState,
@@ -76,6 +77,7 @@ class Chores:
         self._avoided: dict[str, int] = {}
         self._looked: tuple[int, float] | None = None
         self._settling: Settling | None = None
+        self._returning = Returning()
         self._identity = ""
         self.now_ms = 0
         term = parts.repositories.leader.term
@@ -163,7 +165,11 @@ class Chores:
         state.beats = beats
         for agent in seen.silent:
             batch.add([Mark(agent.id, agent.boot, AgentStatus.NOT_READY, "its beats stopped")])
-        for agent in seen.back:
+        back, stray = self._returning.look(seen.alive, self._p.watch, state.board)
+        for agent, order in stray if caught_up else ():
+            self._kill(batch, agent, order)
+        back = [*seen.back, *(back if caught_up else ())]
+        for agent in back:
             batch.add([Mark(agent.id, agent.boot, AgentStatus.READY, "it beats again")])
         if seen.storm:
             says = f"{seen.storm} of {len(agents)} agents fell silent at once; nothing is rescued for now"
@@ -174,7 +180,7 @@ class Chores:
             self._log.warning("agent.lost", agent=agent.id)
             self._p.reports.lose(batch, agent, why, kept=False)
             batch.add([Mark(agent.id, agent.boot, AgentStatus.LOST, why)])
-        changed = [agent.id for agent in (*seen.silent, *seen.back, *seen.lost)]
+        changed = [agent.id for agent in (*seen.silent, *back, *seen.lost)]
         if caught_up and self._settling is not None:
             self._learn(batch, self._settling.heard(agents, self._p.watch))
             for agent, order in self._settling.to_kill(agents, self._p.watch, state.board):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from scheduler.domain.agent import AgentStatus
-from scheduler.domain.moves import Mark, Reach, Timer
+from scheduler.domain.moves import Reach, Timer
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import SessionState
 from scheduler.intake import decide
@@ -149,7 +148,6 @@ class Inbox:
         if row is None or row.data.boot != boot:
             return
         batch, why = Batch(), f"an operator said that agent {agent} is lost"
-        self._reports.lose(batch, row.data, why, kept=True)
-        batch.add([Mark(agent, boot, AgentStatus.LOST, why)])
+        self._reports.declare_lost(batch, row.data, why)
         self._writer.write(batch)
         load_agents(self._state, self._repositories, [agent])

@@ -298,7 +298,9 @@ class Replica:
 
         Raises RedisUnsuitable, SchemaTooNew, MigrationRefused, StoreUnavailable, InvalidSetting.
         """
-        check_installed()
+        for says in check_installed():
+            then = "a group that names it places nothing, no other minds"
+            get_logger().warning("plugin.unusable", says=says, then=then)
         client = connect(self._parts.redis_url, policy=self._parts.repeats)
         prepare(client, self._parts, self._groups)
         client.close()

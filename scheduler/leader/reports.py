@@ -26,6 +26,9 @@ from scheduler.protocol import report as wire
 from scheduler.protocol.report import KernelReport, Leaving, Registration, Report, ReportKind
 from scheduler.store.streams import Entry
 
+#: A boot that waits asks each 3 s; one that has not for so long is gone.
+GONE_AFTER_MS = 15_000
+
 
 class ReportsIntake:
     """Reports of one group's agents become moves."""
@@ -50,6 +53,9 @@ class ReportsIntake:
         self._candidates: dict[
             str, Registration
         ] = {}  #: boots that wait for their predecessor's lease
+        self._heard: dict[str, tuple[str, int]] = {}  #: boots that wait, and when each asked last
+        #: Boots admitted since the agents were last read: who waited for a leader asked again and again.
+        self._admitted: dict[str, str] = {}
         self.dropped = 0
 
     def handle(self, entries: Sequence[Entry]) -> None:
@@ -74,7 +80,11 @@ class ReportsIntake:
         self._kernels(batch, said)
         self._writer.write(batch, cursor=(self._state.reports_cursor, entries[-1].id))
         if registered:
-            load_agents(self._state, self._repositories, registered)
+            self._look_again(registered)
+
+    def _look_again(self, agents: list[str]) -> None:
+        load_agents(self._state, self._repositories, agents)
+        self._admitted.clear()
 
     def _read(self, entry: Entry) -> Iterator[tuple[Report, int]]:
         """The reports of an entry, each with the number of its claim, or 0.
@@ -152,6 +162,8 @@ class ReportsIntake:
 
     def _leave(self, batch: Batch, report: Leaving) -> None:
         row = self._state.agents.get(report.agent)
+        if row is not None and row.data.candidate.startswith(f"{report.boot} "):
+            self._forget_candidate(batch, report.agent, report.boot)
         if row is None or row.data.boot != report.boot:
             return
         self.lose(batch, row.data, f"agent {report.agent} was stopped", kept=True)
@@ -171,46 +183,95 @@ class ReportsIntake:
             ]
             self._writer.accept(batch, session, decide.lost(session, gone, why, self._rules))
 
+    def declare_lost(self, batch: Batch, agent: AgentData, why: str) -> None:
+        """An operator vouches that a boot is dead. Should it live, it must not go on with what it claimed."""
+        stops = [
+            Kill(agent.id, order, stop)
+            for session in self._state.board.on([agent.id])
+            for k in session.kernels
+            if (k.agent, k.boot) == (agent.id, agent.boot) and k.live
+            # One that was not claimed is void, and nobody runs it.
+            if k.state is not KernelState.ORDERED
+            if (order := session.order(k.index))
+            if (stop := self._orders.stop_unknown(agent.id, agent.boot, order))
+        ]
+        self.lose(batch, agent, why, kept=True)
+        batch.add([*stops, Mark(agent.id, agent.boot, AgentStatus.LOST, why)])
+
     def _register(self, batch: Batch, report: Registration) -> None:
         row = self._state.agents.get(report.agent)
         known = row.data if row else None
-        if known is not None and known.boot == report.boot:
+        admitted = self._admitted.get(report.agent, known.boot if known else "")
+        if admitted == report.boot:
+            return
+        if report.agent in self._admitted and report.swept != admitted:
+            # Heard in one breath with the one that was first: judged once that is on the record.
+            self._candidates[report.agent] = report
             return
         if refusal := self._refusal(report, known):
             batch.add([Answer(report.agent, self._group, report.boot, "refused", refusal)])
             return
         if known is not None and known.boot:
-            dead = report.swept == known.boot or known.status in (
-                AgentStatus.LEFT,
-                AgentStatus.LOST,
-            )
+            dead = report.swept == known.boot or self._watch.is_over(known)
             left = 0 if dead else self._watch.ms_until_lost(known)
             if left > 0:
-                self._candidates[report.agent] = report
-                says = f"boot {known.boot[:8]} of it may still run kernels for {left / 1000:.1f} s"
-                batch.add([Answer(report.agent, self._group, report.boot, "waiting", says)])
+                self._let_wait(batch, report, known, left)
                 return
             self.lose(batch, known, f"agent {report.agent} was restarted", kept=True)
         self._candidates.pop(report.agent, None)
+        self._admitted[report.agent] = report.boot
         batch.add([self._admission(report)])
         self._log.info("agent.admitted", agent=report.agent, boot=report.boot[:8])
 
+    def _let_wait(self, batch: Batch, report: Registration, known: AgentData, left: int) -> None:
+        self._candidates[report.agent] = report
+        self._heard[report.agent] = report.boot, self._watch.now_ms
+        says, more = (
+            f"boot {known.boot[:8]} of it may still run kernels",
+            f" for {left / 1000:.1f} s",
+        )
+        if self._watch.speaks(known):
+            says, more = f"boot {known.boot[:8]} of it beats", "; an id is for one agent at a time"
+        # It asks each 3 s, and is told once: a count that goes down for ever tells nobody anything.
+        if not known.candidate.startswith(f"{report.boot} {says}"):
+            batch.add([Answer(report.agent, self._group, report.boot, "waiting", says + more)])
+
+    def _forget_candidates(self, batch: Batch) -> list[str]:
+        """Boots that waited and ask no more, also those whose waiting an earlier leader noted."""
+        gone, now_ms = [], self._watch.now_ms
+        for row in self._state.agents.rows:
+            agent, boot = row.data.id, row.data.candidate.partition(" ")[0]
+            if not boot:
+                continue
+            known, heard_ms = self._heard.get(agent, ("", 0))
+            if known != boot:
+                self._heard[agent] = boot, now_ms
+            elif now_ms - heard_ms > GONE_AFTER_MS:
+                self._forget_candidate(batch, agent, boot)
+                gone.append(agent)
+        return gone
+
+    def _forget_candidate(self, batch: Batch, agent: str, boot: str) -> None:
+        waits = self._candidates.get(agent)
+        if waits is not None and waits.boot == boot:
+            del self._candidates[agent]
+        self._heard.pop(agent, None)
+        batch.add([Answer(agent, self._group, boot, "over", "")])
+
     def reconsider(self) -> None:
-        """Admit the boots whose predecessors are certainly dead by now; they do not ask twice."""
-        ripe, batch = [], Batch()
+        """Admit the boots whose predecessors are certainly dead by now, forget those that ask no more."""
+        batch = Batch()
+        ripe = self._forget_candidates(batch)
         for agent, report in list(self._candidates.items()):
             row = self._state.agents.get(agent)
             if row is None or row.data.boot == report.boot:
                 del self._candidates[agent]
-            elif (
-                row.data.status in (AgentStatus.LEFT, AgentStatus.LOST)
-                or self._watch.ms_until_lost(row.data) <= 0
-            ):
+            elif self._watch.is_over(row.data) or self._watch.ms_until_lost(row.data) <= 0:
                 self._register(batch, report)
                 ripe.append(agent)
         self._writer.write(batch)
         if ripe:
-            load_agents(self._state, self._repositories, ripe)
+            self._look_again(ripe)
 
     def _refusal(self, report: Registration, known: AgentData | None) -> str:
         if report.group != self._group:

@@ -24,7 +24,8 @@ class Seen:
     """What one look at the beats found."""
 
     silent: list[AgentData] = field(default_factory=list)  #: ready until now
-    back: list[AgentData] = field(default_factory=list)  #: not ready, or lost, until now
+    back: list[AgentData] = field(default_factory=list)  #: not ready until now
+    alive: list[AgentData] = field(default_factory=list)  #: that count as lost, and beat
     lost: list[AgentData] = field(default_factory=list)
     storm: int = 0  #: how many fell silent at once, when that is too many to believe
 
@@ -64,10 +65,10 @@ class Watch:
             self._lease_ms = max(self._lease_ms, agent.lease_ms)
             silence = now_ms - self._heard_ms(agent)
             if silence <= self._rules.not_ready_after:
-                if agent.status in (AgentStatus.NOT_READY, AgentStatus.LOST) and self.beat_of(
-                    agent
-                ):
+                if agent.status is AgentStatus.NOT_READY and self.beat_of(agent):
                     seen.back.append(agent)
+                elif agent.status is AgentStatus.LOST and self.beat_of(agent):
+                    seen.alive.append(agent)
                 continue
             if agent.status is AgentStatus.LOST:
                 # Counted no more: one dead machine would else make a second storm look like the first.
@@ -96,6 +97,22 @@ class Watch:
     def ms_until_lost(self, agent: AgentData) -> int:
         """How long the kernels of this boot may still be alive."""
         return self._heard_ms(agent) + self.patience_ms(agent) - self._now_ms
+
+    @property
+    def now_ms(self) -> int:
+        """Redis' time at the last look."""
+        return self._now_ms
+
+    def speaks(self, agent: AgentData) -> bool:
+        """Whether this boot has beaten lately."""
+        beat = self.beat_of(agent)
+        return beat is not None and self._now_ms - beat.at_ms <= self._rules.not_ready_after
+
+    def is_over(self, agent: AgentData) -> bool:
+        """Whether this boot said goodbye, or counts as lost and is silent: nothing of it is waited for."""
+        if agent.status is AgentStatus.LOST:
+            return not self.speaks(agent)
+        return agent.status is AgentStatus.LEFT
 
     def patience_ms(self, agent: AgentData) -> int:
         """How long the kernels of a boot may live after its last beat."""

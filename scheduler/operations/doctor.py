@@ -11,11 +11,13 @@ from typing import Protocol
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState
 from scheduler.operations import recount
 from scheduler.operations.checks import Check, Level, found, named
 from scheduler.operations.recount import KEPT, Recount
 from scheduler.operations.standstill import HANGS, check_placing, pool_of, standing_still_ms
+from scheduler.plugins.loading import check_installed
 from scheduler.store.audit import AuditRepository, pages
 from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.job_index import JobIndex
@@ -69,12 +71,24 @@ def examine(
     yield found(
         "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
     )
+    yield check_plugins()
     for group in store.groups.names():
         yield _settled(partial(_leader, store, audit, group), pause)
         yield _settled(partial(_placing, store, audit, group), pause)
         yield _agents(store, group, audit.now_ms(), silent_after_ms)
     yield from _recount(store, Recount(store, audit, pause))
     yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
+
+
+def check_plugins() -> Check:
+    """What is installed where the doctor runs."""
+    try:
+        unusable = check_installed()
+    except InvalidSetting as error:
+        return Check("plugins", Level.PROBLEM, f"no replica starts here: {error}")
+    if unusable:
+        return Check("plugins", Level.WARNING, "; ".join(unusable))
+    return Check("plugins", Level.OK, "all that are installed here can be used")
 
 
 def check_server(facts: ServerFacts, agents: int) -> Iterator[Check]:
@@ -221,7 +235,10 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
     if agent.status is AgentStatus.LEFT:
         return []
     if agent.status is AgentStatus.LOST:
-        return [f"{agent.id} is lost; `scheduler agent remove {agent.id}` forgets it"]
+        says = f"; `scheduler agent remove {agent.id}` forgets it"
+        if beat and beat.boot == agent.boot and now_ms - beat.at_ms <= silent_after_ms:
+            says = f", and beats; its {len(beat.running)} kernels must end before it gets work"
+        return [f"{agent.id} is lost{says}"]
     if agent.status is AgentStatus.WAITING:
         why = (agent.candidate or agent.refused).partition(" ")[2]
         return [f"{agent.id} was not admitted: {why}"]

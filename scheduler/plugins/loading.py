@@ -34,17 +34,32 @@ LARGEST_BUDGET_MS = 1_000
 _LONGEST_ERROR = 300
 
 
-def check_installed() -> None:
-    """Import every installed plugin. Raises InvalidSetting for the first that cannot be used here."""
+def check_installed() -> list[str]:
+    """Import every installed plugin; of schedulers and selectors that cannot be used here, a sentence each.
+
+    Those stand in nobody's way who does not choose them. Validators, hooks and cluster modes hold for
+    every group: without one, what it forbids would run. Raises InvalidSetting for the first of these
+    that cannot be used.
+    """
+    load_validators()
+    load_hooks()
+    load_cluster_modes()
+    return unusable_choices()
+
+
+def unusable_choices() -> list[str]:
+    """Installed schedulers and selectors that no group could use: a sentence each."""
+    found = []
     for kind, groups in (
         ("scheduler", (SCHEDULERS, SEED_SCHEDULERS)),
         ("agent selector", (SELECTORS, SEED_SELECTORS)),
     ):
         for name in _names(*groups):
-            _import(_find(kind, name, *groups), kind)
-    load_validators()
-    load_hooks()
-    load_cluster_modes()
+            try:
+                _import(_find(kind, name, *groups), kind)
+            except InvalidSetting as error:
+                found.append(str(error))
+    return found
 
 
 def scheduler_names() -> list[str]:

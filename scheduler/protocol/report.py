@@ -46,7 +46,7 @@ class EndReason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     NOT_FOUND = "not_found"  #: no such callable or program
     NOT_ALLOWED = "not_allowed"  #: the agent's allow-list does not name it
-    BAD_RESULT = "bad_result"  #: not JSON, or over 1 MiB
+    BAD_RESULT = "bad_result"  #: not JSON, over 1 MiB, or its process ended well before it returned
     BAD_ORDER = "bad_order"  #: forged or broken
     DONE_PATTERN = "done_pattern"  #: its output said that its work is done; it ended well
     SILENT = "silent"  #: stopped, as it printed nothing for too long

@@ -8,7 +8,7 @@ from typing import cast
 import redis
 
 from scheduler.domain.agent import AgentData, Beat
-from scheduler.domain.errors import AgentInUse, AgentNotFound
+from scheduler.domain.errors import AgentBeats, AgentInUse, AgentNotFound
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import agent_from_record, beat_from_text
@@ -80,12 +80,19 @@ class AgentRepository:
         if word == "gone":
             raise AgentNotFound(agent=agent)
 
-    def declare_lost(self, agent: str) -> None:
-        """An operator vouches that its machine is dead: rescue its sessions now. Raises AgentNotFound."""
+    def declare_lost(self, agent: str, *, force: bool = False) -> None:
+        """An operator vouches that its machine is dead: rescue its sessions now.
+
+        One that beats is refused unless it is forced. Raises AgentNotFound, AgentBeats.
+        """
         with speaking_to(self._client):
-            word = _DECLARE_LOST(self._client, self._keys.root, agent=agent)[0]
+            word, *told = _DECLARE_LOST(
+                self._client, self._keys.root, agent=agent, force=int(force)
+            )
         if word == "gone":
             raise AgentNotFound(agent=agent)
+        if word == "beats":
+            raise AgentBeats(agent=agent, ago=f"{int(told[0]) / 1000:.1f}")
 
     def remove(self, agent: str) -> None:
         """Forget an agent that is gone. Raises AgentNotFound, AgentInUse."""

@@ -37,6 +37,17 @@ def app(redis_client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) 
     return Client("redis://127.0.0.1:1/0", keys.root)
 
 
+def test_an_option_that_does_not_exist_is_refused_with_a_sentence(app: Client) -> None:
+    app.office("web").create()
+    for enqueue in (app.enqueue, app.office("web").submit):
+        with pytest.raises(
+            InvalidSpec, match="there is no option 'priorty': did you mean 'priority'"
+        ):
+            enqueue("jobs:noop", priorty=3)
+    with pytest.raises(InvalidSpec, match="there is no option 'callable'"):
+        app.enqueue("jobs:noop", callable="jobs:other")
+
+
 def test_an_office_is_made_changed_and_used(app: Client) -> None:
     web, shop = app.office("web"), app.office("shop")
     web.create(max_concurrent_by_role={"reviewer": 1})

@@ -111,6 +111,17 @@ def test_sys_exit_is_an_exit(leader: Leader, code: object, told: int) -> None:
     assert ("exited", told) == (ended.reason, ended.exit_code)
 
 
+def test_who_ends_the_process_before_it_returned_has_not_succeeded(leader: Leader) -> None:
+    """os._exit, or a C library that calls exit: nobody meant that as a result."""
+    gone, failed = (
+        leader.run({"callable": "work:be_gone", "args": [code], "kwargs": {}}) for code in (0, 3)
+    )
+
+    says = "It ended its process with code 0 before it returned, so there is no result."
+    assert ("bad_result", 0, says) == (gone.reason, gone.exit_code, gone.error)
+    assert ("exited", 3) == (failed.reason, failed.exit_code)
+
+
 @pytest.mark.parametrize(
     "payload",
     [

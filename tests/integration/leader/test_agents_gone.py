@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from scheduler.domain.agent import AgentStatus
+from scheduler.domain.errors import AgentBeats
 from scheduler.domain.scope import GLOBAL
 from scheduler.domain.states import SessionState
+from scheduler.leader import reports
 from scheduler.protocol.order import StartOrder
 from tests.integration.leader.world import Cluster, FakeAgent, stays, wait_until
 
@@ -75,10 +77,67 @@ def test_a_session_that_must_not_die_by_lease_waits_for_its_agent(cluster: Clust
     wait_until(lambda: status(cluster) is AgentStatus.LOST, saying="it is lost")
     kept = (cluster.get(session).state, cluster.store.scopes.members(GLOBAL))
 
-    cluster.store.agents.declare_lost("a1")
+    cluster.store.agents.declare_lost("a1", force=True)
 
     assert (S.RUNNING, {session}) == kept
     assert "an operator said that agent a1 is lost" == cluster.reach(session, S.FAILED).error
+
+
+def test_an_agent_that_beats_is_not_declared_lost_without_a_question(cluster: Cluster) -> None:
+    cluster.leader()
+    agent = cluster.agent()
+    session = run_one(cluster, agent)
+
+    with pytest.raises(AgentBeats, match=r"Agent a1 beats, \d+\.\d s ago: its kernels live"):
+        cluster.store.agents.declare_lost("a1")
+
+    assert (AgentStatus.READY, S.RUNNING) == (status(cluster), cluster.get(session).state)
+
+
+def test_one_that_is_declared_lost_and_lives_is_told_to_stop_and_gets_nothing_before_it_did(
+    cluster: Cluster,
+) -> None:
+    """Its slots count as free in the record, while the old kernel still runs."""
+    cluster.leader()
+    agent = cluster.agent()
+    session = run_one(cluster, agent)
+    (old,) = agent.running
+
+    cluster.store.agents.declare_lost("a1", force=True)
+    wait_until(lambda: cluster.get(session).state is S.READY, saying="it is rescued")
+    told = list(agent.beat().stops)
+    waits = stays(
+        lambda: (
+            (agent.beat().word, cluster.get(session).state, status(cluster))
+            == ("ok", S.READY, AgentStatus.LOST)
+        ),
+        for_=4,
+    )
+    agent.running.clear()
+
+    def beats_and_takes() -> list[StartOrder]:
+        agent.beat()
+        return agent.take()
+
+    wait_until(beats_and_takes, saying="it gets the session again")
+
+    assert ([old], True) == (told, waits)
+    assert (AgentStatus.READY, [session]) == (
+        status(cluster),
+        [o.session for o in agent.running.values()],
+    )
+
+
+def test_an_other_boot_waits_for_one_that_was_declared_lost_and_beats(cluster: Cluster) -> None:
+    cluster.leader()
+    old = cluster.agent()
+    run_one(cluster, old)
+    cluster.store.agents.declare_lost("a1", force=True)
+    wait_until(lambda: status(cluster) is AgentStatus.LOST, saying="it is lost")
+
+    new = cluster.boot("a1").register()
+
+    wait_until(lambda: new.beat().word == "wait", saying="it waits")
 
 
 def test_a_boot_that_swept_its_predecessor_is_admitted_at_once(cluster: Cluster) -> None:
@@ -109,6 +168,65 @@ def test_a_boot_that_did_not_sweep_waits_for_the_lease_and_is_then_admitted(
 
     new.end(new.taken())
     assert (S.RUNNING, 1) == (early, cluster.reach(session, S.SUCCEEDED).rescues)
+
+
+def test_a_twin_is_told_that_another_boot_beats_and_forgotten_when_it_leaves(
+    cluster: Cluster,
+) -> None:
+    """What was noted of it stood for as long as the other boot lived."""
+    cluster.leader()
+    agent = cluster.agent()
+    twin = cluster.boot("a1")
+
+    def told() -> str:
+        agent.beat()
+        twin.register()
+        return cluster.store.agents.get("a1").candidate
+
+    says = f"{twin.boot} boot {agent.boot[:8]} of it beats; an id is for one agent at a time"
+    wait_until(lambda: told() == says, saying="it is told")
+    for _ in range(5):
+        told()
+    twin.leave()
+
+    wait_until(lambda: not cluster.store.agents.get("a1").candidate, saying="the note is gone")
+    events = [
+        e.fields["reason"] for e in cluster.store.events.newest(50) if e.name == "agent.waiting"
+    ]
+    assert ([says.partition(" ")[2]], "superseded") == (events[-1:], twin.beat().word)
+    assert len(events) <= 2
+
+
+def test_a_twin_that_asks_no_more_is_forgotten_by_the_next_leader_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "GONE_AFTER_MS", 1_000)
+    first = cluster.leader("r1")
+    agent = cluster.agent()
+    twin = cluster.boot("a1")
+    wait_until(lambda: twin.register().beat().word == "wait", saying="it waits")
+    first.stop()
+
+    cluster.leader("r2")
+
+    wait_until(lambda: not cluster.store.agents.get("a1").candidate, saying="the note is gone")
+    assert agent.boot == cluster.store.agents.get("a1").boot
+
+
+def test_who_asked_a_leader_to_come_again_and_again_is_admitted_once(
+    cluster: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each 3 s while nobody leads; a twin that asked in between waits."""
+    first, twin = cluster.boot("a1"), cluster.boot("a1")
+    for boot in (first, first, twin, first, first):
+        boot.register()
+
+    cluster.leader()
+
+    wait_until(lambda: first.beat().word == "ok", saying="the first is admitted")
+    wait_until(lambda: twin.beat().word in ("wait", "superseded"), saying="its twin is not")
+    said = capfd.readouterr().out
+    assert (1, first.boot) == (said.count("agent.admitted"), cluster.store.agents.get("a1").boot)
 
 
 def test_an_agent_that_leaves_gives_its_sessions_back_at_once(cluster: Cluster) -> None:

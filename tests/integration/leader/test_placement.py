@@ -114,7 +114,7 @@ def test_a_lost_agent_rescues_the_gang_as_a_whole(cluster: Cluster) -> None:
     agents[0].up([first])
     lost.up([second])
     cluster.reach(session, S.RUNNING)
-    cluster.store.agents.declare_lost("a4")
+    cluster.store.agents.declare_lost("a4", force=True)
 
     def waits() -> SessionData | None:
         for agent in agents:

@@ -115,7 +115,7 @@ def test_a_kernel_whose_agent_is_lost_is_counted_once(cluster: Cluster) -> None:
     assert {} == used(cluster)
 
     agent.silent = True
-    cluster.store.agents.declare_lost("a1")
+    cluster.store.agents.declare_lost("a1", force=True)
     data = cluster.reach(session, SessionState.FAILED, within=60)
 
     assert data.ended_at

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState
 from scheduler.leader.state import LeaderState, load
-from scheduler.operations.checks import Check
-from scheduler.operations.doctor import examine
+from scheduler.operations.checks import Check, Level
+from scheduler.operations.doctor import check_plugins, examine
 from scheduler.protocol.report import EndReason
 from scheduler.store.audit import AuditRepository
 from tests.integration.leader.world import GROUP, SECRET, Cluster, wait_until
@@ -92,16 +92,10 @@ def put(install: Install, tmp_path: Path) -> Put:
             "plugin 'gone' (wrong.gone:Gone) cannot be imported: ModuleNotFoundError: ",
         ),
         ('"scheduler.hooks" = {gone = "wrong:Gone"}', "cannot be imported: AttributeError: "),
-        ('"scheduler.schedulers" = {gone = "wrong:Gone"}', "plugin 'gone' (wrong:Gone) cannot be"),
-        (
-            '"scheduler.seed_selectors" = {gone = "wrong:Gone"}',
-            "plugin 'gone' (wrong:Gone) cannot be",
-        ),
         (
             '"scheduler.cluster_modes" = {gone = "wrong:Gone"}',
             "plugin 'gone' (wrong:Gone) cannot be",
         ),
-        ('"scheduler.schedulers" = {fifo = "wrong:Odd"}', "two plugins are called 'fifo': "),
         (
             '"scheduler.hooks" = {endless = "wrong:Endless"}',
             "budget_ms of hook 'endless' must be 1 to 1000, got 3600000",
@@ -120,6 +114,36 @@ def test_a_replica_does_not_start_beside_a_plugin_it_cannot_use(
 
     assert says in str(refusal.value)
     assert keys == sorted(cluster.store.client.scan_iter(f"{cluster.namespace}:*"))
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        ('"scheduler.schedulers" = {gone = "wrong:Gone"}', "plugin 'gone' (wrong:Gone) cannot be"),
+        (
+            '"scheduler.seed_selectors" = {gone = "wrong.gone:Gone"}',
+            "plugin 'gone' (wrong.gone:Gone) cannot be imported: ModuleNotFoundError: ",
+        ),
+        ('"scheduler.schedulers" = {lifo = "wrong:Odd"}', "two plugins are called 'lifo': "),
+    ],
+)
+def test_a_replica_runs_beside_one_that_no_group_names_and_tells_of_it(
+    cluster: Cluster, put: Put, points: str, says: str
+) -> None:
+    """A package that was installed halfway takes no site down; the log and the doctor name it."""
+    put(points)
+
+    with capture_logs() as said:
+        cluster.leader()
+    agent = cluster.agent()
+    (session,) = cluster.submit()
+    agent.end(agent.taken())
+    cluster.reach(session, S.SUCCEEDED)
+
+    (told,) = [line["says"] for line in said if line["event"] == "plugin.unusable"]
+    assert says in told
+    check = check_plugins()
+    assert (Level.WARNING, told) == (check.level, check.says)
 
 
 def test_the_program_says_it_in_one_sentence(cluster: Cluster, put: Put, tmp_path: Path) -> None:

@@ -157,9 +157,15 @@ def _silent(world: World) -> str:
     return "a1 is ready and has not beaten"
 
 
+def _lost_and_silent(world: World) -> str:
+    _lost_agent(world)
+    world.client.delete(world.keys.beat("a1"))
+    return "a1 is lost; `scheduler agent remove a1` forgets it"
+
+
 def _lost_agent(world: World) -> str:
     world.apply(m.Mark("a1", world.boots["a1"], "lost", "silent"))
-    return "a1 is lost; `scheduler agent remove a1` forgets it"
+    return "a1 is lost, and beats; its 0 kernels must end before it gets work"
 
 
 def _vanished_agent(world: World) -> str:
@@ -211,6 +217,7 @@ def _one(world: World, state: S) -> str:
         _strange_lock,
         _silent,
         _lost_agent,
+        _lost_and_silent,
         _vanished_agent,
     ],
 )

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from string import Formatter
 
@@ -14,7 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from scheduler.cli.app import cli
+from scheduler.cli import main
+from scheduler.cli.app import RootGroup, cli
 from scheduler.cli.context import App
 from scheduler.cli.errors import EXIT_CODES, Exit, SentenceGroup, exit_code, tell_defect
 from scheduler.domain import errors
@@ -148,6 +150,42 @@ def _root(act: BaseException) -> click.Group:
         raise act
 
     return root
+
+
+def test_an_interrupt_while_the_program_imports_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a second of each command, more on a busy machine."""
+
+    @contextmanager
+    def interrupted() -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scheduler.cli.importing", interrupted)
+
+    with pytest.raises(SystemExit) as left:
+        main()
+
+    assert (Exit.INTERRUPTED, "Interrupted.\n") == (left.value.code, capsys.readouterr().err)
+
+
+def test_a_cluster_is_not_started_on_a_redis_that_is_not_there(tmp_path: Path) -> None:
+    """Its processes would be started again for ever."""
+    done = CliRunner().invoke(
+        cli, ["--redis", "redis://127.0.0.1:1/0", "dev", "--data", str(tmp_path)]
+    )
+
+    assert (Exit.NO_REDIS, "", 1) == (done.exit_code, done.stdout, done.stderr.count("\n"))
+    assert done.stderr.startswith("Redis at redis://127.0.0.1:1/0 ")
+
+
+def test_a_command_that_was_mistyped_is_guessed_though_nothing_was_imported() -> None:
+    root = RootGroup("scheduler", homes={"session": "scheduler.cli.sessions:session"})
+    left = said(CliRunner().invoke(root, ["sesion", "list"], prog_name="scheduler"))
+
+    says = "No such command 'sesion'. Did you mean 'session'? See `scheduler --help`.\n"
+    assert (2, "", says) == (left.code, left.out, left.err)
 
 
 def test_an_interrupt_is_one_line() -> None:

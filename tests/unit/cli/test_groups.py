@@ -151,7 +151,7 @@ def test_a_paused_group_says_why(world: World, run: Run) -> None:
     assert "group default is paused: new disks" in said
     assert "scheduler group resume default" in said
     assert "group default resumed\n" == run("group", "resume", "default").out
-    assert "group default was not paused already\n" == run("group", "resume", "default").out
+    assert "group default was not paused\n" == run("group", "resume", "default").out
     assert "is paused" not in run("session", "explain", session).out
 
 

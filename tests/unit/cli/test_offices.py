@@ -43,6 +43,29 @@ def test_an_office_is_created_with_every_field_and_shown(world: World, run: Run)
     assert run("office", "list", "-o", "json").json[0]["office"] == "web"
 
 
+def test_a_role_is_added_and_taken_away_by_its_name(world: World, run: Run) -> None:
+    """What is said beside other changes takes no role away without a word."""
+    run("office", "create", "web", *EVERYTHING)
+
+    run("office", "set", "web", "--role", "cook")
+    more = world.offices.read("web").config
+    words = ("--no-role", "builder", "--no-role", "writer", "--max-retries", "1")
+    assert "office web changed, revision 3\n" == run("office", "set", "web", *words).out
+    less = world.offices.read("web").config
+    unknown = run("office", "set", "web", "--no-role", "nobody")
+
+    assert ("builder", "cook", "reviewer", "writer") == more.known_roles
+    assert (("cook", "reviewer"), {}, 1) == (
+        less.known_roles,
+        dict(less.timeout_ms_by_role),
+        less.max_retries,
+    )
+    assert (2, "office web has no role 'nobody'; its roles are: cook, reviewer") == (
+        unknown.code,
+        unknown.err.partition(": ")[2].strip().rstrip("."),
+    )
+
+
 def test_only_what_is_said_changes(world: World, run: Run) -> None:
     run("office", "create", "web", *EVERYTHING)
     words = (

@@ -211,6 +211,46 @@ def test_logs_are_printed_as_they_are(world: World, run: Run) -> None:
     assert 2 == len(lines.out.splitlines())
 
 
+def test_each_stream_of_a_log_is_printed_where_the_kernel_wrote_it(world: World, run: Run) -> None:
+    session = world.into(S.RUNNING)
+    _print(world, session, "out\n")
+    _print(world, session, "err\n", stream="stderr")
+
+    assert (0, "out\n", "err\n") == _parts(run("session", "logs", session))
+
+
+@pytest.mark.parametrize(
+    ("count", "out", "err"),
+    [
+        (0, "", ""),
+        (1, "3 and the rest", ""),
+        (2, "3 and the rest", "warn\n"),
+        (3, "2\n3 and the rest", "warn\n"),
+        (9, "1\n2\n3 and the rest", "warn\n"),
+    ],
+)
+def test_the_last_lines_of_a_log_may_have_come_in_pieces(
+    world: World, run: Run, count: int, out: str, err: str
+) -> None:
+    session = world.into(S.RUNNING)
+    _print(world, session, "1\n2\n3 and")
+    _print(world, session, "warn\n", stream="stderr")
+    _print(world, session, " the", " rest")
+
+    assert (0, out, err) == _parts(run("session", "logs", session, "--tail", str(count)))
+
+
+def test_of_a_session_of_several_kernels_it_is_said_whose_output_it_is(
+    world: World, run: Run
+) -> None:
+    session = world.into(S.RUNNING, cluster_size=2)
+
+    said = run("session", "logs", session, "--kernel", "1")
+
+    says = f"This is kernel 1 of 0 to 1; `scheduler session logs {session} --kernel N` shows another.\n"
+    assert (0, "", says) == _parts(said)
+
+
 def test_followed_logs_end_with_the_session(world: World, run: Run) -> None:
     session = world.into(S.RUNNING)
     _print(world, session, "one\n")
@@ -305,7 +345,7 @@ def _parts(said: object) -> tuple[object, ...]:
     return tuple(vars(said).values())
 
 
-def _print(world: World, session: str, *texts: str) -> None:
+def _print(world: World, session: str, *texts: str, stream: str = "stdout") -> None:
     data = world.get(session)
     for text in texts:
-        world.mailbox().log(order_id(data), "stdout", text, cap=10_000, ttl_s=60)
+        world.mailbox().log(order_id(data), stream, text, cap=10_000, ttl_s=60)

@@ -90,11 +90,26 @@ def test_the_beat_of_another_boot_is_no_beat(watch: Watch) -> None:
     assert ["a0"] == silent(seen)
 
 
-@pytest.mark.parametrize("status", [AgentStatus.NOT_READY, AgentStatus.LOST])
-def test_an_agent_that_beats_again_is_back(watch: Watch, status: AgentStatus) -> None:
-    seen = look(watch, 10_000, [agent(status=status)], a0=9_000)
+def test_an_agent_that_beats_again_is_back(watch: Watch) -> None:
+    seen = look(watch, 10_000, [agent(status=AgentStatus.NOT_READY)], a0=9_000)
 
     assert ["a0"] == [data.id for data in seen.back]
+
+
+def test_one_that_counts_as_lost_and_beats_is_alive_and_over_once_it_is_silent(
+    watch: Watch,
+) -> None:
+    data = agent(status=AgentStatus.LOST)
+    seen = look(watch, 10_000, [data], a0=9_000)
+    over = watch.is_over(data)
+    look(watch, 14_001, [data], a0=9_000)
+
+    assert ([], ["a0"], False, True) == (
+        seen.back,
+        [each.id for each in seen.alive],
+        over,
+        watch.is_over(data),
+    )
 
 
 def test_an_agent_whose_silence_was_forgiven_is_not_back_before_it_beats(watch: Watch) -> None:

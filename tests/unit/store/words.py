@@ -150,6 +150,11 @@ def _unseat(world: World, nonce: str) -> None:
     world.leadership.unseat(GROUP, nonce)
 
 
+def _lose_one_that_beats(world: World) -> None:
+    _beat(world, boot=world.boots["a1"])
+    world.agents.declare_lost("a1")
+
+
 OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/claim", "claimed"): _claim,
     ("agent/claim", "superseded"): lambda w: _claim(w, as_boot=OTHER),
@@ -165,6 +170,7 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("agent/drain", "already"): lambda w: w.agents.undrain("a1"),
     ("agent/drain", "gone"): lambda w: w.agents.drain("a2"),
     ("agent/declare_lost", "accepted"): lambda w: w.agents.declare_lost("a1"),
+    ("agent/declare_lost", "beats"): _lose_one_that_beats,
     ("agent/declare_lost", "gone"): lambda w: w.agents.declare_lost("a2"),
     ("agent/remove", "done"): _remove_left,
     ("agent/remove", "in_use"): lambda w: w.agents.remove("a1"),

@@ -1,10 +1,16 @@
--- Answer a boot that is not admitted now: it waits for its predecessor, or is refused.
+-- Answer a boot that is not admitted now: it waits for its predecessor, or is refused; over: it waits no more.
 --
--- @op agent, group, boot, answer (waiting | refused), reason
+-- @op agent, group, boot, answer (waiting | refused | over), reason
 -- @item done | already
 -- @include lib/emit
 function moves.answer(op)
     local record, field = keys.record(op.agent), op.answer == 'waiting' and 'candidate' or 'refused'
+    if op.answer == 'over' then
+        local waits = redis.call('HGET', record, 'candidate') or ''
+        if string.sub(waits, 1, #op.boot + 1) ~= op.boot .. ' ' then return 'already' end
+        redis.call('HDEL', record, 'candidate')
+        return 'done'
+    end
     local value = op.boot .. ' ' .. op.reason
     if redis.call('HGET', record, field) == value then return 'already' end
     redis.call('HSET', record, field, value)

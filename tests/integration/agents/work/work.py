@@ -61,6 +61,10 @@ def leave(code: Any) -> NoReturn:
     sys.exit(code)
 
 
+def be_gone(code: int) -> NoReturn:
+    os._exit(code)
+
+
 def die(number: int) -> None:
     os.kill(os.getpid(), number)
 
