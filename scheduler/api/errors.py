@@ -9,6 +9,10 @@ class MalformedBody(InvalidInput):
     """The body cannot be read: {problem}."""
 
 
+class BodyNotJson(InvalidInput):
+    """The Content-Type is {kind}; send the body as JSON, with the header Content-Type: application/json."""
+
+
 class BodyTooLarge(InvalidInput):
     """The body has more than {limit} bytes, which is as much as is taken; nothing was written."""
 

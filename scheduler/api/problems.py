@@ -20,6 +20,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from scheduler.api import errors as own
+from scheduler.api.forms import DoubledName, in_words, meant_field
 from scheduler.domain import errors
 from scheduler.domain.errors import SchedulerError, sentence
 from scheduler.operations.following import EventGap
@@ -33,6 +34,7 @@ STATUSES: Mapping[type[SchedulerError], HTTPStatus] = MappingProxyType(
         SchedulerError: HTTPStatus.INTERNAL_SERVER_ERROR,
         errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
         own.MalformedBody: HTTPStatus.BAD_REQUEST,
+        own.BodyNotJson: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         own.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         errors.BadMessage: HTTPStatus.BAD_REQUEST,
         errors.NotFound: HTTPStatus.NOT_FOUND,
@@ -145,7 +147,9 @@ async def _on_error(request: Request, error: Exception) -> Response:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    return problem(invalid(error.errors()), request.scope)
+    body = getattr(request.scope.get("route"), "body_field", None)
+    kind = body.field_info.annotation if body else None
+    return problem(invalid(error.errors(), kind), request.scope)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -153,6 +157,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     status = HTTPStatus(error.status_code)
+    if isinstance(error, DoubledName):
+        return problem(own.MalformedBody(problem=error.detail), request.scope)
     if status is HTTPStatus.BAD_REQUEST:
         return problem(own.MalformedBody(problem="it is no JSON in UTF-8"), request.scope)
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -185,8 +191,11 @@ async def _on_defect(request: Request, _: Exception) -> Response:
     return response
 
 
-def invalid(found: Sequence[Any]) -> errors.InvalidInput:
-    """What a validation found, as one error: its first finding, and the field it is about."""
+def invalid(found: Sequence[Any], body: Any) -> errors.InvalidInput:
+    """What a validation found, as one error: its first finding, and the field it is about.
+
+    ``body`` is the type that the page takes.
+    """
     # Of the kinds that a body may have, the finding of the kind that was meant says most.
     first: Mapping[str, Any] = found[0]
     if first["type"] == "json_invalid":
@@ -194,14 +203,14 @@ def invalid(found: Sequence[Any]) -> errors.InvalidInput:
         return own.MalformedBody(problem=where)
     place, *path = (part for part in first["loc"] if part not in KINDS)
     name = ".".join(map(str, path)) or f"the {place}"
-    return errors.InvalidInput(problem=f"{_named(str(place), name)}: {_says(first)}")
+    return errors.InvalidInput(problem=f"{_named(str(place), name)}: {_says(first, body)}")
 
 
 def _named(place: str, name: str) -> str:
     return name if place in ("body", "path") else f"{place} {name}"
 
 
-def _says(finding: Mapping[str, Any]) -> str:
+def _says(finding: Mapping[str, Any], body: Any) -> str:
     """In our words where pydantic's need a programmer."""
     match finding["type"]:
         case "missing":
@@ -209,9 +218,9 @@ def _says(finding: Mapping[str, Any]) -> str:
         case "dict_type":
             return "it must be an object, with names and values"
         case "extra_forbidden":
-            return "there is no such field"
+            return f"there is no such field{meant_field(str(finding['loc'][-1]), body)}"
         case "string_pattern_mismatch":
-            return f"it is not of the form {finding['ctx']['pattern']}"
+            return in_words(finding["ctx"]["pattern"])
         case _:
             text = str(finding["msg"]).removeprefix("Value error, ")
             return text[:1].lower() + text[1:]

@@ -11,6 +11,7 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.routing import Match
 from starlette.types import Scope
 
+from scheduler.api.forms import JsonRequest, form, refuse_other_types
 from scheduler.auth.permissions import check_allowed
 from scheduler.bootstrap import Store
 from scheduler.domain.api_key import ApiKey, Role
@@ -38,6 +39,7 @@ class GuardedRoute(APIRoute):
         facts = self.openapi_extra or {}
         role, filtered = Role(facts[_ROLE]), facts.get(_OFFICES) == "filtered"
         answer = super().get_route_handler()
+        has_body = self.body_field is not None
         known = {field.alias for field in self.dependant.query_params}
 
         async def guarded(request: Request) -> Response:
@@ -50,7 +52,9 @@ class GuardedRoute(APIRoute):
                 raise InvalidInput(
                     problem=f"query {shown(name)}: there is no such; there are {there}"
                 )
-            return await answer(request)
+            if has_body:
+                refuse_other_types(request)
+            return await answer(JsonRequest(request.scope, request.receive))
 
         return guarded
 
@@ -88,8 +92,13 @@ KeyOf = Annotated[ApiKey, Depends(_key)]
 #: What need not be said: the document shows what it is when it is said, and null is not among it.
 Nothing = SkipJsonSchema[None]
 
-NAME_PATTERN: Final = "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$"
-JOB_PATTERN: Final = "^[0-9a-hjkmnp-tv-z]{26}$"
+NAME_PATTERN: Final = form(
+    "^[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$",
+    "it is no name: letters, digits, _ and - only, at most 63, with a letter or digit at both ends",
+)
+JOB_PATTERN: Final = form(
+    "^[0-9a-hjkmnp-tv-z]{26}$", "it is no id of a job, which has 26 digits and small letters"
+)
 
 OfficeId = Annotated[
     str, Path(pattern=NAME_PATTERN, description="The office's name.", examples=["acme"])

@@ -6,15 +6,24 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from scheduler.api.forms import form
 from scheduler.api.problems import MEDIA_TYPE, STATUSES
 from scheduler.api.routing import NAME_PATTERN
 
 #: No control characters, which would break a terminal or a log line.
-PRINTABLE: Final = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$"
-PRINTABLE_WORD: Final = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]{1,256}$"
+PRINTABLE: Final = form(
+    "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*$", "it has a control character or a line break in it"
+)
+PRINTABLE_WORD: Final = form(
+    "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]{1,256}$",
+    "it must have 1 to 256 characters, without control characters and line breaks",
+)
 #: A mapping whose names have a form has no others.
 NO_OTHERS: Final[dict[str, JsonValue]] = {"additionalProperties": False}
-DURATION_PATTERN: Final = "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}h$|^[1-9][0-9]{0,3}d$"
+DURATION_PATTERN: Final = form(
+    "^[1-9][0-9]{0,6}(ms|s|m)?$|^[1-9][0-9]{0,4}h$|^[1-9][0-9]{0,3}d$",
+    "it must be a whole number with a unit, such as 500ms, 30s, 30m, 2h or 7d",
+)
 
 
 def _whole(value: object) -> object:
@@ -97,6 +106,13 @@ _SAYS: Final = {
     413: (
         "Body too large",
         "The body has more than 4194304 bytes, which is as much as is taken; nothing was written.",
+    ),
+    415: (
+        "Body not json",
+        (
+            "The Content-Type is missing; send the body as JSON,"
+            " with the header Content-Type: application/json."
+        ),
     ),
     422: ("Invalid input", "Bad input: priority: input should be less than or equal to 100."),
     429: (

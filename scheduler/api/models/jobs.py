@@ -18,6 +18,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from scheduler.api.forms import form
 from scheduler.api.models.common import (
     NO_OTHERS,
     PRINTABLE_WORD,
@@ -39,8 +40,24 @@ from scheduler.domain.spec import (
 )
 from scheduler.domain.states import SessionState
 
-_CALLABLE: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
-_NO_NUL: Final = "^[^\\x00]*$"
+_CALLABLE: Final = form(
+    r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+    "it must name a function as package.module:function",
+)
+_NO_NUL: Final = form(
+    "^[^\\x00]*$",
+    "it has a NUL character in it, which no argument can have",
+)
+_LABEL: Final = form(
+    "^[A-Za-z0-9_.-]{1,256}$", "a label has letters, digits, _ . and - only, at most 256"
+)
+_LABELS: Final = form(
+    "^[A-Za-z0-9_.-]+(\\|[A-Za-z0-9_.-]+)*$",
+    "it must be a value, or several with | between them: letters, digits, _ . and - only",
+)
+_VARIABLE: Final = form(
+    "^[A-Za-z_][A-Za-z0-9_]*$", "it is no name of a variable: letters, digits and _, no digit first"
+)
 _MANY: Final = 10_000
 _MOST_DEVICES: Final = 1_000
 _NUMBER: Final = r"(0\.[0-9]{0,2}[1-9]|[1-9][0-9]{0,5}(\.[0-9]{1,3})?)"
@@ -48,8 +65,14 @@ _CORES: Final = f"^{_NUMBER}m?$"
 _BYTES: Final = f"^{_NUMBER}(KiB|MiB|GiB|TiB)$"
 _DEVICE: Final = r"^[a-bd-ln-z][a-z0-9_]{0,30}\.device$|^cuda\.device$"
 # What a schema can tell to be a regular expression; the command line and Python take any.
-_LINES: Final = r"^(\||([A-Za-z0-9 _:;,=/@#%&!<>~'\"-]|\.|\\[dDwWsS.*+?|()$^])[*+?]?){1,60}$"
-_SLOT: Final = f"^(cpu|mem|disk)$|{_DEVICE}"
+_LINES: Final = form(
+    r"^(\||([A-Za-z0-9 _:;,=/@#%&!<>~'\"-]|\.|\\[dDwWsS.*+?|()$^])[*+?]?){1,60}$",
+    "it must be a regular expression without groups and sets, of at most 60 characters, each perhaps with * + or ?",
+)
+_SLOT: Final = form(
+    f"^(cpu|mem|disk)$|{_DEVICE}",
+    "it is no slot; there are cpu, mem, disk, and devices such as cuda.device",
+)
 
 
 def _written_out(moment: object) -> object:
@@ -109,10 +132,10 @@ Slots = Annotated[
 ]
 Labels = Annotated[
     dict[
-        Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{1,256}$")],
+        Annotated[str, Field(pattern=_LABEL)],
         Annotated[
             str,
-            Field(pattern="^[A-Za-z0-9_.-]+(\\|[A-Za-z0-9_.-]+)*$", max_length=256),
+            Field(pattern=_LABELS, max_length=256),
         ],
     ],
     Field(
@@ -123,7 +146,7 @@ Labels = Annotated[
     ),
 ]
 Variables = Annotated[
-    dict[Annotated[str, Field(pattern="^[A-Za-z_][A-Za-z0-9_]*$")], Word],
+    dict[Annotated[str, Field(pattern=_VARIABLE)], Word],
     Field(
         description="Its environment, beside what agents give all kernels.",
         examples=[{"LANG": "C.UTF-8"}],

@@ -13,6 +13,7 @@ from pydantic import Field
 from sse_starlette import ServerSentEvent
 
 from scheduler.api.errors import EventsGone
+from scheduler.api.forms import form
 from scheduler.api.models.common import problems
 from scheduler.api.routing import NAME_PATTERN, GuardedRoute, KeyOf, Nothing, StoreOf, filters
 from scheduler.api.streams import EventStream, Streams
@@ -24,7 +25,9 @@ from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
 
 router = APIRouter(prefix="/api/events", tags=["events"], route_class=GuardedRoute)
 
-EVENT_ID: Final = "^[0-9]{1,18}-[0-9]{1,18}$"
+EVENT_ID: Final = form(
+    "^[0-9]{1,18}-[0-9]{1,18}$", "it is no id of an event, which is two numbers as 1764151200000-17"
+)
 #: How often a stream on which nothing happens says that it is alive, s.
 PING_S: Final = 15
 #: How long a stream may take to end when the process does, s; less than all requests may.

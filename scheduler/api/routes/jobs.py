@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Query, Request
 from pydantic import Field
@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from scheduler.api.answers import answer, execution_view, tagged
 from scheduler.api.etags import etag
+from scheduler.api.forms import form
 from scheduler.api.models.common import problems
 from scheduler.api.models.jobs import (
     ExecutionList,
@@ -47,6 +48,8 @@ from scheduler.store.logs import LogLine
 router = APIRouter(prefix="/api/offices/{office_id}/jobs", tags=["jobs"], route_class=GuardedRoute)
 
 LARGEST_PAGE = 500
+PLACE: Final = form(CURSOR, "it is not one that a page of jobs ended with")
+KEY: Final = form("^[!-~]{1,128}$", "it must have 1 to 128 characters of ASCII, without spaces")
 Moment = Annotated[int, Field(ge=0, le=LATEST_MS, examples=[1764151200000])]
 TEXT = "text/plain; charset=utf-8"
 
@@ -67,7 +70,7 @@ EXAMPLES = Body(
 )
 
 IdempotencyKey = Annotated[
-    Annotated[str, Field(pattern="^[!-~]{1,128}$")] | Nothing,
+    Annotated[str, Field(pattern=KEY)] | Nothing,
     Header(
         description="A repeat with this key answers what the first made; of another body it is 409.",
         examples=["order-4711"],
@@ -79,7 +82,7 @@ IdempotencyKey = Annotated[
     "",
     status_code=HTTPStatus.CREATED,
     response_model=Submitted,
-    responses=problems(400, 404, 409, 413),
+    responses=problems(400, 404, 409, 413, 415),
     openapi_extra=needs(Role.SUBMITTER),
 )
 def submit(
@@ -116,7 +119,7 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
         Moment | Nothing, Query(description="And not just then; later than submitted_after.")
     ] = None,
     cursor: Annotated[
-        Annotated[str, Field(pattern=CURSOR)] | Nothing,
+        Annotated[str, Field(pattern=PLACE)] | Nothing,
         Query(description="As the page before ended with.", examples=["712"]),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,

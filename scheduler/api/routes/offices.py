@@ -51,7 +51,7 @@ def list_offices(store: StoreOf, key: KeyOf) -> Response:
     "",
     status_code=HTTPStatus.CREATED,
     response_model=OfficeView,
-    responses=problems(400, 409, 413),
+    responses=problems(400, 409, 413, 415),
     openapi_extra=needs(Role.ADMIN),
 )
 def create_office(body: NewOffice, store: StoreOf) -> Response:
@@ -137,7 +137,7 @@ def show_config(office_id: OfficeId, store: StoreOf, if_none_match: IfNoneMatch 
 @router.patch(
     "/{office_id}/scheduler/config",
     response_model=ConfigView,
-    responses=problems(400, 404, 412, 413),
+    responses=problems(400, 404, 412, 413, 415),
     openapi_extra=needs(Role.ADMIN),
 )
 def change_config(

@@ -73,7 +73,7 @@ def cancel_all_jobs(
     "/{job_id}/cancel",
     response_model=Cancelled,
     responses={
-        **problems(400, 404, 412, 413),
+        **problems(400, 404, 412, 413, 415),
         202: {"model": Cancelled, "description": "It must be stopped first."},
     },
     openapi_extra=needs(Role.SUBMITTER),
@@ -95,7 +95,7 @@ def cancel(
 @router.post(
     "/{job_id}/retry",
     response_model=Retried,
-    responses=problems(400, 404, 409, 412, 413),
+    responses=problems(400, 404, 409, 412, 413, 415),
     openapi_extra=needs(Role.SUBMITTER),
 )
 def retry(
@@ -113,7 +113,7 @@ def retry(
 @router.patch(
     "/{job_id}/priority",
     response_model=Job,
-    responses=problems(400, 404, 409, 412, 413),
+    responses=problems(400, 404, 409, 412, 413, 415),
     openapi_extra=needs(Role.OPERATOR),
 )
 def change_priority(
@@ -132,7 +132,7 @@ def change_priority(
 @router.post(
     "/{job_id}/handoff",
     response_model=Job,
-    responses=problems(400, 404, 409, 412, 413),
+    responses=problems(400, 404, 409, 412, 413, 415),
     openapi_extra=needs(Role.OPERATOR),
 )
 def hand_over(

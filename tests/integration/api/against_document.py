@@ -173,9 +173,16 @@ def _order(place: Any, lower: str, upper: str, most: int) -> None:
     """The upper end is not below the lower one. Only what is right for itself: of what is wrong it must stay wrong."""
     if not isinstance(place, MutableMapping) or not {lower, upper} & set(place):
         return
-    first, last = place.get(lower, _SAID.get(lower)), place.get(upper, _SAID.get(upper, most))
+    first = _number(place.get(lower, _SAID.get(lower)))
+    last = _number(place.get(upper, _SAID.get(upper, most)))
     if all(type(n) in (int, float) and n == n // 1 and 0 <= n <= most for n in (first, last)):
-        place[upper] = max(first, last)
+        place[upper] = type(place.get(upper, place.get(lower)))(max(first, last))
+
+
+def _number(found: Any) -> Any:
+    """What a query says is a text, and wrong or right as the number that it is."""
+    is_text = isinstance(found, str) and re.fullmatch("[0-9]{1,16}", found)
+    return int(found) if is_text else found
 
 
 @document.parametrize()

@@ -12,13 +12,17 @@ import pytest
 
 from scheduler.api import errors as own
 from scheduler.api.app import Access
+from scheduler.api.forms import in_words
 from scheduler.api.models.common import KNOWN, problems
+from scheduler.api.models.jobs import _BYTES, _CORES, _DEVICE
 from scheduler.api.problems import MEDIA_TYPE, STATUSES, status_of
 from scheduler.auth.keys import ApiKeys
 from scheduler.domain import errors
 from scheduler.domain.errors import SchedulerError
 from tests.unit.api.conftest import ACCESS, Api
 
+#: Of these pydantic does not speak: sentences about amounts are our own.
+AMOUNTS = {_CORES, _BYTES, _DEVICE}
 JOBS = "/api/offices/acme/jobs"
 CONFIG = "/api/offices/acme/scheduler/config"
 NOBODY = "0" * 26
@@ -136,6 +140,10 @@ BAD: list[tuple[str, str, Any, int, str]] = [
         "priority: input should be a valid",
     ),
     ("POST", JOBS, {"command": ["true"], "colour": "red"}, 422, "colour: there is no such field"),
+    ("POST", JOBS, {"command": ["true"], "priorty": 5}, 422, "field; did you mean 'priority'?"),
+    ("POST", JOBS, {"jobs": [{"name": "a", **COMMAND, "need": []}]}, 422, "did you mean 'needs'?"),
+    ("PATCH", CONFIG, {"backoff": {"jiter": 0}}, 422, "did you mean 'jitter'?"),
+    ("POST", JOBS, {"command": ["a\0"]}, 422, "command.0: it has a NUL character"),
     ("POST", JOBS, {"command": ["true"], "role": "king"}, 422, "has no role 'king'"),
     ("POST", JOBS, {"command": []}, 422, "command: list should have at least 1 item"),
     ("POST", JOBS, {"command": "true"}, 422, "command: input should be a valid list"),
@@ -148,8 +156,8 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ),
     ("POST", JOBS, {"command": ["true"], "slots": {"cpu": "x"}}, 422, "cpu is a text such as 500m"),
     ("POST", JOBS, {"command": ["true"], "slots": {"gold": "1"}}, 422, "slots.gold"),
-    ("POST", JOBS, {"command": ["true"], "timeout": "soon"}, 422, "timeout: it is not of the form"),
-    ("POST", JOBS, {"command": ["true"], "done_pattern": "("}, 422, "done_pattern: it is not of"),
+    ("POST", JOBS, {"command": ["true"], "timeout": "soon"}, 422, "timeout: it must be a whole"),
+    ("POST", JOBS, {"command": ["true"], "done_pattern": "("}, 422, "done_pattern: it must be"),
     ("POST", JOBS, {"command": ["true"], "timeout": None}, 422, "timeout: input should be a valid"),
     ("POST", JOBS, {"command": ["true"], "not_before": "2026-01-01"}, 422, "not_before"),
     ("POST", JOBS, {"command": ["true"], "not_before": 0}, 422, "not_before: it must be a time"),
@@ -159,8 +167,8 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", JOBS, None, 422, "the body: it is missing"),
     ("POST", "/api/offices/nowhere/jobs", COMMAND, 404, "Office 'nowhere' does not exist"),
     ("POST", "/api/offices/a%2Fb/jobs", COMMAND, 422, "it has a slash in it"),
-    ("POST", "/api/offices/a.b/jobs", COMMAND, 422, "office_id: it is not of the form"),
-    ("POST", "/api/offices", {"name": "a/b"}, 422, "name: it is not of the form"),
+    ("POST", "/api/offices/a.b/jobs", COMMAND, 422, "office_id: it is no name: let"),
+    ("POST", "/api/offices", {"name": "a/b"}, 422, "name: it is no name"),
     ("POST", "/api/offices", {"name": "acme"}, 409, "exists already"),
     ("POST", "/api/offices", {}, 422, "name: it is missing"),
     ("GET", f"{JOBS}?limit=-1", None, 422, "query limit: input should be greater"),
@@ -169,7 +177,7 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("GET", f"{JOBS}?state=BUSY", None, 422, "query state"),
     ("GET", f"{JOBS}?cursor=x", None, 422, "query cursor: it is not of the form"),
     ("GET", f"{JOBS}/{NOBODY}", None, 404, "not known here"),
-    ("GET", f"{JOBS}/1", None, 422, "job_id: it is not of the form"),
+    ("GET", f"{JOBS}/1", None, 422, "job_id: it is no id of a job"),
     ("GET", f"{JOBS}/{NOBODY}/logs", None, 404, "not known here"),
     ("PATCH", CONFIG, {"max_concurrent_jobs": "3"}, 422, "max_concurrent_jobs: input should be a"),
     ("PATCH", CONFIG, {"max_concurrent_jobs": -1}, 422, "max_concurrent_jobs: input should be gr"),
@@ -179,11 +187,32 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("PATCH", CONFIG, {"roles": "dev"}, 422, "roles: input should be a valid list"),
     ("PATCH", "/api/offices/nowhere/scheduler/config", {}, 404, "'nowhere' does not exist"),
     ("GET", "/api/events?events=session.begun", None, 422, "names no event"),
-    ("GET", "/api/events?since=yesterday", None, 422, "query since: it is not of the form"),
+    ("GET", "/api/events?since=yesterday", None, 422, "query since: it is no id of an event"),
     ("GET", "/api/events?since=9999999999999-1", None, 410, "not on record any more"),
     ("PUT", JOBS, COMMAND, 405, "PUT is not among what can be done"),
     ("GET", "/api/jobs", None, 404, "There is no such page"),
 ]
+
+
+def patterns(found: Any) -> Iterator[str]:
+    """All regular expressions of a document."""
+    if isinstance(found, list):
+        for each in found:
+            yield from patterns(each)
+    elif isinstance(found, dict):
+        for name, each in found.items():
+            if name == "pattern" and isinstance(each, str):
+                yield each
+            elif name == "patternProperties":
+                yield from each
+            yield from patterns(each)
+
+
+def test_every_form_of_the_document_has_words(api: Api) -> None:
+    own = {*patterns(api.app.openapi())} - AMOUNTS
+
+    assert len(own) > 10
+    assert all(in_words(pattern) for pattern in own)
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "says"), BAD)
@@ -210,7 +239,20 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(  # noqa: PLR0913 - a 
             400,
             "JSON",
         ),
-        (b'{"command": ["true"]}', "text/plain", 422, "the body"),
+        (b'{"command": ["true"]}', "text/plain", 415, "The Content-Type is 'text/plain'; send"),
+        (b'{"command": ["true"]}', "", 415, "The Content-Type is missing; send the body as JSON"),
+        (
+            b'{"command": ["true"], "command": ["false"]}',
+            "application/json",
+            400,
+            "an object in it has 'command' twice",
+        ),
+        (
+            b'{"callable": "a:b", "kwargs": {"n": {"x": 1, "x": 1}}}',
+            "application/problem+json; charset=utf-8",
+            400,
+            "'x' twice",
+        ),
     ],
 )
 def test_a_body_that_is_no_json_is_told(
