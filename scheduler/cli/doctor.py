@@ -7,7 +7,8 @@ import click
 from scheduler.cli.context import App, pass_app
 from scheduler.cli.errors import Exit
 from scheduler.cli.output import JSON, output_option, print_json
-from scheduler.operations.doctor import Check, examine
+from scheduler.operations.checks import Check
+from scheduler.operations.doctor import examine
 
 
 @click.command()

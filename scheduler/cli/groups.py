@@ -32,6 +32,7 @@ from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.domain.tally import Tally
 from scheduler.operations.policy import change_group, create_group, roll_back_group
 from scheduler.operations.shares import owner_shares
+from scheduler.operations.standstill import pool_of
 
 _name = click.argument("name", shell_complete=complete_groups)
 
@@ -51,21 +52,35 @@ def list_(app: App, output: str) -> None:
         print_json(found)
         return
     print_table(
-        ("GROUP", "AGENTS", "WAITING", "PLACED", "ENDED", "SCHEDULER", "SELECTOR"),
-        [tuple(summary.values()) for summary in found],
+        (
+            *("GROUP", "STATE", "AGENTS", "DRAINED", "WAITING", "PLACED", "ENDED"),
+            *("SCHEDULER", "SELECTOR", "REASON"),
+        ),
+        [tuple(_listed(summary).values()) for summary in found],
         empty="There are no scaling groups; `scheduler group create NAME` makes one.",
     )
 
 
+def _listed(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary as the table has it: why it is paused is last, as it may be long."""
+    group, paused, rest = summary["group"], summary["paused"], dict(summary)
+    del rest["group"], rest["paused"]
+    state = "paused" if paused else "open"
+    return {"group": group, "state": state, **rest, "reason": paused}
+
+
 def _summary(app: App, name: str) -> dict[str, Any]:
-    options, counts = app.store.groups.get(name), app.store.sessions.counts(name)
+    found, counts = app.store.groups.read(name), app.store.sessions.counts(name)
+    options = found.options
 
     def total(states: tuple[SessionState, ...]) -> int:
         return sum(counts[state] for state in states)
 
     return {
         "group": name,
+        "paused": found.paused,
         "agents": len(app.store.agents.ids(name)),
+        "drained": pool_of(app.audit.standings(name)).drained,
         "waiting": total(WAITING),
         "placed": total(PLACED),
         "ended": total(FINAL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -68,9 +69,24 @@ class SchedulerLoop:
         self._around = around
         self._term: Term | None = None
         self._loaded = False
+        self._turn_began = clock.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=body, args=(self,), name=name, daemon=True)
         self._log = get_logger(loop=name)
+
+    @property
+    def turn_began(self) -> float:
+        """When the turn that goes on now began, on the monotonic clock (s); read by other threads."""
+        return self._turn_began
+
+    @property
+    def stands_at(self) -> str:
+        """The file, line and function that it is in now."""
+        # Of another thread, as of one that hangs, nothing else tells.
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001
+        if frame is None:
+            return ""
+        return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
 
     def start(self) -> None:
         """Begin: the body sets up a term, hands it to `run`, and hears how it ended."""
@@ -85,6 +101,7 @@ class SchedulerLoop:
         """Drive a term until it is over; where Redis did not answer, go on from what it holds."""
         self._term, self._loaded = term, False
         while not self._stopping.is_set() and self._around.goes_on():
+            self._turn_began = self._clock.monotonic()
             try:
                 self.tick()
             except StoreUnavailable as error:

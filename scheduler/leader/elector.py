@@ -213,6 +213,12 @@ class Elector:
             self._published = connection
         return True
 
+    def note_turn(self, ms: int) -> None:
+        """Tell for how long the term's turn has gone on, 0 for not too long. Raises StoreUnavailable."""
+        tenure = self.tenure
+        if tenure is not None and tenure.trusted():
+            tenure.leadership.note_turn(self._group, tenure.term.nonce, ms)
+
     def resign(self, why: str) -> None:
         """End the tenure, out loud where Redis answers."""
         tenure, self.tenure = self.tenure, None

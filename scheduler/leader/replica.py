@@ -48,6 +48,8 @@ _ABSTAIN_S = 3.0
 _HAND_OVER_S = 5.0
 #: Without an answer of Redis for so long, and one renewal, a replica is not ready.
 _SILENT_S = 3.0
+#: A turn waits for a second at most, and decides 200 sessions: one that takes so long hangs, as in a plugin.
+_SLOW_TURN_S = 10.0
 #: A follower looks again in a tenth of a second anyway.
 _ONCE_MORE = RepeatPolicy(times=1)
 
@@ -110,6 +112,7 @@ class Candidacy:
         self.stopping = threading.Event()
         self._heard_at = replica.clock.monotonic()
         self._said = ""  #: what kept it from its work at last
+        self._slow: float | None = None  #: when the turn began that was told to take too long
 
     def start(self) -> None:
         """Begin to stand."""
@@ -136,8 +139,33 @@ class Candidacy:
         """A sentence about what keeps it from its work; empty where nothing does."""
         silent = self._parts.clock.monotonic() - self._heard_at
         if self._said or silent < _SILENT_S + self._parts.renew_s:
-            return self._said
+            return self._said or self._why_slow()
         return f"Redis has not answered for {silent:.0f} s."
+
+    def _why_slow(self) -> str:
+        turns = self._turns
+        # Also where it lost the lock meanwhile: it cannot lead again before that turn is over.
+        if turns is None or not turns.alive:
+            return ""
+        took = self._parts.clock.monotonic() - turns.turn_began
+        if took < _SLOW_TURN_S:
+            return ""
+        return f"Its turn as leader of group {self._group} took {took:.0f} s so far."
+
+    def _tell_slow(self, turns: SchedulerLoop) -> None:
+        """Tell, once for each such turn, that it takes too long, and that it is over; others cost nothing."""
+        began = turns.turn_began
+        took = self._parts.clock.monotonic() - began
+        slow = began if took >= _SLOW_TURN_S else None
+        if slow == self._slow:
+            return
+        if slow is not None:
+            self._log.error("leader.hangs", seconds=round(took), at=turns.stands_at)
+        if self._slow is not None:
+            self._elector.note_turn(0)
+        if slow is not None:
+            self._elector.note_turn(round(took * 1000))
+        self._slow = slow
 
     def _follow_or_renew(self) -> tuple[float, bool]:
         """Seconds until the next time, and whether Redis answered."""
@@ -145,7 +173,10 @@ class Candidacy:
             return 0.05, False
         if self._turns is not None:
             if self._turns.alive:
-                return self._parts.renew_s, self._elector.renew()
+                heard = self._elector.renew()
+                if heard:
+                    self._tell_slow(self._turns)
+                return self._parts.renew_s, heard
             self._turns = None
         clock = self._parts.clock
         if (
@@ -168,6 +199,7 @@ class Candidacy:
                 ),
                 partial(self._lead, tenure),
             )
+            self._slow = None
             self._turns.start()
             return self._parts.renew_s, True
         # Jitter so that followers who all saw the same leader go do not bid at once.

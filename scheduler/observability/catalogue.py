@@ -24,6 +24,16 @@ CATALOGUE: Mapping[str, Declared] = MappingProxyType(
         "scheduler_redis_up": Declared("1 if Redis answers; all other metrics need it"),
         "scheduler_sessions": Declared("Sessions by group and state", ("group", "state")),
         "scheduler_agents": Declared("Agents by group and status", ("group", "status")),
+        "scheduler_agents_drained": Declared("Agents that are ready and drained", ("group",)),
+        "scheduler_group_paused": Declared("1 while an operator has paused the group", ("group",)),
+        "scheduler_longest_ready_seconds": Declared(
+            "How long the session has been READY that has waited longest of the first of each priority",
+            ("group",),
+        ),
+        "scheduler_leader_hangs_seconds": Declared(
+            "For how long the leader's turn has gone on, where that is 10 s or more; else 0",
+            ("group",),
+        ),
         "scheduler_group_led": Declared(
             "1 if the group has a leader, this replica or another", ("group",)
         ),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -13,8 +11,11 @@ from typing import Protocol
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
+from scheduler.domain.states import SessionState
 from scheduler.operations import recount
+from scheduler.operations.checks import Check, Level, found, named
 from scheduler.operations.recount import KEPT, Recount
+from scheduler.operations.standstill import HANGS, check_placing, pool_of, standing_still_ms
 from scheduler.store.audit import AuditRepository, pages
 from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.job_index import JobIndex
@@ -31,30 +32,6 @@ OTHER_CONNECTIONS = 64
 #: How often, and for how many seconds, an election is given time to come to its end.
 LOOKS = 5
 ELECTION_S = 1.0
-#: Findings named in one line.
-NAMED = 5
-
-
-class Level(StrEnum):
-    """How a check came out."""
-
-    OK = "OK"
-    WARNING = "WARNING"  #: works, and somebody should know
-    PROBLEM = "PROBLEM"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor."""
-
-    name: str
-    level: Level
-    says: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing needs to be done."""
-        return self.level is not Level.PROBLEM
 
 
 class Store(recount.Store, Protocol):
@@ -89,11 +66,12 @@ def examine(
     agents = sum(len(store.agents.ids(group)) for group in store.groups.names())
     yield from check_server(facts, agents)
     yield check_schema(audit.schema_version())
-    yield _found(
+    yield found(
         "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
     )
     for group in store.groups.names():
-        yield _settled(partial(_leader, store, group), pause)
+        yield _settled(partial(_leader, store, audit, group), pause)
+        yield _settled(partial(_placing, store, audit, group), pause)
         yield _agents(store, group, audit.now_ms(), silent_after_ms)
     yield from _recount(store, Recount(store, audit, pause))
     yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
@@ -186,21 +164,27 @@ def check_schema(version: int | None) -> Check:
     return Check("schema", Level.OK, f"layout {version}")
 
 
-def _leader(store: Store, group: str) -> Check:
-    return check_leader(group, store.leadership.show(group))
+def _leader(store: Store, audit: AuditRepository, group: str) -> Check:
+    waiting = store.sessions.counts(group)[SessionState.READY]
+    return check_leader(group, store.leadership.show(group), audit.now_ms(), waiting)
+
+
+def _placing(store: Store, audit: AuditRepository, group: str) -> Check:
+    waiting = store.sessions.counts(group)[SessionState.READY]
+    return check_placing(store.groups.read(group), pool_of(audit.standings(group)), waiting)
 
 
 def _settled(check: Callable[[], Check], pause: Callable[[float], object]) -> Check:
     """A check that may fail for a moment, as while a leader is elected."""
     for _ in range(LOOKS):
-        if (found := check()).ok:
-            return found
+        if (seen := check()).ok:
+            return seen
         pause(ELECTION_S / LOOKS)
     return check()
 
 
-def check_leader(group: str, facts: dict[str, str]) -> Check:
-    """Whether a group is led, and lock and term are of the same leader."""
+def check_leader(group: str, facts: dict[str, str], now_ms: int, waiting: int) -> Check:
+    """Whether a group is led, lock and term are of the same leader, and it has not stopped deciding."""
     name = f"leader of {group}"
     if not facts["lock"]:
         return Check(
@@ -208,7 +192,11 @@ def check_leader(group: str, facts: dict[str, str]) -> Check:
         )
     if facts["lock"] != facts.get("nonce"):
         return Check(name, Level.PROBLEM, "the lock is held, and no term was begun by who holds it")
-    return Check(name, Level.OK, f"{facts['holder']} in term {facts['term']}")
+    leads = f"{facts['holder']} in term {facts['term']}"
+    if still := standing_still_ms(facts, now_ms):
+        says = f"{leads} has not decided for {still // 1000} s, while {waiting} READY sessions wait; {HANGS}"
+        return Check(name, Level.PROBLEM, says)
+    return Check(name, Level.OK, leads)
 
 
 def _agents(store: Store, group: str, now_ms: int, silent_after_ms: int) -> Check:
@@ -218,7 +206,7 @@ def _agents(store: Store, group: str, now_ms: int, silent_after_ms: int) -> Chec
         beats = store.agents.beats(page)
         for agent in store.agents.many(page):
             problems += unwell(agent, beats.get(agent.id), now_ms, silent_after_ms)
-    return _found(
+    return found(
         f"agents of {group}", f"{len(known)} known, none silent" if known else "none", problems
     )
 
@@ -249,44 +237,33 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
 
 def _recount(store: Store, counting: Recount) -> Iterator[Check]:
     tally = counting.indexes()
-    yield _found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
-    yield _found("jobs", "all are listed where they belong", _jobs(store))
-    yield _found("records", "all of them make sense", counting.records(tally))
-    yield _found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
+    yield found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
+    yield found("jobs", "all are listed where they belong", _jobs(store))
+    yield found("records", "all of them make sense", counting.records(tally))
+    yield found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
     for group in store.groups.names():
-        yield _found(
+        yield found(
             f"slots of {group}", "free slots agree with live kernels", counting.slots(group)
         )
-    yield _found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
+    yield found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
 
 
 def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
     """Whether scopes count what their sessions have and ask; with ``repair``, put right what they do not."""
-    found = counts.mend() if repair else counts.miscounts()
-    if found is None:
+    wrong = counts.mend() if repair else counts.miscounts()
+    if wrong is None:
         says = "sessions moved all the time, so it could not be counted what scopes have"
         return Check("limits", Level.WARNING, says)
-    said = [wrong.says for wrong in found]
+    said = [each.says for each in wrong]
     if not said:
         return Check("limits", Level.OK, "slots and waiting sessions count right")
     if repair:
-        return Check("limits", Level.OK, f"put right: {_named(said)}")
+        return Check("limits", Level.OK, f"put right: {named(said)}")
     cure = "`scheduler doctor --repair` puts that right, as a chore does each hour"
-    return Check("limits", Level.PROBLEM, f"{_named(said)}; {cure}")
+    return Check("limits", Level.PROBLEM, f"{named(said)}; {cure}")
 
 
 def _jobs(store: Store) -> list[str]:
     looked = JobIndex(store.client, store.keys).look()
     amiss = list(islice((each.says for page in looked for each in page.misplaced), KEPT))
     return [*amiss, "`scheduler migrate` lists them anew"] if amiss else []
-
-
-def _found(name: str, good: str, problems: Sequence[str]) -> Check:
-    if not problems:
-        return Check(name, Level.OK, good)
-    return Check(name, Level.PROBLEM, _named(problems))
-
-
-def _named(problems: Sequence[str]) -> str:
-    more = len(problems) - NAMED
-    return "; ".join([*problems[:NAMED], *([f"and {more} more"] if more > 0 else [])])

@@ -14,6 +14,8 @@ from scheduler.operations.whynot import AgentAnswer
 from scheduler.plugins import asking
 from scheduler.plugins.interfaces import AbstractValidator, ValidatorContext
 
+#: By whom all are refused where the leader's turn does not end.
+HANGING = "leader's turn"
 #: States in which a session waits for an agent, or for what comes before that.
 WAITS_FOR_AGENTS = (SessionState.PENDING, SessionState.READY)
 
@@ -120,6 +122,9 @@ def explain(
         for f in asking.refusals(validators, context)
     ]
     noted = facts.verdict(data.group, data.request.id) if data.state is SessionState.READY else None
+    whole = of_group(data.group)
+    # Before what the leader noted, which is old where it decides nothing.
+    refusals += [refusal for refusal in whole if refusal.by == HANGING]
     # What a rule said then is not told beside what it says now.
     asked = {validator.name for validator in validators}
     refusals += [
@@ -127,7 +132,7 @@ def explain(
         for failure in (noted["failures"] if noted else ())
         if failure["by"] not in asked
     ]
-    refusals += of_group(data.group)
+    refusals += [refusal for refusal in whole if refusal.by != HANGING]
     says = "it waits for its turn" if not refusals else refusals[0].reason
     # Room is reserved for the first session of a kind of request, and while rules admit it.
     expected = (noted or {}).get("expected", {})

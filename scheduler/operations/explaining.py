@@ -18,6 +18,7 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import KERNEL_LIVE, SessionState
 from scheduler.operations.control import placed_ids
 from scheduler.operations.explain import (
+    HANGING,
     WAITS_FOR_AGENTS,
     Explanation,
     Refusal,
@@ -26,6 +27,7 @@ from scheduler.operations.explain import (
     state_in_words,
 )
 from scheduler.operations.inspection import placed_on
+from scheduler.operations.standstill import HANGS, standing_still_ms
 from scheduler.operations.whynot import (
     AgentAnswer,
     Glimpse,
@@ -213,7 +215,11 @@ def _of_group(store: _Store, group: str) -> list[Refusal]:
                 (f"an operator resumes it: `scheduler group resume {group}`",),
             )
         )
-    if not store.leadership.show(group)["lock"]:
+    leadership = store.leadership.show(group)
+    if still := standing_still_ms(leadership, store.sessions.redis_time_ms()):
+        why = f"the leader of group {group}, {leadership['holder']}, has not decided for {still // 1000} s"
+        refusals.append(Refusal(HANGING, why, (HANGS,)))
+    if not leadership["lock"]:
         refusals.append(
             Refusal(
                 "leader",

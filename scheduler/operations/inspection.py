@@ -14,6 +14,7 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import FINAL, PLACED, SessionState
 from scheduler.domain.tally import Tally
 from scheduler.observability.catalogue import Sample
+from scheduler.operations.standstill import pool_of, standing_still_ms
 from scheduler.store.agents import AgentRepository
 from scheduler.store.audit import AuditRepository
 from scheduler.store.events import EventRepository
@@ -149,9 +150,10 @@ def _events(events: EventRepository) -> Sample:
 
 def _of_group(store: Store, audit: AuditRepository, group: str, led: set[str]) -> list[Sample]:
     leadership: Mapping[str, str] = store.leadership.show(group)
-    statuses: Counter[str] = Counter()
-    for page in audit.agent_statuses(group):
-        statuses.update(page)
+    standings, statuses = audit.standings(group), Counter[str]()
+    for (status, _), count in standings.items():
+        statuses[status] += count
+    hangs = standing_still_ms(leadership, audit.now_ms())
     return [
         *(
             Sample("scheduler_sessions", count, (group, str(state)))
@@ -161,6 +163,10 @@ def _of_group(store: Store, audit: AuditRepository, group: str, led: set[str]) -
             Sample("scheduler_agents", count, (group, status))
             for status, count in sorted(statuses.items())
         ),
+        Sample("scheduler_agents_drained", pool_of(standings).drained, (group,)),
+        Sample("scheduler_group_paused", int(bool(store.groups.read(group).paused)), (group,)),
+        Sample("scheduler_longest_ready_seconds", audit.longest_ready_ms(group) / 1000, (group,)),
+        Sample("scheduler_leader_hangs_seconds", hangs / 1000, (group,)),
         Sample("scheduler_leader_term", int(leadership.get("term", 0)), (group,)),
         Sample("scheduler_group_led", int(bool(leadership["lock"])), (group,)),
         Sample("scheduler_leads", int(group in led), (group,)),

@@ -17,7 +17,7 @@ from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.slots import render_amount
 from scheduler.domain.states import FINAL, KERNEL_LIVE, PLACED, WAITING, SessionState
 from scheduler.store.agents import AgentRepository
-from scheduler.store.audit import PAGE, AuditRepository, Entry, pages
+from scheduler.store.audit import PAGE, RANK, AuditRepository, Entry, pages
 from scheduler.store.groups import GroupRepository
 from scheduler.store.rows import agent_from_record
 from scheduler.store.scopes import ScopeRepository
@@ -28,8 +28,6 @@ TRIES = 5
 PAUSE_S = 0.05
 #: Findings that are kept of one kind; the rest are as wrong, and memory is not for them.
 KEPT = 1_000
-#: READY is listed by (100 - priority) * RANK + seq; see lib/move.lua.
-RANK = 2**43
 _LARGE = 2**30
 
 #: In the order of a life, so that what moves on meanwhile is met twice rather than never.

@@ -6,6 +6,7 @@ found wrong is wrong, and not merely late.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,8 +21,11 @@ from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import CHECKED, nonsense
 from scheduler.store.script import LUA_ROOT, Script
+from scheduler.store.waiting import read_waiting
 
 PAGE = 500
+#: READY is listed by (100 - priority) * RANK + seq; see lib/move.lua.
+RANK = 2**43
 T = TypeVar("T")
 
 _FIELDS = ("state", "group", "request", "priority", "seq")
@@ -172,15 +176,30 @@ class AuditRepository:
             for request, count in zip(wanted, uses, strict=True)
         }
 
-    def agent_statuses(self, group: str) -> Iterator[list[str]]:
-        """The status of every agent of a group, in pages."""
+    def standings(self, group: str) -> Counter[tuple[str, bool]]:
+        """How many agents of a group have each status, and whether they are drained."""
+        found: Counter[tuple[str, bool]] = Counter()
         with speaking_to(self._client):
             agents = cast("set[str]", self._client.smembers(self._keys.group_agents(group)))
         for page in pages(sorted(agents)):
             with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
                 for agent in page:
-                    pipe.hget(self._keys.record(agent), "status")
-                yield [status for status in pipe.execute() if status]
+                    pipe.hmget(self._keys.record(agent), "status", "drained")
+                found.update(
+                    (status, drained == "1") for status, drained in pipe.execute() if status
+                )
+        return found
+
+    def longest_ready_ms(self, group: str) -> int:
+        """For how long the longest waiting one of those has been READY that are first of their priority."""
+        key = self._keys.state(group, SessionState.READY)
+        with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            for above in range(101):
+                first, last = above * RANK, f"({(above + 1) * RANK}"
+                pipe.zrangebyscore(key, first, last, start=0, num=1)
+            heads = [session for found in pipe.execute() for session in found]
+        since = [w.waiting_since for w in read_waiting(self._client, self._keys, heads)]
+        return max(0, self.now_ms() - min(since)) if since else 0
 
 
 def _entry(session: str, score: float | None, row: Sequence[str | None]) -> Entry:

@@ -136,7 +136,7 @@ class Keys:
         return f"{self.root}:group:{group}:reports"
 
     def leadership(self, group: str) -> str:
-        """hash, term, holder, its renewal connection, report cursor, counts; leader, for ever"""
+        """hash, term, holder, its renewal connection, report cursor, counts, a turn that hangs; leader, for ever"""
         return f"{self.root}:group:{group}:leadership"
 
     def verdicts(self, group: str) -> str:

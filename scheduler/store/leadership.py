@@ -31,6 +31,7 @@ _WAITING = Script.load("leader/waiting")
 _ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
+_TURN = Script.load("leader/turn")
 _RESIGN = Script.load("leader/resign")
 _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
@@ -299,6 +300,11 @@ class LeadershipRepository:
             _CONNECTION(
                 self._client, self._keys.root, group=group, nonce=nonce, connection=connection
             )
+
+    def note_turn(self, group: str, nonce: str, ms: int) -> None:
+        """Note for how long the leader's turn has gone on; 0 where that is as it should be."""
+        with speaking_to(self._client):
+            _TURN(self._client, self._keys.root, group=group, nonce=nonce, ms=str(ms))
 
     def resign(self, term: Term, why: str) -> None:
         """Note that the term ended by itself."""

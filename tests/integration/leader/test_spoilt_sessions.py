@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from scheduler.domain.states import SessionState
-from scheduler.operations.doctor import Check, examine
+from scheduler.operations.checks import Check
+from scheduler.operations.doctor import examine
 from scheduler.store.audit import AuditRepository
 from tests.integration.leader.world import GROUP, Cluster, wait_until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -15,14 +16,21 @@ from structlog.testing import capture_logs
 from scheduler.domain.errors import InvalidSetting
 from scheduler.domain.states import SessionState
 from scheduler.leader.state import LeaderState, load
+from scheduler.operations.checks import Check
+from scheduler.operations.doctor import examine
 from scheduler.protocol.report import EndReason
+from scheduler.store.audit import AuditRepository
 from tests.integration.leader.world import GROUP, SECRET, Cluster, wait_until
 from tests.integration.plugins.conftest import Install
 
 pytestmark = [pytest.mark.integration, pytest.mark.real]
 S = SessionState
 Put = Callable[[str], None]
+LED = "leader of default"
 WRONG = """
+import threading
+
+from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
 from scheduler.plugins.hooks import AbstractHook, HookResult
 from scheduler.cycle.sequencers.fifo import FifoScheduler
 
@@ -40,6 +48,17 @@ class Odd(FifoScheduler):
 
     def pick_session(self):
         raise ZeroDivisionError("no one")
+
+
+go_on = threading.Event()
+
+
+class Hangs(ConcentratedAgentSelector):
+    name = "hangs"
+
+    def assign_agent_for_kernel(self, view, need):
+        go_on.wait(60)
+        return super().assign_agent_for_kernel(view, need)
 
 
 class Unranked(FifoScheduler):
@@ -212,6 +231,39 @@ def test_a_scheduler_that_raises_stops_placing_and_nothing_else(
     broken = [line for line in said if line["event"] == "policy.broken"]
     assert 1 == len(broken)
     assert 1 == cluster.store.sessions.counts(GROUP)[S.READY]
+
+
+def test_a_plugin_that_hangs_is_told_by_doctor_health_and_explain(
+    cluster: Cluster, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is renewed by another thread: nothing but its turn tells that a leader decides nothing."""
+    monkeypatch.setattr("scheduler.leader.replica._SLOW_TURN_S", 1.5)
+    put('"scheduler.selectors" = {hangs = "wrong:Hangs"}')
+    audit = AuditRepository(cluster.store.client, cluster.store.keys)
+
+    def leader() -> Check:
+        (check,) = (
+            c for c in examine(cluster.store, audit, silent_after_ms=60_000) if c.name == LED
+        )
+        return check
+
+    with capture_logs() as said:
+        leads = cluster.leader(leader_ttl="30s")
+        cluster.agent().start()
+        cluster.configure(agent_selector="hangs")
+        (session,) = cluster.submit()
+        wait_until(lambda: not leads.health()["ready"], saying=f"r1 is not ready: {said}")
+        wait_until(lambda: not leader().ok, saying="the doctor finds it")
+        found, told = leader(), cluster.app.session(session).explain()
+        importlib.import_module("wrong").go_on.set()
+        cluster.reach(session, S.SUCCEEDED)
+
+    assert "s, while 1 READY sessions wait; a plugin of the group may hang" in found.says
+    assert "the leader of group default, r1, has not decided for" in told.says
+    (line,) = (line for line in said if line["event"] == "leader.hangs")
+    assert "threading.py" in line["at"]
+    wait_until(lambda: leader().ok, saying="its turn is over, and told to be")
+    assert (True, "") == (leads.health()["ready"], leads.health()["why"])
 
 
 def test_options_that_change_while_a_term_loads_are_not_missed(

@@ -14,7 +14,8 @@ from scheduler.domain.office import office_scopes
 from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.domain.states import SessionState as S
 from scheduler.operations import recount
-from scheduler.operations.doctor import Level, check_limits, check_schema, check_server, examine
+from scheduler.operations.checks import Level
+from scheduler.operations.doctor import check_limits, check_schema, check_server, examine
 from scheduler.operations.recount import Recount
 from scheduler.settings import load
 from scheduler.store.audit import AuditRepository, script_names
@@ -220,6 +221,46 @@ def test_planted_drift_is_found(lived: World, run: Run, plant: Callable[[World],
 
     assert 1 == said.code
     assert says in said.out
+
+
+def _paused(world: World) -> str:
+    world.groups.pause("default", "the disks are full")
+    return "WARNING  placing in default: the group is paused: the disks are full; 2 READY sessions wait"
+
+
+def _drained(world: World) -> str:
+    world.agents.drain("a1")
+    return "WARNING  placing in default: all 1 ready agents are drained; 2 READY sessions wait"
+
+
+def _not_ready(world: World) -> str:
+    world.apply(m.Mark("a1", world.boots["a1"], "not-ready", "silent"))
+    return "PROBLEM  placing in default: none of 1 agents is ready; 2 READY sessions wait"
+
+
+def _hangs(world: World) -> str:
+    world.leadership.note_turn("default", world.leader.term.nonce, 18_400)
+    return " s, while 2 READY sessions wait; a plugin of the group may hang"
+
+
+@pytest.mark.parametrize("plant", [_paused, _drained, _not_ready, _hangs])
+def test_what_keeps_all_from_being_placed_is_told(
+    lived: World, run: Run, plant: Callable[[World], str]
+) -> None:
+    """Whoever is called at night asks the doctor first, and must not hear that all is well."""
+    says = plant(lived)
+
+    said = run("doctor")
+
+    assert says in said.out
+    assert ("PROBLEM" in said.out) == bool(said.code)
+
+
+def test_of_a_leader_that_is_gone_nobody_says_that_it_hangs(lived: World, run: Run) -> None:
+    lived.leadership.note_turn("default", lived.leader.term.nonce, 18_400)
+    lived.lead()
+
+    assert "has not decided" not in run("doctor").out
 
 
 def test_an_agent_that_said_goodbye_is_well(lived: World, run: Run) -> None:

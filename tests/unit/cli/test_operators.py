@@ -162,8 +162,20 @@ def test_groups_are_listed_with_what_they_hold(world: World, run: Run) -> None:
 
     table, document = run("group", "list"), run("group", "list", "-o", "json")
 
-    assert ["default", "1", "1", "1", "1", "fifo", "concentrated"] == table.rows[1]
+    holds = ["1", "0", "1", "1", "1"]
+    assert ["default", "open", *holds, "fifo", "concentrated"] == table.rows[1]
     assert (1, 1, 1) == tuple(document.json[0][name] for name in ("waiting", "placed", "ended"))
+
+
+def test_a_group_that_places_nothing_is_seen_in_the_list(world: World, run: Run) -> None:
+    world.groups.pause("default", "the disks are full")
+    world.agents.drain("a1")
+
+    table, document = run("group", "list"), run("group", "list", "-o", "json").json[0]
+
+    assert ["paused", "1", "1"] == table.rows[1][1:4]
+    assert table.out.rstrip().endswith("the disks are full")
+    assert ("the disks are full", 1) == (document["paused"], document["drained"])
 
 
 def test_a_scope_is_limited_and_freed(world: World, run: Run) -> None:

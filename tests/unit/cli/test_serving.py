@@ -118,7 +118,7 @@ def _numbers(text: str) -> dict[tuple[str, ...], float]:
 
 def test_every_metric_of_a_namespace_is_measured(world: World) -> None:
     world.into(S.RUNNING)
-    world.into(S.READY)
+    ready = world.into(S.READY)
     late = world.leader
     now = world.lead()
     with pytest.raises(Deposed):
@@ -126,6 +126,12 @@ def test_every_metric_of_a_namespace_is_measured(world: World) -> None:
     now.apply([m.Count("default", Tally(cycles=4, placed=9, causes={"agents": 2}).as_fields())])
     store = open_store(load(namespace=world.keys.root), world.client)
     audit = AuditRepository(world.client, world.keys)
+
+    world.groups.pause("default", "why")
+    world.agents.drain("a1")
+    world.leadership.note_turn("default", now.term.nonce, 18_000)
+    world.client.hset(world.keys.session(ready), "submitted_at", audit.now_ms() - 20_000)
+    world.client.hdel(world.keys.session(ready), "ready_at")
 
     samples = measure(store, audit, ["default"])
     found = {(s.name, *s.labels): s.value for s in samples}
@@ -140,6 +146,10 @@ def test_every_metric_of_a_namespace_is_measured(world: World) -> None:
     assert 0 == found["scheduler_sessions", "default", "FAILED"]
     assert 1 == found["scheduler_agents", "default", "ready"]
     assert 1 == found["scheduler_late_writes", "default"]
+    assert 1 == found["scheduler_group_paused", "default"]
+    assert 1 == found["scheduler_agents_drained", "default"]
+    assert 18 <= found["scheduler_leader_hangs_seconds", "default"] < 60
+    assert 20 <= found["scheduler_longest_ready_seconds", "default"] < 60
     assert 1 == found["scheduler_leads", "default"]
     assert found["scheduler_leader_term", "default"] > late.term.number
     assert int(world.events.last_id().split("-")[1]) == found["scheduler_events_seq",]

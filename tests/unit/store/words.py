@@ -200,6 +200,8 @@ OTHERS: Mapping[tuple[str, str], Case] = {
         GROUP, w.leader.term.nonce, "2"
     ),
     ("leader/connection", "deposed"): lambda w: w.leadership.publish_connection(GROUP, OTHER, "2"),
+    ("leader/turn", "noted"): lambda w: w.leadership.note_turn(GROUP, w.leader.term.nonce, 9_000),
+    ("leader/turn", "deposed"): lambda w: w.leadership.note_turn(GROUP, OTHER, 0),
     ("leader/resign", "resigned"): lambda w: w.leadership.resign(w.leader.term, "asked to"),
     ("leader/resign", "deposed"): lambda w: w.leadership.resign(
         replace(w.leader.term, nonce=OTHER), "late"

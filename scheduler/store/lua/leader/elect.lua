@@ -12,5 +12,6 @@ local stored = tonumber(redis.call('HGET', keys.leadership(group), 'term') or '0
 local term = int(math.max(stored + 1, now))
 redis.call('HSET', keys.leadership(group), 'term', term, 'nonce', nonce, 'holder', holder,
     'connection', connection, 'elected_at', int(now))
+redis.call('HDEL', keys.leadership(group), 'turn_since')
 emit('leader.elected', 'group', group, 'term', term, 'holder', holder)
 return { 'elected', term }
