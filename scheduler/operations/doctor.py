@@ -12,6 +12,7 @@ import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
 from scheduler.domain.states import SessionState
+from scheduler.domain.verdict import MODE, SCHEDULER, SELECTOR
 from scheduler.operations import recount
 from scheduler.operations.checks import Check, Level, found, named
 from scheduler.operations.recount import KEPT, Recount
@@ -72,6 +73,7 @@ def examine(
     for group in store.groups.names():
         yield _settled(partial(_leader, store, audit, group), pause)
         yield _settled(partial(_placing, store, audit, group), pause)
+        yield _plugins(audit, group)
         yield _agents(store, group, audit.now_ms(), silent_after_ms)
     yield from _recount(store, Recount(store, audit, pause))
     yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
@@ -172,6 +174,14 @@ def _leader(store: Store, audit: AuditRepository, group: str) -> Check:
 def _placing(store: Store, audit: AuditRepository, group: str) -> Check:
     waiting = store.sessions.counts(group)[SessionState.READY]
     return check_placing(store.groups.read(group), pool_of(audit.standings(group)), waiting)
+
+
+def _plugins(audit: AuditRepository, group: str) -> Check:
+    broken = audit.refused_by(group, (SCHEDULER, SELECTOR, MODE))
+    cure = f"`scheduler group set {group}` names others, `scheduler group history {group}` what it used before"
+    return found(
+        f"plugins of {group}", "none refuses by being broken", [*broken, cure] if broken else []
+    )
 
 
 def _settled(check: Callable[[], Check], pause: Callable[[float], object]) -> Check:

@@ -6,6 +6,7 @@ found wrong is wrong, and not merely late.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,6 +190,14 @@ class AuditRepository:
                     (status, drained == "1") for status, drained in pipe.execute() if status
                 )
         return found
+
+    def refused_by(self, group: str, who: Iterable[str]) -> list[str]:
+        """What some of those told that refuse sessions which wait; looks at a thousand kinds of request."""
+        with speaking_to(self._client):
+            found = cast("Any", self._client).hscan_iter(self._keys.verdicts(group), count=500)
+            texts = [text for _, text in islice(found, 1_000)]
+        failures = [failure for text in texts for failure in json.loads(text)["failures"]]
+        return list(dict.fromkeys(f["reason"] for f in failures if f["by"] in who))
 
     def longest_ready_ms(self, group: str) -> int:
         """For how long the longest waiting one of those has been READY that are first of their priority."""
