@@ -15,7 +15,7 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
 from scheduler.domain.position import Position
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import KERNEL_LIVE, SessionState
+from scheduler.domain.states import KERNEL_LIVE, PLACED, SessionState
 from scheduler.domain.verdict import SCHEDULER, SELECTOR
 from scheduler.operations.control import placed_ids
 from scheduler.operations.explain import (
@@ -126,6 +126,12 @@ def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanat
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),
     )
+    if found.state in PLACED:
+        group = store.sessions.get(session).group
+        if not store.leadership.show(group)["lock"]:
+            return replace(
+                found, says=f"{found.says}; group {group} has no leader now, so that may be old"
+            )
     if not agents or found.state not in WAITS_FOR_AGENTS:
         return found
     return replace(found, agents=_nearest(store, store.sessions.get(session), agents))
