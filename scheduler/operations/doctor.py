@@ -24,6 +24,7 @@ from scheduler.store.job_index import JobIndex
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.miscounts import ScopeCounts
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
 
 #: Submits are refused from here on.
@@ -78,6 +79,7 @@ def examine(
         yield from _one(
             f"agents of {group}", partial(_agents, store, group, now_ms, silent_after_ms)
         )
+    yield from _none("offices", "all can be read", partial(_offices, store))
     yield from _recount(store, Recount(store, audit, pause), audit, repair=repair)
     counts = ScopeCounts(store.client, store.keys)
     yield from _one("limits", partial(check_limits, counts, repair=repair))
@@ -313,6 +315,14 @@ def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
         return Check("limits", Level.OK, f"put right: {named(said)}")
     cure = "`scheduler doctor --repair` puts that right, as a chore does each hour"
     return Check("limits", Level.PROBLEM, f"{named(said)}; {cure}")
+
+
+def _offices(store: Store) -> list[str]:
+    spoilt = OfficeRepository(store.client, store.keys).unreadable()
+    return [
+        f"{name}: {why}; `scheduler office create {name} --force` makes it anew"
+        for name, why in spoilt.items()
+    ]
 
 
 def _jobs(store: Store) -> list[str]:
