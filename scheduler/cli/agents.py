@@ -19,7 +19,7 @@ from scheduler.cli.output import (
     print_table,
     slots_of,
 )
-from scheduler.domain.agent import AgentData
+from scheduler.domain.agent import AgentData, AgentStatus
 
 _id = click.argument("agent_id", metavar="ID", shell_complete=complete_agents)
 
@@ -43,14 +43,14 @@ def list_(app: App, group: str | None, output: str) -> None:
     if output == JSON:
         print_json([details for _, details in found])
         return
-    now = app.audit.now_ms()
+    now, limit = app.audit.now_ms(), app.settings().not_ready_after
     print_table(
         ("AGENT", "GROUP", "STATUS", "FREE", "BEAT", "KERNELS", "LABELS", "ADMISSION"),
         [
             (
                 data.id,
                 data.group,
-                _status(data),
+                _status(data, silent=now - (details["last_beat"] or 0) > limit),
                 slots_of(data.free, data.capacity),
                 age(details["last_beat"], now),
                 len(details["running"]),
@@ -77,12 +77,12 @@ def show(app: App, agent_id: str, output: str) -> None:
     if output == JSON:
         print_json(details | {"sessions": [session.id for session in placed]})
         return
-    now = app.audit.now_ms()
+    now, limit = app.audit.now_ms(), app.settings().not_ready_after
     print_facts(
         {
             "id": data.id,
             "group": data.group,
-            "status": _status(data),
+            "status": _status(data, silent=now - (details["last_beat"] or 0) > limit),
             "admission": _admission(details),
             "spoilt fields": ", ".join(data.unreadable) or None,
             "free": slots_of(data.free, data.capacity),
@@ -152,8 +152,10 @@ def remove(app: App, agent_id: str) -> None:
     click.echo(f"{agent_id} is removed")
 
 
-def _status(data: AgentData) -> str:
-    return f"{data.status}, drained" if data.drained else str(data.status)
+def _status(data: AgentData, *, silent: bool) -> str:
+    """Its status; one that is ready and has not beaten for too long is so for want of a leader that looks."""
+    status = "silent" if silent and data.status is AgentStatus.READY else str(data.status)
+    return f"{status}, drained" if data.drained else status
 
 
 def _admission(details: dict[str, Any]) -> str:

@@ -12,7 +12,11 @@ from scheduler.operations.doctor import examine
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Put right what scopes count, where it is wrong.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put right what scopes count, and take off the lists what has no record.",
+)
 @output_option
 @pass_app
 def doctor(app: App, *, repair: bool, output: str) -> None:

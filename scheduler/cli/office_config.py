@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from scheduler.cli.context import App, pass_app
+from scheduler.cli.errors import say
 from scheduler.cli.options import (
     assignment,
     backoff_changes,
@@ -133,10 +134,11 @@ def _changes(asked: dict[str, Any], base: JobSchedulerConfig) -> dict[str, Any]:
 @click.command()
 @office_name
 @_config_options
+@click.option("--force", is_flag=True, help="Make one anew whose configuration cannot be read.")
 @pass_app
-def create(app: App, /, office: str, **asked: Any) -> None:
+def create(app: App, /, office: str, *, force: bool, **asked: Any) -> None:
     """Create an office; what is not said is as in `scheduler office show`."""
-    app.store.offices.create(office, _changes(asked, JobSchedulerConfig()))
+    app.store.offices.create(office, _changes(asked, JobSchedulerConfig()), force=force)
     click.echo(f"office {office} created")
 
 
@@ -180,8 +182,12 @@ def set_(app: App, /, office: str, revision: int | None, **asked: Any) -> None:
 def list_(app: App, output: str) -> None:
     """List offices."""
     found = app.store.offices.many(app.store.offices.names())
+    spoilt = app.store.offices.unreadable()
+    for name, why in spoilt.items():
+        say(f"Office {name}: {why}; `scheduler office create {name} --force` makes it anew")
     if output == JSON:
-        print_json([_details(each) for each in found.values()])
+        marked = [{"office": name, "unreadable": why} for name, why in spoilt.items()]
+        print_json([*(_details(each) for each in found.values()), *marked])
         return
     print_table(
         ("OFFICE", "REVISION", "JOBS AT ONCE", "ROLES", "RETRIES", "TIMEOUT"),
@@ -195,7 +201,8 @@ def list_(app: App, output: str) -> None:
                 duration(each.config.timeout_ms),
             )
             for each in found.values()
-        ],
+        ]
+        + [(name, "unreadable", *["?"] * 4) for name in spoilt],
         empty="There are no offices; `scheduler office create NAME` makes one.",
     )
 

@@ -21,6 +21,10 @@ from scheduler.plugins.interfaces import (
 MANY = 10
 
 
+class WrongChoice(IndexError):
+    """A selector chose an agent that is none."""
+
+
 class KernelRoom:
     """What one session was given of the snapshot so far."""
 
@@ -33,14 +37,19 @@ class KernelRoom:
     def choose(self, assign: Assign, need: Need, *, without: Sequence[int] = ()) -> int | None:
         """The best agent for a need by a selector's method; those it prefers are tried first."""
         if not (without or need.filtered):
-            return assign(self.agents, need)
+            return self._chosen(assign(self.agents, need))
         if without:
             with self.agents.hiding(without):
                 return self.choose(assign, need)
         for wish in self.agents.wishes(need):
-            if (index := assign(self.agents, wish)) is not None:
+            if (index := self._chosen(assign(self.agents, wish))) is not None:
                 return index
         return None
+
+    def _chosen(self, index: int | None) -> int | None:
+        if index is not None and not 0 <= index < len(self.agents.rows):
+            raise WrongChoice(f"it chose agent {index}, and there are {len(self.agents.rows)}")
+        return index
 
     def take(
         self, index: int, need: Need, kernels: Sequence[int]

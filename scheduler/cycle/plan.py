@@ -28,4 +28,6 @@ class Plan:
     )  #: by request id, where the news is worth a note
     impossible: list[tuple[WaitingSession, str]] = field(default_factory=list)
     more: bool = False  #: the limit of one plan was reached
+    #: What a mode or a selector raised when it was to place one session, by what is said of it.
+    faults: dict[str, Exception] = field(default_factory=dict)
     broken: str = ""  #: why the policy could not go on: its scheduler raised, or its selector

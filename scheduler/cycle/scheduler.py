@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from traceback import walk_tb
 from typing import ParamSpec, TypeVar
 
 from scheduler.cycle.foresight import Asked
 from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.modes.multi_node import MultiNode
 from scheduler.cycle.modes.single_node import SingleNode
-from scheduler.cycle.placing import never_fits, place
+from scheduler.cycle.placing import WrongChoice, never_fits, place
 from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.cycle.waiting import WaitingSession
 from scheduler.domain import slots as slot_math
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.group import Backfill
-from scheduler.domain.verdict import ADMIT, Cure, Verdict
+from scheduler.domain.verdict import ADMIT, MODE, SCHEDULER, SELECTOR, Cure, Verdict
 from scheduler.plugins.asking import refusals
 from scheduler.plugins.interfaces import (
     AbstractAgentSelector,
@@ -29,8 +30,6 @@ from scheduler.plugins.interfaces import (
 )
 
 NO_ROOM = "agents"
-MODE = "cluster-mode"
-SCHEDULER = "scheduler"
 NO_HOOKS: Hooks = HookChain()
 #: Sessions that a scheduler may pick in a cycle although they are decided already, or wait no more.
 _MOST_STRAYS = 1_000
@@ -107,7 +106,7 @@ def _fill(plan: Plan, snapshot: Snapshot, policy: Policy, limit: int) -> bool:
             continue
         verdict = examine(session, snapshot, policy.validators, policy.hooks)
         if verdict.admits:
-            placement, verdict = _try(session, snapshot, policy)
+            placement, verdict = _try(plan, session, snapshot, policy)
             if placement is not None:
                 snapshot.hold(session.request, +1)
                 plan.placements.append(placement)
@@ -160,7 +159,7 @@ def examine(
 
 
 def _try(
-    session: WaitingSession, snapshot: Snapshot, policy: Policy
+    plan: Plan, session: WaitingSession, snapshot: Snapshot, policy: Policy
 ) -> tuple[Placement | None, Verdict]:
     """Place one session by its cluster mode, or say why not."""
     name = session.request.cluster_mode
@@ -180,8 +179,18 @@ def _try(
         asked = Asked(session, needs, mode)
         return None, snapshot.reservations.refuse(asked, no_room(needs))
     except Exception as error:  # noqa: BLE001 - a broken mode refuses by its name, and stops nobody else
-        why = f"cluster mode {name!r} is broken: {type(error).__name__}: {error}"
-        return None, Verdict.blocked(MODE, why)
+        by, of = MODE, f"cluster mode {name!r}"
+        if isinstance(error, WrongChoice) or _raised_in(error, policy.selector):
+            by, of = SELECTOR, f"agent selector {policy.selector.name!r}"
+        why = f"{of} is broken: {type(error).__name__}: {error}"
+        plan.faults.setdefault(why, error)
+        return None, Verdict.blocked(by, why)
+
+
+def _raised_in(error: Exception, plugin: object) -> bool:
+    """Whether it was raised in a method of a plugin, or below one."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(frame.f_locals.get("self") is plugin for frame in frames)
 
 
 def _never(session: WaitingSession, snapshot: Snapshot, policy: Policy) -> str:

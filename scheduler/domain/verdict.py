@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: By whom a session is refused where the plugin itself is what is wrong.
+SCHEDULER, SELECTOR, MODE = "scheduler", "selector", "cluster-mode"
+
 
 @dataclass(frozen=True, slots=True)
 class Cure:

@@ -32,6 +32,8 @@ _TURN = (50, 50, 50, 30, 20)
 _BEHIND = 1
 #: The same refusal is noted again after this, for `tries` and `last_at`.
 _NOTE_AGAIN_MS = 5_000
+#: What a selector raises is logged again after a minute; of so many sentences it is remembered when.
+_TELL_AGAIN_MS, _FAULTS = 60_000, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class SchedulerDispatcher:
         #: What was noted of a kind of request, and when; None: nothing is noted in Redis.
         self._noted: dict[str, tuple[Verdict | None, int] | None] = {}
         self._inherited = False  #: whether what former terms noted is in there, too
+        self._faults: dict[str, int] = {}  #: what a plugin raised, and when that was told last
         self._broken = ""  #: why the policy cannot go on, as it was told last
         self.counts = CycleCounts()
 
@@ -126,7 +129,7 @@ class SchedulerDispatcher:
                     more = plan.more
                     break
                 self.counts.cycles += 1
-                self._tell_broken(plan.broken)
+                self._tell_broken(plan)
                 commit = self._pack(plan)
                 under_way.append(commit)
                 commit.send()
@@ -151,7 +154,16 @@ class SchedulerDispatcher:
         batch.add(self.shadow.due())
         self._writer.write(batch)
 
-    def _tell_broken(self, why: str) -> None:
+    def _tell_broken(self, plan: Plan) -> None:
+        now_ms = self._now_ms()
+        for said, error in plan.faults.items():
+            # Each kind of request that waits meets it, in each sweep.
+            if now_ms - self._faults.get(said, -_TELL_AGAIN_MS) >= _TELL_AGAIN_MS:
+                if len(self._faults) >= _FAULTS:
+                    self._faults.clear()
+                self._faults[said] = now_ms
+                self._log.error("policy.broken", says=said, exc_info=error)
+        why = plan.broken
         if why and why != self._broken:
             self._log.error("policy.broken", says=why, then="it is asked again each sweep")
         self._broken = why

@@ -144,12 +144,13 @@ class Candidacy:
 
     def _why_slow(self) -> str:
         turns = self._turns
-        if turns is None or not self.leads:
+        # Also where it lost the lock meanwhile: it cannot lead again before that turn is over.
+        if turns is None or not turns.alive:
             return ""
         took = self._parts.clock.monotonic() - turns.turn_began
         if took < _SLOW_TURN_S:
             return ""
-        return f"The turn of group {self._group}, which it leads, took {took:.0f} s so far."
+        return f"Its turn as leader of group {self._group} took {took:.0f} s so far."
 
     def _tell_slow(self, turns: SchedulerLoop) -> None:
         """Tell, once for each such turn, that it takes too long, and that it is over; others cost nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Protocol
@@ -11,8 +11,9 @@ from typing import Protocol
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
-from scheduler.domain.errors import InvalidSetting
+from scheduler.domain.errors import InvalidSetting, ScriptError
 from scheduler.domain.states import SessionState
+from scheduler.domain.verdict import MODE, SCHEDULER, SELECTOR
 from scheduler.operations import recount
 from scheduler.operations.checks import Check, Level, found, named
 from scheduler.operations.recount import KEPT, Recount
@@ -24,6 +25,7 @@ from scheduler.store.job_index import JobIndex
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.miscounts import ScopeCounts
+from scheduler.store.offices import OfficeRepository
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
 
 #: Submits are refused from here on.
@@ -65,19 +67,51 @@ def examine(
     is wrong. Raises StoreUnavailable.
     """
     facts = server_facts(store.client)
-    agents = sum(len(store.agents.ids(group)) for group in store.groups.names())
+    groups = store.groups.names()
+    agents = sum(len(store.agents.ids(group)) for group in groups)
     yield from check_server(facts, agents)
-    yield check_schema(audit.schema_version())
+    yield from _one("schema", lambda: check_schema(audit.schema_version()))
     yield found(
         "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
     )
     yield check_plugins()
-    for group in store.groups.names():
-        yield _settled(partial(_leader, store, audit, group), pause)
-        yield _settled(partial(_placing, store, audit, group), pause)
-        yield _agents(store, group, audit.now_ms(), silent_after_ms)
-    yield from _recount(store, Recount(store, audit, pause))
-    yield check_limits(ScopeCounts(store.client, store.keys), repair=repair)
+    for group in groups:
+        yield from _each(f"group {group}", partial(_group, store, audit, group, pause))
+        now_ms = audit.now_ms()
+        yield from _one(
+            f"agents of {group}", partial(_agents, store, group, now_ms, silent_after_ms)
+        )
+    yield from _none("offices", "all can be read", partial(_offices, store))
+    yield from _recount(store, Recount(store, audit, pause), audit, repair=repair)
+    counts = ScopeCounts(store.client, store.keys)
+    yield from _one("limits", partial(check_limits, counts, repair=repair))
+
+
+def _each(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """Checks, and one more where what Redis holds cannot be read: it must not hide the others."""
+    try:
+        yield from look()
+    except (ScriptError, InvalidSetting, ValueError, TypeError, LookupError) as error:
+        says = f"what Redis holds cannot be read: {error}"
+        yield Check(name, Level.PROBLEM, says)
+
+
+def _one(name: str, look: Callable[[], Check]) -> Iterator[Check]:
+    return _each(name, lambda: [look()])
+
+
+def _none(name: str, good: str, look: Callable[[], Sequence[str]]) -> Iterator[Check]:
+    """A check that is well where nothing is found."""
+    return _one(name, lambda: found(name, good, look()))
+
+
+def _group(
+    store: Store, audit: AuditRepository, group: str, pause: Callable[[float], object]
+) -> Iterator[Check]:
+    store.groups.check(group)
+    yield _settled(partial(_leader, store, audit, group), pause)
+    yield _settled(partial(_placing, store, audit, group), pause)
+    yield _plugins(audit, group)
 
 
 def check_plugins() -> Check:
@@ -188,6 +222,14 @@ def _placing(store: Store, audit: AuditRepository, group: str) -> Check:
     return check_placing(store.groups.read(group), pool_of(audit.standings(group)), waiting)
 
 
+def _plugins(audit: AuditRepository, group: str) -> Check:
+    broken = audit.refused_by(group, (SCHEDULER, SELECTOR, MODE))
+    cure = f"`scheduler group set {group}` names others, `scheduler group history {group}` what it used before"
+    return found(
+        f"plugins of {group}", "none refuses by being broken", [*broken, cure] if broken else []
+    )
+
+
 def _settled(check: Callable[[], Check], pause: Callable[[float], object]) -> Check:
     """A check that may fail for a moment, as while a leader is elected."""
     for _ in range(LOOKS):
@@ -252,17 +294,28 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
     )
 
 
-def _recount(store: Store, counting: Recount) -> Iterator[Check]:
+def _recount(
+    store: Store, counting: Recount, audit: AuditRepository, *, repair: bool
+) -> Iterator[Check]:
     tally = counting.indexes()
-    yield found("indexes", f"{tally.sessions} sessions stand where they belong", tally.drift)
-    yield found("jobs", "all are listed where they belong", _jobs(store))
-    yield found("records", "all of them make sense", counting.records(tally))
-    yield found("requests", f"{len(tally.uses)} kinds count right", counting.requests(tally))
+    if repair and tally.gone:
+        for (group, state), ids in tally.gone.items():
+            for page in pages(ids):
+                audit.unlist(group, state, page)
+        tally = counting.indexes()
+    cure = ["`scheduler doctor --repair` takes off those without a record"] if tally.gone else []
+    yield found(
+        "indexes", f"{tally.sessions} sessions stand where they belong", [*cure, *tally.drift]
+    )
+    yield from _none("jobs", "all are listed where they belong", partial(_jobs, store))
+    yield from _none("records", "all of them make sense", partial(counting.records, tally))
+    kinds = f"{len(tally.uses)} kinds count right"
+    yield from _none("requests", kinds, partial(counting.requests, tally))
     for group in store.groups.names():
-        yield found(
-            f"slots of {group}", "free slots agree with live kernels", counting.slots(group)
-        )
-    yield found("scopes", "held by placed sessions, and all of those", counting.scopes(tally.uses))
+        good = "free slots agree with live kernels"
+        yield from _none(f"slots of {group}", good, partial(counting.slots, group))
+    good = "held by placed sessions, and all of those"
+    yield from _none("scopes", good, partial(counting.scopes, tally.uses))
 
 
 def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
@@ -278,6 +331,14 @@ def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
         return Check("limits", Level.OK, f"put right: {named(said)}")
     cure = "`scheduler doctor --repair` puts that right, as a chore does each hour"
     return Check("limits", Level.PROBLEM, f"{named(said)}; {cure}")
+
+
+def _offices(store: Store) -> list[str]:
+    spoilt = OfficeRepository(store.client, store.keys).unreadable()
+    return [
+        f"{name}: {why}; `scheduler office create {name} --force` makes it anew"
+        for name, why in spoilt.items()
+    ]
 
 
 def _jobs(store: Store) -> list[str]:

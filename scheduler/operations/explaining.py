@@ -15,7 +15,8 @@ from scheduler.domain.clock import Clock
 from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind
 from scheduler.domain.position import Position
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import KERNEL_LIVE, SessionState
+from scheduler.domain.states import KERNEL_LIVE, PLACED, SessionState
+from scheduler.domain.verdict import SCHEDULER, SELECTOR
 from scheduler.operations.control import placed_ids
 from scheduler.operations.explain import (
     HANGING,
@@ -94,7 +95,18 @@ class _Facts:
         return self._store.sessions.get(session)
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
-        return self._store.sessions.verdict(group, request)
+        noted = self._store.sessions.verdict(group, request)
+        for failure in noted["failures"] if noted else ():
+            if failure["by"] in (SCHEDULER, SELECTOR):
+                failure["cures"] = failure["cures"] or self._cures(group, failure["by"])
+        return noted
+
+    def _cures(self, group: str, kind: str) -> list[str]:
+        """What an operator does about a plugin that is broken."""
+        before = self._store.groups.read(group).revision - 1
+        back = f", or `scheduler group rollback {group} {before}`" if before > 0 else ""
+        option = kind.partition("-")[0]
+        return [f"the group uses another: `scheduler group set {group} --{option} NAME`{back}"]
 
     def position(self, data: SessionData) -> Position | None:
         if data.state is not SessionState.READY:
@@ -114,6 +126,12 @@ def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanat
         lambda data: context_of(store, data),
         lambda group: _of_group(store, group),
     )
+    if found.state in PLACED:
+        group = store.sessions.get(session).group
+        if not store.leadership.show(group)["lock"]:
+            return replace(
+                found, says=f"{found.says}; group {group} has no leader now, so that may be old"
+            )
     if not agents or found.state not in WAITS_FOR_AGENTS:
         return found
     return replace(found, agents=_nearest(store, store.sessions.get(session), agents))

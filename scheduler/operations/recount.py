@@ -55,6 +55,8 @@ class Tally:
     uses: Counter[str] = field(default_factory=Counter)
     drift: list[str] = field(default_factory=list)
     spoilt: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: sessions, and which fields
+    #: Listed without a record, by group and state.
+    gone: dict[tuple[str, SessionState], list[str]] = field(default_factory=dict)
 
 
 class Recount:
@@ -80,6 +82,8 @@ class Recount:
             for state in _WALK:
                 for entry in chain.from_iterable(self._audit.index(group, state)):
                     _keep(tally.drift, misplaced(entry, group, state))
+                    if entry.score is not None and not entry.state and not entry.unreadable:
+                        tally.gone.setdefault((group, state), []).append(entry.id)
                     if entry.unreadable and len(tally.spoilt) < KEPT:
                         tally.spoilt[entry.id] = entry.unreadable
                     counts = entry.state and (newest is None or entry.seq <= newest)

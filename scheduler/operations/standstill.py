@@ -49,7 +49,7 @@ def check_placing(group: ScalingGroup, pool: Pool, waiting: int) -> Check:
         says = f"all {pool.ready} ready agents are drained; {wait}; `scheduler agent undrain ID` ends it"
         return Check(name, Level.WARNING, says)
     if waiting and not pool.ready:
-        level = Level.WARNING if group.options.grows and not pool.known else Level.PROBLEM
+        level = Level.PROBLEM if pool.known else Level.WARNING
         there = f"none of {pool.known} agents is ready" if pool.known else "there are no agents"
         return Check(name, level, f"{there}; {wait}; see `scheduler agent list`")
     return Check(name, Level.OK, f"{pool.ready - pool.drained} agents take work; {wait}")

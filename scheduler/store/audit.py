@@ -6,6 +6,7 @@ found wrong is wrong, and not merely late.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from redis.exceptions import ResponseError
 
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import PLACED, SessionState
-from scheduler.store.connection import speaking_to
+from scheduler.store.connection import of_its_type, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.rows import CHECKED, nonsense
 from scheduler.store.script import LUA_ROOT, Script
@@ -27,6 +28,7 @@ PAGE = 500
 #: READY is listed by (100 - priority) * RANK + seq; see lib/move.lua.
 RANK = 2**43
 T = TypeVar("T")
+_UNLIST = Script.load("session/unlist")
 
 _FIELDS = ("state", "group", "request", "priority", "seq")
 _LOOKED_AT = (*_FIELDS, *CHECKED)
@@ -56,7 +58,7 @@ class AgentStep:
 
 
 class AuditRepository:
-    """Read-only pages over one namespace. All methods raise StoreUnavailable."""
+    """Pages over one namespace, which only ``unlist`` changes. All methods raise StoreUnavailable."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
@@ -119,7 +121,9 @@ class AuditRepository:
             for session in ids:
                 pipe.zscore(self._keys.state(group, state), session)
                 pipe.hmget(self._keys.session(session), _LOOKED_AT)
-            found = pipe.execute()
+            # A key that is no hash is told as one without a record, and hides no other.
+            nothing = [None] * len(_LOOKED_AT)
+            found = of_its_type(pipe.execute(raise_on_error=False), nothing)
         return [
             _entry(session, score, row)
             for session, score, row in zip(ids, found[::2], found[1::2], strict=True)
@@ -189,6 +193,20 @@ class AuditRepository:
                     (status, drained == "1") for status, drained in pipe.execute() if status
                 )
         return found
+
+    def unlist(self, group: str, state: SessionState, sessions: Sequence[str]) -> list[str]:
+        """Take sessions without a record off an index; those that were taken off."""
+        with speaking_to(self._client):
+            given = {"group": group, "state": str(state), "sessions": list(sessions)}
+            return [str(each) for each in _UNLIST(self._client, self._keys.root, **given)[1:]]
+
+    def refused_by(self, group: str, who: Iterable[str]) -> list[str]:
+        """What some of those told that refuse sessions which wait; looks at a thousand kinds of request."""
+        with speaking_to(self._client):
+            found = cast("Any", self._client).hscan_iter(self._keys.verdicts(group), count=500)
+            texts = [text for _, text in islice(found, 1_000)]
+        failures = [failure for text in texts for failure in json.loads(text)["failures"]]
+        return list(dict.fromkeys(f["reason"] for f in failures if f["by"] in who))
 
     def longest_ready_ms(self, group: str) -> int:
         """For how long the longest waiting one of those has been READY that are first of their priority."""

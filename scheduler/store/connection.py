@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -129,6 +129,20 @@ def speaking_to(client: redis.Redis) -> Iterator[None]:
         raise ScriptError(script="a command", problem=str(error)) from error
     except RedisError as error:
         raise StoreUnavailable(url=safe_url(client), why=str(error).rstrip(".")) from error
+
+
+def of_its_type(answers: Sequence[Any], instead: Any) -> list[Any]:
+    """Answers of a pipeline that raised nothing; ``instead`` where a key is of another type.
+
+    Raises the first that is another error.
+    """
+    found = []
+    for answer in answers:
+        wrong = isinstance(answer, ResponseError) and "WRONGTYPE" in str(answer)
+        if isinstance(answer, Exception) and not wrong:
+            raise answer
+        found.append(instead if wrong else answer)
+    return found
 
 
 def _refusal(error: RedisError) -> str:

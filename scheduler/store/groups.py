@@ -129,9 +129,20 @@ class GroupRepository:
         return ScalingGroup(
             name=group,
             options=options_from_row(stored),
-            revision=int(stored.get("revision", 0)),
+            revision=self._revision(group, stored),
             paused=stored.get("paused", ""),
         )
+
+    def check(self, group: str) -> None:
+        """Whether all of its record can be read. Raises GroupNotFound, InvalidSetting naming field and key."""
+        self.read(group)
+        key = self._keys.group(group)
+        with speaking_to(self._client):
+            text = cast("str | None", self._client.hget(key, "reachable"))
+        try:
+            json.loads(text or "[]")
+        except ValueError as error:
+            raise _spoilt(key, "reachable") from error
 
     def offered(self) -> set[str]:
         """Families of slots that agents of any group have, as their leaders noted."""
@@ -193,8 +204,24 @@ class GroupRepository:
         if answer[0] == "in_use":
             raise GroupInUse(group=group, holds=answer[1])
 
+    def _revision(self, group: str, stored: Mapping[str, str]) -> int:
+        try:
+            return int(stored.get("revision", 0))
+        except ValueError as error:
+            raise _spoilt(self._keys.group(group), "revision") from error
+
     def _not_found(self, group: str) -> GroupNotFound:
         return GroupNotFound(group=group, known=", ".join(self.names()) or "none")
+
+
+def _spoilt(key: str, field: str) -> InvalidSetting:
+    """What is to be said of a field of a group's record that somebody overwrote."""
+    cure = {
+        "revision": f"`redis-cli hset {key} revision N`, the last of `scheduler group history`",
+        "reachable": f"`redis-cli hdel {key} reachable`; the leader notes it anew with the next agent",
+    }[field]
+    problem = f"field {field} of key {key} makes no sense; {cure} puts it right"
+    return InvalidSetting(name="group", problem=problem)
 
 
 def options_from_row(stored: Mapping[str, str]) -> ScalingGroupOpts:

@@ -67,6 +67,17 @@ class OfficeRepository:
                     found[name] = _office(name, config, revision)
         return found
 
+    def unreadable(self) -> dict[str, str]:
+        """Offices that cannot be read, and why."""
+        found: dict[str, str] = {}
+        names = self.names()
+        for name, (config, revision) in zip(names, self._rows(names), strict=True):
+            try:
+                _office(name, config or "", revision)
+            except InvalidSetting as error:
+                found[name] = str(error.facts["problem"])
+        return found
+
     def _rows(self, names: Sequence[str]) -> list[tuple[str | None, str | None]]:
         if not names:
             return []
@@ -75,9 +86,16 @@ class OfficeRepository:
                 pipe.hmget(self._keys.office(name), "config", "revision")
             return pipe.execute()
 
-    def create(self, name: str, changes: Mapping[str, Any]) -> Office:
-        """Make an office; what is not named is as by default. Raises OfficeExists, InvalidSetting."""
-        return self._set(check_office_name(name), config_from(changes), "")
+    def create(self, name: str, changes: Mapping[str, Any], *, force: bool = False) -> Office:
+        """Make an office; what is not named is as by default. Raises OfficeExists, InvalidSetting.
+
+        With ``force`` one that cannot be read is made anew, and keeps its jobs.
+        """
+        revision = ""
+        if force and check_office_name(name) in self.unreadable():
+            [(_, stored)] = self._rows([name])
+            revision = stored if stored and stored.isdigit() else "0"
+        return self._set(check_office_name(name), config_from(changes), revision)
 
     def change(self, name: str, changes: Mapping[str, Any], expected: int | None = None) -> Office:
         """Change what is named; the office as it is then, at a new revision if anything is different.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, cast
 
 import redis
@@ -27,7 +28,7 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec, check_priority
 from scheduler.domain.states import FINAL, SESSION_LIFE, SessionState
 from scheduler.store import precheck, submission
-from scheduler.store.connection import speaking_to
+from scheduler.store.connection import of_its_type, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.payloads import read_json
@@ -44,6 +45,10 @@ _RETRY = Script.load("session/retry")
 _RELINK = Script.load("session/relink")
 _RELEASE = Script.load("session/release")
 _LOOK = Script.load("session/look")
+
+
+#: For a key that is no hash: a record none of whose fields can be read.
+_NO_HASH: Mapping[str, str] = MappingProxyType({"state": "", "group": ""})
 
 
 class SessionRepository:
@@ -246,7 +251,7 @@ class SessionRepository:
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
             for session in ids:
                 pipe.hgetall(self._keys.session(session))
-            rows = pipe.execute()
+            rows = of_its_type(pipe.execute(raise_on_error=False), _NO_HASH)
         return list(self.read(dict(zip(ids, rows, strict=True))).values())
 
     def read(self, rows: Mapping[str, SessionRow]) -> dict[str, SessionData]:

@@ -213,6 +213,7 @@ def test_stop_leaves_nothing_behind(stack: Stack, client: Client) -> None:
     stopped = stack.run("scripts/stop")
 
     assert (0, "Stopped.\n") == (stopped.returncode, stopped.stdout)
+    assert "RUNNING" != session.state  # a replica heard the agent's last report
     assert not zygotes  # they have a clean environment, and end with their agent
     assert kernels
     wait_until(lambda: not stack.processes(), within=90, saying="something of it lives on")

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from scheduler.cycle.plan import Placement
 from scheduler.cycle.releases import START_MS, STOP_MS
-from scheduler.cycle.scheduler import MODE, Policy, propose
+from scheduler.cycle.scheduler import Policy, propose
 from scheduler.cycle.snapshot import AGENTS, Snapshot
 from scheduler.domain.agent import AgentData
 from scheduler.domain.group import Backfill
 from scheduler.domain.request import Request
+from scheduler.domain.verdict import MODE
 from tests.unit.cycle.made import policy, snapshot, waiting
 
 OVERHEAD_MS = START_MS + STOP_MS

@@ -61,6 +61,13 @@ class Hangs(ConcentratedAgentSelector):
         return super().assign_agent_for_kernel(view, need)
 
 
+class Raises(ConcentratedAgentSelector):
+    name = "raises"
+
+    def assign_agent_for_kernel(self, view, need):
+        raise RuntimeError("kaputt")
+
+
 class Unranked(FifoScheduler):
     name = "unranked"
 
@@ -257,6 +264,38 @@ def test_a_scheduler_that_raises_stops_placing_and_nothing_else(
     assert 1 == cluster.store.sessions.counts(GROUP)[S.READY]
 
 
+def test_a_selector_that_raises_is_told_in_log_doctor_and_explain(
+    cluster: Cluster, put: Put
+) -> None:
+    put('"scheduler.selectors" = {raises = "wrong:Raises"}')
+    audit = AuditRepository(cluster.store.client, cluster.store.keys)
+    with capture_logs() as said:
+        cluster.leader()
+        cluster.agent().start()
+        cluster.configure(agent_selector="raises")
+        (session,) = cluster.submit()
+        (told,) = wait_until(
+            lambda: cluster.app.session(session).explain().refusals, saying="the reason is told"
+        )
+        tries = cluster.app.session(session).explain().tries
+        wait_until(
+            lambda: cluster.app.session(session).explain().tries > tries, saying="it is tried again"
+        )
+        checks = {c.name: c for c in examine(cluster.store, audit, silent_after_ms=60_000)}
+        cluster.configure(agent_selector="concentrated")
+        cluster.reach(session, S.SUCCEEDED)
+
+    assert "agent selector 'raises' is broken: RuntimeError: kaputt" == told.reason
+    assert (
+        f"`scheduler group set {GROUP} --selector NAME`, or `scheduler group rollback"
+        in told.cures[0]
+    )
+    assert not checks["plugins of default"].ok
+    assert checks["plugins of default"].says.startswith(told.reason)
+    (line,) = (line for line in said if line["event"] == "policy.broken")
+    assert (told.reason, "kaputt") == (line["says"], str(line["exc_info"]))
+
+
 def test_a_plugin_that_hangs_is_told_by_doctor_health_and_explain(
     cluster: Cluster, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,11 +311,11 @@ def test_a_plugin_that_hangs_is_told_by_doctor_health_and_explain(
         return check
 
     with capture_logs() as said:
-        leads = cluster.leader()
+        leads = cluster.leader(leader_ttl="30s")
         cluster.agent().start()
         cluster.configure(agent_selector="hangs")
         (session,) = cluster.submit()
-        wait_until(lambda: not leads.health()["ready"], saying="the replica is not ready")
+        wait_until(lambda: not leads.health()["ready"], saying=f"r1 is not ready: {said}")
         wait_until(lambda: not leader().ok, saying="the doctor finds it")
         found, told = leader(), cluster.app.session(session).explain()
         importlib.import_module("wrong").go_on.set()

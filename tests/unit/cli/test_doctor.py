@@ -340,6 +340,57 @@ def test_repair_puts_right_what_scopes_count(
     assert [True] == [check["ok"] for check in after.json["checks"] if check["name"] == "limits"]
 
 
+def test_one_key_of_another_type_hides_nothing(lived: World, run: Run) -> None:
+    """K20: what is listed without a record is told by the doctor, and taken off by it."""
+    spoilt, well = lived.into(S.FAILED), lived.into(S.FAILED)
+    lived.client.delete(lived.keys.session(spoilt))
+    lived.client.set(lived.keys.session(spoilt), "garbage")
+
+    listed, shown, found = run("session", "list"), run("session", "show", spoilt), run("doctor")
+
+    assert (0, 0) == (listed.code, shown.code)
+    assert {spoilt, well} <= {row[0] for row in listed.rows}
+    assert "makes no sense" in next(line for line in listed.out.splitlines() if spoilt in line)
+    assert f"session {spoilt} is listed as FAILED in group default, and there is no" in found.out
+    assert "`scheduler doctor --repair` takes off those without a record" in found.out
+    assert "limits: slots and waiting sessions count right" in found.out
+    repaired = run("doctor", "--repair")
+    assert ("OK       indexes", spoilt) == (
+        next(line[:16] for line in repaired.out.splitlines() if "indexes:" in line),
+        spoilt,
+    )
+    assert spoilt not in run("session", "list").out
+
+
+@pytest.mark.parametrize("field", ["revision", "reachable"])
+def test_a_spoilt_group_is_told_with_its_key_and_hides_nothing(
+    lived: World, run: Run, field: str
+) -> None:
+    key = lived.keys.group("default")
+    lived.client.hset(key, field, "{{{")
+
+    found = run("doctor")
+
+    assert 1 == found.code
+    assert f"field {field} of key {key} makes no sense; `redis-cli" in found.out
+    assert "limits: slots and waiting sessions count right" in found.out
+    if field == "reachable":
+        assert 0 == run("session", "submit", "--", "true").code
+    else:
+        assert f"field {field} of key {key} makes no sense" in run("group", "show", "default").err
+
+
+def test_a_key_that_cannot_be_read_hides_no_other_check(lived: World, run: Run) -> None:
+    lived.client.delete(lived.keys.verdicts("default"))
+    lived.client.set(lived.keys.verdicts("default"), "garbage")
+
+    found = run("doctor")
+
+    assert 1 == found.code
+    assert "PROBLEM  group default: what Redis holds cannot be read: " in found.out
+    assert "limits: slots and waiting sessions count right" in found.out
+
+
 def _before(
     monkeypatch: pytest.MonkeyPatch, kind: type, name: str, act: Callable[[], object]
 ) -> None:

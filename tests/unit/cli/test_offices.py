@@ -238,3 +238,27 @@ def test_bad_input_is_one_sentence_and_writes_nothing(
 
     assert (code, True) == (said.code, says in said.err), said.err
     assert contents(world.client) == before
+
+
+@pytest.mark.parametrize("field", ["config", "revision"])
+def test_an_office_that_cannot_be_read_is_listed_told_and_made_anew(
+    world: World, run: Run, field: str
+) -> None:
+    """K20."""
+    world.offices.create("well", {})
+    world.offices.create("o1", {"max_concurrent_jobs": 7})
+    world.client.hset(world.keys.office("o1"), field, "{{{")
+
+    listed, document, found = (
+        run(*w) for w in (("office", "list"), ("office", "list", "-o", "json"), ("doctor",))
+    )
+
+    assert ["o1", "unreadable"] in [row[:2] for row in listed.rows]
+    assert "`scheduler office create o1 --force` makes it anew" in listed.err
+    assert {"well", "o1"} == {row["office"] for row in document.json}
+    assert "PROBLEM  offices: o1: what Redis holds of it makes no sense" in found.out
+    assert 4 == run("office", "create", "o1", "--max-retries", "1").code
+
+    assert 0 == run("office", "create", "o1", "--force", "--max-retries", "1").code
+    assert 1 == world.offices.read("o1").config.max_retries
+    assert 4 == run("office", "create", "well", "--force").code

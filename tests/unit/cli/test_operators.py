@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from scheduler.domain import moves as m
@@ -35,6 +37,25 @@ def test_agents_are_listed_with_room_beat_and_kernels(world: World, run: Run) ->
     assert ["a1", "default", "ready"] == said.rows[1][:3]
     assert "cpu 62.5/64" in said.out
     assert "mem 63GiB/64GiB" in said.out
+
+
+def test_an_agent_that_went_silent_is_not_called_ready(world: World, run: Run) -> None:
+    """Without a leader nobody marks it; who reads the list knows how old its beat is."""
+    _beat(world, running=[])
+    key = world.keys.beat("a1")
+    world.client.set(key, re.sub(r'"at":\d+', '"at":1500000000000', str(world.client.get(key))))
+
+    assert ["a1", "default", "silent"] == run("agent", "list").rows[1][:3]
+
+
+def test_what_runs_without_a_leader_may_be_over(world: World, run: Run) -> None:
+    session = world.into(S.RUNNING)
+    world.client.delete(world.keys.lock("default"))
+
+    said = run("session", "explain", session).out
+
+    assert "it is RUNNING on a1" in said
+    assert "group default has no leader now, so that may be old" in said
 
 
 def test_agents_as_json_carry_numbers(world: World, run: Run) -> None:

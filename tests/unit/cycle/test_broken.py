@@ -11,7 +11,13 @@ import pytest
 from scheduler.cycle.scheduler import Policy, propose
 from scheduler.cycle.selectors.concentrated import ConcentratedAgentSelector
 from scheduler.cycle.sequencers.fifo import FifoScheduler
-from scheduler.plugins.interfaces import Candidate, SchedulingContext
+from scheduler.plugins.interfaces import (
+    AbstractAgentSelector,
+    AgentView,
+    Candidate,
+    Need,
+    SchedulingContext,
+)
 from tests.unit.cycle.made import agent, policy, request, snapshot, waiting
 
 
@@ -120,6 +126,40 @@ def test_a_selector_that_cannot_learn_is_told_by_its_name() -> None:
     plan = propose(made, policy(Forgetful({})), limit=10)
 
     assert "selector 'forgetful' is broken: OSError: 1 are too many" == plan.broken
+
+
+class Raises(ConcentratedAgentSelector):
+    name: ClassVar[str] = "raises"
+
+    def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:  # noqa: ARG002 - it raises
+        raise RuntimeError("kaputt")
+
+
+class Wild(ConcentratedAgentSelector):
+    name: ClassVar[str] = "wild"
+
+    def assign_agent_for_kernel(self, view: AgentView, need: Need) -> int | None:  # noqa: ARG002 - it guesses
+        return 999
+
+
+@pytest.mark.parametrize(
+    ("selector", "says"),
+    [
+        (Raises({}), "agent selector 'raises' is broken: RuntimeError: kaputt"),
+        (
+            Wild({}),
+            "agent selector 'wild' is broken: WrongChoice: it chose agent 999, and there are 1",
+        ),
+    ],
+)
+def test_a_selector_that_cannot_choose_is_told_by_its_name(
+    selector: AbstractAgentSelector, says: str
+) -> None:
+    """K19: and not as the cluster mode that asked it."""
+    plan = propose(snapshot([agent("a")], [waiting()]), policy(selector), limit=10)
+
+    ((by, reason),) = {(v.by, v.reason) for v in plan.refusals.values()}
+    assert ("selector", says, [says]) == (by, reason, list(plan.faults))
 
 
 @pytest.mark.parametrize(

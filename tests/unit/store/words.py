@@ -92,6 +92,10 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
     ("session/retry", "wrong_state"): lambda w: w.sessions.retry(w.into(S.RUNNING)),
     ("session/retry", "over_pending"): _retry_over,
     ("session/retry", "gone"): lambda w: w.sessions.retry(NOBODY),
+    ("session/unlist", "unlisted"): lambda w: (
+        w.client.zadd(w.keys.state(GROUP, S.FAILED), {NOBODY: 1}),
+        run(w, "session/unlist", group=GROUP, state="FAILED", sessions=[NOBODY]),
+    ),
     ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.forget(S.FAILED, 2**45)),
 }
 

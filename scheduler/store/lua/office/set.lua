@@ -17,7 +17,8 @@
 -- @include lib/office_limits
 local key = keys.office(office)
 local at, config_before, by_before = unpack(redis.call('HMGET', key, 'revision', 'config', 'by'))
-at = at or '0'
+local spoilt = at and not string.find(at, '^%d+$')
+at = spoilt and '0' or at or '0'
 if by_before == by then return { revision == '' and 'created' or 'changed', at } end
 if revision == '' and config_before then return { 'exists', at } end
 if revision ~= '' and not config_before then return { 'unknown_office' } end
@@ -33,6 +34,7 @@ local fields = { 'config', config, 'by', by }
 for _, role in ipairs(roles) do fields[#fields + 1], fields[#fields + 2] = 'role:' .. role, '1' end
 redis.call('HSET', key, unpack(fields))
 redis.call('SADD', keys.offices(), office)
+if spoilt then redis.call('HSET', key, 'revision', 0) end
 local number = redis.call('HINCRBY', key, 'revision', 1)
 limit_sessions('office', office, most)
 for role, limit in pairs(limits) do limit_sessions('role', office .. '/' .. role, limit) end
