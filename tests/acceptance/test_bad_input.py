@@ -80,6 +80,13 @@ CASES = [
     Case(rogue("exits", 3), S.FAILED, "exited", 3, "kernel 0 exited with 3"),
     Case(rogue("exits", "bye"), S.FAILED, "exited", 1, "kernel 0 exited with 1"),
     Case(rogue("exits_mute"), S.FAILED, "exited", 1, "kernel 0 exited with 1"),
+    Case(
+        rogue("exits_at_once", 0),
+        S.FAILED,
+        "bad_result",
+        0,
+        "It ended its process with code 0 before it returned, so there is no result.",
+    ),
     Case(rogue("exits_at_once", 7), S.FAILED, "exited", 7, "kernel 0 exited with 7"),
     Case(rogue("aborts"), S.FAILED, "killed", None, "It was killed by signal 6 (SIGABRT)."),
     Case(rogue("segfaults"), S.FAILED, "killed", None, "It was killed by signal 11 (SIGSEGV)."),
@@ -292,7 +299,8 @@ def test_whatever_it_prints_its_log_is_bounded_text(
 
     assert log.startswith(begins)
     assert len(log) <= LOG_CAP + 200
-    assert (0, log) == say(rogues, "session", "logs", session.id)[:2]
+    code, out, cut = say(rogues, "session", "logs", session.id)
+    assert (0, log) == (code, out + cut)
 
 
 def test_what_it_left_behind_is_dead_when_it_has_ended(rogues: Bench) -> None:

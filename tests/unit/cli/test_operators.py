@@ -10,7 +10,7 @@ from scheduler.domain import moves as m
 from scheduler.domain.scope import Scope
 from scheduler.domain.states import SessionState as S
 from tests.unit.cli.conftest import Run
-from tests.unit.store.lives import OTHER, World
+from tests.unit.store.lives import OTHER, World, contents
 
 
 def _beat(world: World, agent: str = "a1", running: list[str] | None = None) -> None:
@@ -105,6 +105,18 @@ def test_an_operator_says_that_an_agent_is_lost(world: World, run: Run) -> None:
     assert "lost" in {
         e.fields["kind"] for e in world.leader.listen("0-0", "0-0", timeout=0.01).inbox
     }
+
+
+def test_one_that_beats_is_lost_only_by_force(world: World, run: Run) -> None:
+    world.mailbox().beat(world.boots["a1"], 60_000, claims=0, running=[])
+    before = contents(world.client)
+    refused = run("agent", "lost", "a1")
+    after = contents(world.client)
+
+    assert (4, "", 1) == (refused.code, refused.out, refused.err.count("\n"))
+    assert "its kernels live, and would run twice; drain or stop it, or `--force` it" in refused.err
+    assert before == after
+    assert 0 == run("agent", "lost", "a1", "--force").code
 
 
 def test_an_agent_that_is_there_is_not_removed(world: World, run: Run) -> None:
