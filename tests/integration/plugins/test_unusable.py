@@ -270,9 +270,9 @@ def test_a_selector_that_raises_is_told_in_log_doctor_and_explain(
     put('"scheduler.selectors" = {raises = "wrong:Raises"}')
     audit = AuditRepository(cluster.store.client, cluster.store.keys)
     with capture_logs() as said:
+        cluster.configure(agent_selector="raises")
         cluster.leader()
         cluster.agent().start()
-        cluster.configure(agent_selector="raises")
         (session,) = cluster.submit()
         (told,) = wait_until(
             lambda: cluster.app.session(session).explain().refusals, saying="the reason is told"
@@ -311,9 +311,9 @@ def test_a_plugin_that_hangs_is_told_by_doctor_health_and_explain(
         return check
 
     with capture_logs() as said:
+        cluster.configure(agent_selector="hangs")
         leads = cluster.leader(leader_ttl="30s")
         cluster.agent().start()
-        cluster.configure(agent_selector="hangs")
         (session,) = cluster.submit()
         wait_until(lambda: not leads.health()["ready"], saying=f"r1 is not ready: {said}")
         wait_until(lambda: not leader().ok, saying="the doctor finds it")
