@@ -39,6 +39,7 @@ SchedulerError
 |   |-- SessionRevisionConflict
 |   |-- RevisionConflict      somebody else changed it meanwhile
 |   |-- AgentInUse
+|   |-- AgentBeats            ...so it is not lost
 |   |-- SubscriberExists
 |   |-- KeyRefused            no API key, or one that is not known or was revoked
 |   |-- NotAllowed            the key may not do this

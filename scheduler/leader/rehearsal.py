@@ -17,7 +17,7 @@ from scheduler.domain.request import request_of
 from scheduler.domain.share import Usage, Used, add_use
 from scheduler.domain.slots import DEVICE
 from scheduler.domain.spec import SessionSpec
-from scheduler.leader.reign import load_policy
+from scheduler.leader.policies import load_policy
 from scheduler.leader.trace import GPU, Node, Task
 from scheduler.plugins.loading import scheduler_names, selector_names
 

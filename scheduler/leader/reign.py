@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import redis
 
-from scheduler.cycle.hooks import HookChain, Hooks
 from scheduler.cycle.scheduler import NO_HOOKS, Policy
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import Deposed, InvalidInput
-from scheduler.domain.group import ScalingGroupOpts, backfill_of
+from scheduler.domain.group import ScalingGroupOpts
 from scheduler.domain.moves import Tell
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.term import Term
@@ -25,6 +24,7 @@ from scheduler.leader.dispatcher import SchedulerDispatcher
 from scheduler.leader.graphs import PAUSE_S, GraphChores
 from scheduler.leader.inbox import Inbox
 from scheduler.leader.orders import OrderBook
+from scheduler.leader.policies import load_policy
 from scheduler.leader.positioning import Positioning
 from scheduler.leader.profiling import Profiling
 from scheduler.leader.reports import ReportsIntake
@@ -44,13 +44,6 @@ from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
-from scheduler.plugins.loading import (
-    load_agent_selector,
-    load_cluster_modes,
-    load_hooks,
-    load_scheduler,
-    load_validators,
-)
 from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
@@ -388,16 +381,3 @@ class Reign:
 
     def _facts(self) -> ServerFacts:
         return server_facts(self._client)
-
-
-def load_policy(options: ScalingGroupOpts, hooks: Hooks | None = None) -> Policy:
-    """The plugins a group's options name, with these hooks or all. Raises UnknownPlugin, InvalidSetting."""
-    return Policy(
-        scheduler=load_scheduler(options.scheduler, options, {}),
-        selector=load_agent_selector(options.agent_selector, options, {}),
-        validators=load_validators(),
-        grows=options.grows,
-        backfill=backfill_of(options.backfill),
-        modes=load_cluster_modes(),
-        hooks=HookChain(load_hooks()) if hooks is None else hooks,
-    )

@@ -14,7 +14,7 @@ from scheduler.domain.slots import by_family
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.domain.verdict import Verdict
-from scheduler.leader.reign import load_policy
+from scheduler.leader.policies import load_policy
 from scheduler.leader.stage import Stage, StagedAgent, StagedReign, place_all
 from scheduler.leader.trace import Node, Task
 

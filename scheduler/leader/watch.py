@@ -111,7 +111,8 @@ class Watch:
     def is_over(self, agent: AgentData) -> bool:
         """Whether this boot said goodbye, or counts as lost and is silent: nothing of it is waited for."""
         if agent.status is AgentStatus.LOST:
-            return not self.speaks(agent)
+            # Silent is who was not heard for a while: its beats may not have been looked at yet.
+            return self._now_ms - self._heard_ms(agent) > self._rules.not_ready_after
         return agent.status is AgentStatus.LEFT
 
     def patience_ms(self, agent: AgentData) -> int:

@@ -140,6 +140,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in sorted({*_ANYWHERE, *statuses})}
 
 
+#: Of pages that take If-None-Match.
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {
+    304: {"description": "It is what who asks has already: its ETag is the one of If-None-Match."}
+}
+
+
 def _problem(status: int) -> dict[str, Any]:
     title, detail = _SAYS[status]
     example = {

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from scheduler.api.answers import answer, execution_view, tagged
 from scheduler.api.etags import etag
 from scheduler.api.forms import form
-from scheduler.api.models.common import problems
+from scheduler.api.models.common import NOT_MODIFIED, problems
 from scheduler.api.models.jobs import (
     ExecutionList,
     JobList,
@@ -134,7 +134,7 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
 @router.get(
     "/{job_id}",
     response_model=JobWithResult,
-    responses=problems(404),
+    responses=problems(404) | NOT_MODIFIED,
     openapi_extra=needs(Role.VIEWER),
 )
 def show(

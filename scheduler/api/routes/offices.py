@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from scheduler.api.answers import answer, office_tag, office_view, tagged
 from scheduler.api.etags import expected_revision
-from scheduler.api.models.common import problems
+from scheduler.api.models.common import NOT_MODIFIED, problems
 from scheduler.api.models.offices import (
     ConfigChange,
     ConfigView,
@@ -65,7 +65,7 @@ def create_office(body: NewOffice, store: StoreOf) -> Response:
 @router.get(
     "/{office_id}",
     response_model=OfficeView,
-    responses=problems(404),
+    responses=problems(404) | NOT_MODIFIED,
     openapi_extra=needs(Role.VIEWER),
 )
 def show_office(office_id: OfficeId, store: StoreOf, if_none_match: IfNoneMatch = None) -> Response:
@@ -125,7 +125,7 @@ def process(office_id: OfficeId, store: StoreOf) -> Response:
 @router.get(
     "/{office_id}/scheduler/config",
     response_model=ConfigView,
-    responses=problems(404),
+    responses=problems(404) | NOT_MODIFIED,
     openapi_extra=needs(Role.VIEWER),
 )
 def show_config(office_id: OfficeId, store: StoreOf, if_none_match: IfNoneMatch = None) -> Response:

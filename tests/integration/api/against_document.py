@@ -27,6 +27,7 @@ from scheduler.bootstrap import Store, open_store
 from scheduler.domain.ids import SessionId
 from scheduler.domain.job import LATEST_MS
 from scheduler.domain.office import office_scopes
+from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.spec import SessionSpec
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import Settings, load
@@ -96,11 +97,12 @@ _LONG = 200
 _POLICIES = ("cancel", "ignore", "hold")
 
 
-def _aim(case: Any, jobs: list[SessionId]) -> None:
+def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
     """What is good as a form becomes what is there: nothing is learned from a hundred times 404.
 
     What no document can say stays true: roles and parents are known, tags are ours, and a
-    back-off, like a time, does not end before it begins.
+    back-off, like a time, does not end before it begins: with what it does not say it is as
+    ``backoff``, which in an office is what an earlier request has made of it.
     """
     known = {
         "office_id": (NAME_PATTERN, "doomed" if case.method == "DELETE" else "acme"),
@@ -112,11 +114,12 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
         "since": (EVENT_ID, "0-0"),
         "last-event-id": (".*", "0-0"),
         "if-match": (".*", "*"),
+        "if-none-match": (".*", "*"),
     }
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
             _put(place, known)
-    _order(case.query, "submitted_after", "submitted_before", LATEST_MS)
+    _order(case.query, {"submitted_after": 0, "submitted_before": LATEST_MS}, LATEST_MS)
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):
             _put(job, known)
@@ -132,7 +135,8 @@ def _aim(case: Any, jobs: list[SessionId]) -> None:
             case.body["depends_on"] = [jobs[0] for _ in case.body["depends_on"]]
         if _is_moment(case.body.get("not_before")):
             case.body["not_before"] = "2100-01-01T00:00:00Z"
-        _order(case.body.get("backoff"), "initial_ms", "maximum_ms", LONGEST_MS)
+        waits = {"initial_ms": backoff.initial_ms, "maximum_ms": backoff.maximum_ms}
+        _order(case.body.get("backoff"), waits, LONGEST_MS)
 
 
 def _put(place: MutableMapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> None:
@@ -165,24 +169,28 @@ def _is_moment(found: Any) -> bool:
         return False
 
 
-#: What a field is of which nothing is said.
-_SAID = {"initial_ms": 1_000, "maximum_ms": 60_000, "submitted_after": 0}
+def _order(place: Any, said: Mapping[str, int], most: int) -> None:
+    """The upper end is not below the lower one; an end that is not named is as ``said``.
 
-
-def _order(place: Any, lower: str, upper: str, most: int) -> None:
-    """The upper end is not below the lower one. Only what is right for itself: of what is wrong it must stay wrong."""
-    if not isinstance(place, MutableMapping) or not {lower, upper} & set(place):
+    Only of what is right for itself: what is wrong must stay wrong.
+    """
+    if not isinstance(place, MutableMapping) or not said.keys() & set(place):
         return
-    first = _number(place.get(lower, _SAID.get(lower)))
-    last = _number(place.get(upper, _SAID.get(upper, most)))
-    if all(type(n) in (int, float) and n == n // 1 and 0 <= n <= most for n in (first, last)):
-        place[upper] = type(place.get(upper, place.get(lower)))(max(first, last))
+    found = {**said, **{end: place[end] for end in said if end in place}}
+    first, last = (_whole(end) for end in found.values())
+    if first is None or last is None or not 0 <= last < first <= most:
+        return
+    upper = list(said)[1]
+    place[upper] = str(first) if isinstance(found[upper], str) else first
 
 
-def _number(found: Any) -> Any:
-    """What a query says is a text, and wrong or right as the number that it is."""
-    is_text = isinstance(found, str) and re.fullmatch("[0-9]{1,16}", found)
-    return int(found) if is_text else found
+def _whole(found: Any) -> int | None:
+    """A number as a body has it, or as text, which it may be in a query."""
+    if isinstance(found, str) and re.fullmatch(r"[0-9]{1,18}(\.0)?", found):
+        return int(found.removesuffix(".0"))
+    if type(found) in (int, float) and found == found // 1:
+        return int(found)
+    return None
 
 
 @document.parametrize()
@@ -194,8 +202,9 @@ def _number(found: Any) -> Any:
     suppress_health_check=list(HealthCheck),
 )
 def test_the_app_is_what_its_document_says(
-    case: Any, shown: dict[str, str], jobs: list[SessionId]
+    case: Any, shown: dict[str, str], store: Store, jobs: list[SessionId]
 ) -> None:
     """J7."""
-    _aim(case, jobs)
+    of_new = case.method == "POST"
+    _aim(case, jobs, RetryPolicy() if of_new else store.offices.read("acme").config.backoff)
     case.call_and_validate(headers=shown)
