@@ -100,10 +100,9 @@ class Reign:
         clock: Clock,
         trusted: Callable[[], bool],
     ) -> None:
-        client, blocking = clients
+        client, blocking = self._client, self._blocking = clients
         keys = Keys(settings.namespace)
         self.term = term
-        self._client = client
         self._settings = settings
         self._clock = clock
         self._trusted = trusted
@@ -330,7 +329,9 @@ class Reign:
             more = self.chores.timers(caught_up=self._caught_up)
             self._timers_known = not more
         if self._server.due() and self.chores.server() != self._redis:
-            # Connections found it so fast that no call failed: the picture is of the one before.
+            # Connections found it so fast that no call failed: the picture is of the one before, and who
+            # listens may still do so there, where nobody tells anything.
+            self._blocking.connection_pool.disconnect()
             self.load()
         if self._beats.due():
             self.chores.beats(caught_up=self._caught_up)

@@ -58,10 +58,11 @@ def test_a_line_of_the_pattern_ends_a_callable_well(leader: Leader) -> None:
 def test_what_was_said_at_last_counts_also_when_it_exits_by_itself(
     leader: Leader, script: str, code: int
 ) -> None:
-    """Whoever is faster, the exit or the monitor: the answer is the same."""
+    """Whoever is faster, the exit or the monitor: it is done. Only who was stopped first has no code."""
     ended = leader.run({"command": [*SHELL, script]}, done_pattern="ready")
 
-    assert ("done_pattern", code) == (ended.reason, ended.exit_code)
+    assert "done_pattern" == ended.reason
+    assert ended.exit_code in (code, None)
 
 
 def test_a_callable_that_returns_keeps_its_result(leader: Leader) -> None:

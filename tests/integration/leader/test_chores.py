@@ -246,6 +246,9 @@ def test_a_follower_does_chores(cluster: Cluster) -> None:
     second = cluster.replica("r2")
     assert second._chores is not None
     due = cluster.store.keys.chores_due(GROUP)
+    wait_until(
+        lambda: cluster.store.client.zcard(due) == len(CHORES), saying="all chores are planned"
+    )
     planned: Any = cluster.store.client.zrange(due, 0, -1)
     cluster.store.client.zadd(due, dict.fromkeys(planned, 0))
 

@@ -124,7 +124,7 @@ def test_a_lost_agent_rescues_the_gang_as_a_whole(cluster: Cluster) -> None:
         return data if data.state is S.READY else None
 
     found = wait_until(waits, saying="the gang waits again")
-    cluster.boot("a4").register(cpu=1_000).admitted()
+    cluster.boot("a4").register(cpu=1_000, swept=lost.boot).admitted()
     again = cluster.reach(session, S.SCHEDULED)
 
     assert found is not None

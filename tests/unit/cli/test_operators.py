@@ -92,6 +92,7 @@ def test_an_agent_shows_what_is_placed_on_it(world: World, run: Run) -> None:
 def test_draining_and_undraining(world: World, run: Run) -> None:
     assert "a1 gets nothing new\n" == run("agent", "drain", "a1").out
     assert world.agents.get("a1").drained
+    world.mailbox().beat(world.boots["a1"], 60_000, claims=0, running=[])
     assert "ready, drained" in run("agent", "list").out
 
     assert "a1 gets work again\n" == run("agent", "undrain", "a1").out
