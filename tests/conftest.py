@@ -98,7 +98,7 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture(scope="session")
 def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], redis.Redis]]:
     """Clients by name of their server; a server is started when a test first asks for it."""
-    started: list[EmbeddedRedis] = []
+    started: list[tuple[EmbeddedRedis, redis.Redis]] = []
 
     @cache
     def client_of(name: str) -> redis.Redis:
@@ -108,11 +108,13 @@ def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         if binary is None:
             pytest.skip(f"{name} is not installed")
         server = EmbeddedRedis(tmp_path_factory.mktemp(name), binary=binary, options=VOLATILE)
-        started.append(server.start())
-        return redis.Redis.from_url(server.url, decode_responses=True)
+        client = redis.Redis.from_url(server.start().url, decode_responses=True)
+        started.append((server, client))
+        return client
 
     yield client_of
-    for server in started:
+    for server, client in started:
+        client.close()
         server.kill()
 
 

@@ -43,10 +43,11 @@ class EventRepository:
             )
         return [_event(entry) for entry in streams.entries(found)]
 
-    def newest(self, limit: int) -> list[EventData]:
-        """The newest events, oldest first."""
+    def newest(self, limit: int, before: str = "") -> list[EventData]:
+        """The newest events, or those before one with this id; oldest first."""
+        last = f"({check_event_id(before)}" if before else "+"
         with speaking_to(self._client):
-            found = self._client.xrevrange(self._keys.events(), count=limit)
+            found = self._client.xrevrange(self._keys.events(), max=last, count=limit)
         return [_event(entry) for entry in reversed(streams.entries(found))]
 
     def wait(self, event_id: str, *, timeout: float, limit: int = 1000) -> list[EventData]:

@@ -8,6 +8,8 @@ import threading
 import pytest
 
 from scheduler.domain import moves as m
+from scheduler.domain.office import office_scopes
+from scheduler.domain.states import SessionState as S
 from scheduler.operations.following import EventReader
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import World
@@ -31,6 +33,29 @@ def test_events_go_on_after_an_id(world: World, run: Run) -> None:
     said = run("events", "--since", last, "-o", "json")
 
     assert [first, second] == [event["fields"]["session"] for event in said.json]
+
+
+def test_only_events_that_are_asked_for_are_shown(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far back as they are kept, however many others came since."""
+    monkeypatch.setattr("scheduler.cli.events._PAGE", 2)
+    world.office("acme")
+    job = world.into(S.FAILED, scopes=office_scopes("acme", ""))
+    for _ in range(5):
+        world.submit()
+
+    def shown(*asked: str) -> list[tuple[str, str]]:
+        said = run("events", *asked, "-o", "json")
+        return [(event["name"], event["fields"].get("session", "")) for event in said.json]
+
+    of_job = shown("--session", job)
+
+    assert [("session.ready", job), ("session.failed", job)] == [of_job[0], of_job[-1]]
+    assert of_job == [event for event in shown() if event[1] == job]
+    assert [("job_failed", job)] == shown("--event", "job_failed", "--event", "agent.lost")
+    assert of_job[-2:] == shown("--event", "session.*", "--office", "acme", "--limit", "2")
+    assert of_job[:2] == shown("--session", job, "--since", "0-0", "--limit", "2")
 
 
 def test_the_beginning_is_whatever_is_kept(world: World, run: Run) -> None:
