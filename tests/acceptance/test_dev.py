@@ -56,7 +56,7 @@ def test_dev_runs_a_session_and_leaves_nothing_behind(group: ProcessGroup, tmp_p
 
 def test_dev_starts_again_what_dies(group: ProcessGroup, tmp_path: Path) -> None:
     environment = _dev(group, tmp_path)
-    replica = _running("replica run --name replica-1")
+    replica = _running(environment["SCHEDULER_REDIS_URL"], "replica run --name replica-1")
     os.kill(int(replica.split()[0]), signal.SIGKILL)
     group.wait_for_line("dev", "ended with -9, starts again", within=120)
     client = Client(environment["SCHEDULER_REDIS_URL"], environment["SCHEDULER_NAMESPACE"])
@@ -80,8 +80,11 @@ def test_the_doctor_is_content_with_it(group: ProcessGroup, tmp_path: Path) -> N
     assert (0, True) == (code, json.loads("\n".join(group.output("doctor")))["ok"])
 
 
-def _running(words: str) -> str:
-    """Processes whose command line or environment holds the words, as "pid command"."""
+def _running(url: str, words: str = "") -> str:
+    """Processes told of this Redis whose command line holds the words, as "pid command".
+
+    Others of the machine are nobody's business here: somebody may use `scheduler dev` meanwhile.
+    """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -89,6 +92,6 @@ def _running(words: str) -> str:
             environment = (folder / "environ").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if words in command or f"={words} " in environment:
+        if words in command and (url in command or f"={url} " in environment):
             found.append(f"{folder.name} {command}")
     return "\n".join(found)
