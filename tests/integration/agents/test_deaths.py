@@ -37,6 +37,13 @@ def named(agent: AgentProcess, name: str) -> list[int]:
     return [pid for pid, comm in found if comm.exists() and comm.read_text().strip() == name]
 
 
+def stubborn(leader: Leader, agent: AgentProcess) -> str:
+    """One whose family of seven is whole: before, its child may be at nothing yet, and without a name."""
+    [order] = started(leader, STUBBORN)
+    wait_for(lambda: len(named(agent, "warm child")) >= 7, "the family is not whole")
+    return order
+
+
 def test_nothing_is_claimed_before_the_first_ok(leader: Leader, agent: AgentProcess) -> None:
     agent.start()
     leader.boot = leader.registration().boot
@@ -62,11 +69,11 @@ def test_a_killed_piece_takes_what_hangs_on_it(
     leader: Leader, agent: AgentProcess, piece: str
 ) -> None:
     agent.admitted()
-    orders = started(leader, STUBBORN, SLEEP)
+    orders = [*started(leader, SLEEP), stubborn(leader, agent)]
     for pid in named(agent, piece):
         facts.send_signal([facts.Process(pid, 0, 0, dead=False)], signal.SIGKILL)
 
-    ended = [leader.end(order) for order in orders if piece != "warm child" or order == orders[0]]
+    ended = [leader.end(order) for order in orders if piece != "warm child" or order == orders[1]]
 
     expected = "agent_left" if piece == "zygote" else "killed"
     assert {expected} == {said.reason for said in ended}

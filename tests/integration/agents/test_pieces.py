@@ -11,7 +11,7 @@ import pytest
 from agents import facts
 from scheduler.store.embedded import EmbeddedRedis
 from tests.integration.agents.stage import AgentProcess, Leader, wait_for
-from tests.integration.agents.test_deaths import SLEEP, STUBBORN, named, started
+from tests.integration.agents.test_deaths import SLEEP, STUBBORN, named, started, stubborn
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +37,7 @@ def test_after_a_piece_was_killed_at_work_the_agent_takes_new_work(
 ) -> None:
     """W5."""
     agent.admitted()
-    [order] = started(leader, STUBBORN)
+    order = stubborn(leader, agent)
     send(named(agent, piece), signal.SIGKILL)
 
     end = leader.end(order)
