@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from scheduler.bootstrap import Store
-from scheduler.cli.context import App, pass_app
+from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.errors import one_line, say
 from scheduler.cli.options import complete_offices, complete_sessions
 from scheduler.cli.output import JSON, moment, output_option, print_json, print_json_line
@@ -73,13 +73,16 @@ def events(app: App, /, **asked: Any) -> None:
 
 
 class _Wanted:
-    """Of all events those that were asked for. Raises InvalidSetting for a pattern that names none."""
+    """Of all events those that were asked for.
+
+    Raises InvalidSetting for a pattern that names none, SessionNotFound for what is no id of a session.
+    """
 
     def __init__(self, store: Store, patterns: tuple[str, ...], session: str, office: str) -> None:
         check_patterns(patterns or ALL_EVENTS)
         self._store = store
         self._patterns = patterns or ALL_EVENTS
-        self._session = session
+        self._session = session and checked_session(session)
         self._own = OfOffice(store.sessions, office)
 
     def of(self, found: Sequence[EventData]) -> list[Shown]:

@@ -183,4 +183,6 @@ WORDS: list[tuple[list[str], int, str]] = [
     (["agent", "undrain", "nosuch"], 3, "Agent nosuch is not known here; `scheduler agent list` shows those that are."),
     (["leader", "resign", "--group", "nosuch"], 3, "Scaling group 'nosuch' does not exist; known groups: default."),
     (["events", "--since", "x"], 2, "Bad setting event id: 'x' is not of the form EPOCH-SEQ."),
+    (["events", "--event", "nope"], 2, "Bad setting events: 'nope' names no event; there are session.*, job_*, agent.*, group.* and those of docs/architecture.md."),
+    (["events", "--session", "x"], 3, "Session x is not known here; it may have been forgotten after its retention."),
 ]
