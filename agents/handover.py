@@ -24,6 +24,8 @@ from scheduler.protocol.report import MAX_ERROR, MAX_RESULT
 
 #: A child that is not done with a kernel after this keeps no other waiting.
 _STUCK_NS: Final = 10_000_000
+#: A child that does not come to a kernel within this is frozen, or its shim is, which was to fork it.
+_LATE_NS: Final = 3_000_000_000
 
 
 class Handover:
@@ -127,6 +129,21 @@ class Handover:
             if self._began_before(host, since):
                 self.take_back(host, stuck=True)
                 self._hosts.hear_child(host)
+
+    def rescue(self) -> None:
+        """Take kernels from children that do not come to them; such a child is ended."""
+        since = facts.boottime_ns() - _LATE_NS
+        for host in self._hosts.all():
+            kernel = host.kernel
+            if kernel is None or host.packets is None or host.dying:
+                continue
+            if not self._began_before(host, since) or host.behind:
+                continue
+            if kernel.serial in host.packets.take_back():
+                kernel.unbegin()
+                host.kernel = None
+                self._wait_again([kernel])
+                self._hosts.stop(host, RETIRED, 0)
 
     @staticmethod
     def _began_before(host: Host, since_ns: int) -> bool:

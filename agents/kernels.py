@@ -90,6 +90,11 @@ class Kernel:
             return Watch(order.done_pattern, order.silence_ms)
         return None
 
+    @property
+    def has_own_host(self) -> bool:
+        """Whether nothing else runs in its host, before it or after."""
+        return "command" in self.work or self.watch is not None
+
     def goes_with(self, other: Kernel) -> bool:
         """Whether one may be handed over behind the other: the same rules hold for both, and they are short."""
         return (

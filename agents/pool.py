@@ -25,7 +25,7 @@ class PoolLimits:
 
 
 class Pool:
-    """Idle warm children, and callables that wait for one.
+    """Idle warm children, callables that wait for one, and kernels that wait for a host of their own.
 
     A child belongs to the keypair whose callables it ran, nobody's keypair being one of them; a
     fresh child belongs to whoever comes first.
@@ -35,6 +35,7 @@ class Pool:
         self._limits = limits
         self._idle: dict[str | None, list[Host]] = {}
         self._waiting: dict[str, deque[Kernel]] = {}
+        self._apart: deque[Kernel] = deque()
 
     def take_idle(self, keypair: str) -> Host | None:
         """A child that may run this keypair's callables; the last one used is the warmest."""
@@ -48,13 +49,22 @@ class Pool:
         return None
 
     def wait(self, kernel: Kernel, now_ns: int) -> None:
-        """A kernel waits until a child is free or born."""
+        """A kernel waits until a child is free or born, or its own host can be."""
         kernel.waits_since_ns = now_ns
-        self._waiting.setdefault(kernel.order.keypair, deque()).append(kernel)
+        self._queue_of(kernel).append(kernel)
 
     def wait_first(self, kernel: Kernel) -> None:
         """A kernel that was taken back from a child waits before all others."""
-        self._waiting.setdefault(kernel.order.keypair, deque()).appendleft(kernel)
+        self._queue_of(kernel).appendleft(kernel)
+
+    def _queue_of(self, kernel: Kernel) -> deque[Kernel]:
+        if kernel.has_own_host:
+            return self._apart
+        return self._waiting.setdefault(kernel.order.keypair, deque())
+
+    def first_apart(self) -> Kernel | None:
+        """Who has waited longest for a host of its own."""
+        return self._apart[0] if self._apart else None
 
     def groups(self) -> Iterator[tuple[Host, list[Kernel]]]:
         """Idle children, each with the kernels that it is to run: who waited longest comes first.
@@ -77,13 +87,13 @@ class Pool:
 
     def forget(self, kernel: Kernel) -> bool:
         """A kernel does not wait any more; whether it did."""
-        queue = self._waiting.get(kernel.order.keypair)
-        if not queue or kernel not in queue:
-            return False
-        queue.remove(kernel)
-        if not queue:
+        queue = self._queue_of(kernel)
+        waited = kernel in queue
+        if waited:
+            queue.remove(kernel)
+        if not (queue or kernel.has_own_host):
             del self._waiting[kernel.order.keypair]
-        return True
+        return waited
 
     def more_wait_than(self, number: int, since_ns: int) -> bool:
         """Whether more kernels than this have waited since then, or longer."""

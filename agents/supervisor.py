@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -88,7 +87,6 @@ class Supervisor:
         self._rules = rules
         self._reports = reports
         self._kernels: dict[str, Kernel] = {}
-        self._alone: deque[Kernel] = deque()  #: wait for a host of their own
         self._serial = 0
         self._leaving = False
         self._admitted = False
@@ -158,6 +156,7 @@ class Supervisor:
         now = facts.boottime_ns()
         for host in self._pool.expired(now):
             self._retire(host)
+        self._handover.rescue()
         if not self._nursery.lease_runs:
             self._hosts.end_with_the_lease()
         self._reactor.at(now + _LOOK_FOR_IDLE_NS, self._look_for_idle)
@@ -178,8 +177,6 @@ class Supervisor:
             self._end(kernel, Outcome(EndReason.AGENT_LEFT, error=LEFT))
         elif refusal := self._rules.allow.refusal(kernel.work):
             self._end(kernel, Outcome(EndReason.NOT_ALLOWED, error=refusal))
-        elif "command" in kernel.work or kernel.watch:
-            self._alone.append(kernel)
         else:
             self._pool.wait(kernel, facts.boottime_ns())
 
@@ -245,8 +242,6 @@ class Supervisor:
         if kernel.host is not None:
             self._hosts.stop(kernel.host, "stopped", grace_ms)
             return
-        if kernel in self._alone:
-            self._alone.remove(kernel)
         self._pool.forget(kernel)
         self._end(kernel, Outcome(kernel.stopping, error=kernel.says))
 
@@ -280,12 +275,12 @@ class Supervisor:
 
     def _spawn(self) -> None:
         """Bring up what waiting kernels need, and one fresh child for whoever comes next."""
-        while self._alone and self._hosts.may_spawn and not self._leaving:
-            first = self._alone[0]
+        while (first := self._pool.first_apart()) and self._hosts.may_spawn and not self._leaving:
             host = self._hosts.spawn(warm="callable" in first.work, watch=first.watch)
             if host is None:
                 return
-            host.kernel, first.host = self._alone.popleft(), host
+            self._pool.forget(first)
+            host.kernel, first.host = first, host
         while self._wants_child() and self._hosts.may_spawn:
             if self._hosts.spawn(warm=True) is None:
                 return

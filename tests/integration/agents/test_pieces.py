@@ -62,6 +62,20 @@ def test_after_a_piece_was_killed_while_idle_the_agent_takes_new_work(
     assert set(idle).isdisjoint(named(agent, piece))
 
 
+def test_what_is_handed_to_a_frozen_child_runs_in_another(
+    leader: Leader, agent: AgentProcess
+) -> None:
+    """W5: after 3 s; it was chosen since it had run this keypair's work last."""
+    agent.admitted()
+    leader.run(NOTHING)
+    idle = wait_for(lambda: named(agent, "warm child"), "nothing is idle")
+    send([*named(agent, "shim"), *named(agent, "warm child")], signal.SIGSTOP)
+
+    well(leader, agent)
+
+    wait_for(lambda: set(idle).isdisjoint(named(agent, "warm child")), "they were left frozen")
+
+
 def test_a_zygote_that_is_killed_while_idle_ends_the_agent_and_its_next_boot_works(
     leader: Leader, agent: AgentProcess
 ) -> None:

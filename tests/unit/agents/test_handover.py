@@ -12,6 +12,7 @@ import pytest
 
 from agents import channel
 from agents.handover import Handover
+from agents.facts import boottime_ns
 from agents.hosts import Hosts
 from agents.kernels import Kernel
 from agents.logs import OutputLog
@@ -29,6 +30,7 @@ def kernel(
     on_lost: str = "rerun",
     payload: bytes = b"{}",
     hosts: list[str] | None = None,
+    done_pattern: str = "",
 ) -> Kernel:
     order = StartOrder(
         agent="a1",
@@ -45,6 +47,7 @@ def kernel(
         payload_sha256="",
         on_lost=on_lost,
         hosts=hosts or [],
+        done_pattern=done_pattern,
     )
     return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None), serial=number + 1)
 
@@ -69,7 +72,10 @@ class Stage:
         )
         self.host.keypair, self.host.took_us, self.host.served = "k1", 1, 0
         hosts: Any = SimpleNamespace(
-            hear_child=self.hear, stop=self._stop, tell=lambda *said: self.sent.append(said[-1])
+            hear_child=self.hear,
+            stop=self._stop,
+            tell=lambda *said: self.sent.append(said[-1]),
+            all=lambda: [self.host],
         )
         nursery: Any = SimpleNamespace(scratch_of=lambda _: "/scratch")
         self.handover = Handover(
@@ -262,3 +268,35 @@ def test_only_kernels_under_the_same_rules_go_together() -> None:
     assert not plain.goes_with(kernel(2, on_lost="keep"))
     assert not plain.goes_with(kernel(2, payload=b"x" * 20_000))
     assert not kernel(2, payload=b"x" * 20_000).goes_with(plain)
+
+
+@pytest.mark.parametrize("watched", ["", "ready"])
+def test_a_kernel_that_its_child_does_not_come_to_is_taken_from_it(
+    stage: Stage, watched: str
+) -> None:
+    """W5: the child is frozen, or its shim was before it had forked it; what is watched gets its own host again."""
+    late = kernel(0, done_pattern=watched)
+    stage.handover.hand_over(stage.host, [late])
+    late.began_ns = boottime_ns()
+
+    stage.handover.rescue()
+    assert stage.host.kernel is late, "it had no time to come to it"
+
+    late.began_ns -= 6_000_000_000
+    stage.handover.rescue()
+
+    assert (stage.host.kernel, stage.host.dying, late.host) == (None, True, None)
+    assert (late if watched else None) is stage.pool.first_apart()
+    assert stage.pool.forget(late)
+
+
+def test_a_kernel_that_its_child_has_come_to_runs_on(stage: Stage) -> None:
+    """W5."""
+    long = kernel(0)
+    stage.handover.hand_over(stage.host, [long])
+    stage.take()
+    long.began_ns = boottime_ns() - 6_000_000_000
+
+    stage.handover.rescue()
+
+    assert (stage.host.kernel, stage.host.dying) == (long, False)
