@@ -21,9 +21,7 @@ def kernel(keypair: str = "") -> Any:
         return other is not None
 
     order = SimpleNamespace(keypair=keypair)
-    return SimpleNamespace(
-        order=order, waits_since_ns=0, goes_with=goes_with, has_own_host=False
-    )
+    return SimpleNamespace(order=order, waits_since_ns=0, goes_with=goes_with, has_own_host=False)
 
 
 def pool(idle: int = 2) -> Pool:
