@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from agents import channel
-from agents.handover import Handover
 from agents.facts import boottime_ns
+from agents.handover import Handover
 from agents.hosts import Hosts
 from agents.kernels import Kernel
 from agents.logs import OutputLog
@@ -29,8 +29,7 @@ def kernel(
     mem: int = 1,
     on_lost: str = "rerun",
     payload: bytes = b"{}",
-    hosts: list[str] | None = None,
-    done_pattern: str = "",
+    **fields: Any,
 ) -> Kernel:
     order = StartOrder(
         agent="a1",
@@ -46,8 +45,7 @@ def kernel(
         timeout_ms=1_000,
         payload_sha256="",
         on_lost=on_lost,
-        hosts=hosts or [],
-        done_pattern=done_pattern,
+        **{"hosts": [], **fields},
     )
     return Kernel(order, payload, {}, OutputLog(order.id, 0, lambda *_: None), serial=number + 1)
 
