@@ -25,7 +25,7 @@ from scheduler.domain.slots import parse_capacity
 from scheduler.observability import logs
 from scheduler.observability.addresses import read_address
 from scheduler.protocol import signing
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 
 _EXIT_CODES: Final = ((InvalidInput, 2), (NotFound, 3), (Refused, 4), (StoreUnavailable, 5))
 #: What a session can ask for: a name and a value of 256 characters.
@@ -132,7 +132,7 @@ _SECRET_FILE: Final = click.option(
 def run(ctx: click.Context, /, **options: Any) -> None:
     """Run an agent until it is stopped."""
     # Here, so that `scheduler --help` does not wait for RQ.
-    with importing():
+    with without_gc():
         from agents.bootstrap import Offer, run_agent  # noqa: PLC0415
 
     given = _given(

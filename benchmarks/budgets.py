@@ -120,6 +120,12 @@ BUDGETS: Final[Sequence[Budget]] = (
         "the lock's TTL of 3 s, and 0.5 s",
     ),
     Budget(
+        "a term begins, 20,000 placed",
+        "load_placed_20000_ms",
+        *("at most", 600.0, "ms"),
+        "on 5,000 agents, to its first placement: with 0.3 s to notice a death, a take-over within 1 s",
+    ),
+    Budget(
         "beats of 10,000 agents",
         "beats_share_10000",
         *("at most", 0.05, "of a core"),

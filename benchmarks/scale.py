@@ -20,6 +20,7 @@ class Scale:
     warm_up: int = 400
     latencies: int = 100
     waiting: int = 100_000
+    placed: int = 20_000
     kills: int = 10
     stops: int = 5
     beating_agents: int = 10_000
@@ -47,6 +48,7 @@ QUICK = Scale(
     warm_up=40,
     latencies=10,
     waiting=4_000,
+    placed=2_000,
     kills=2,
     stops=1,
     beating_s=1.0,

@@ -10,7 +10,7 @@ import redis
 
 from scheduler.domain.callback import AllowedHosts
 from scheduler.domain.clock import Clock, SystemClock
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 from scheduler.settings import Settings
 from scheduler.store import schema
 from scheduler.store.agents import AgentRepository
@@ -109,7 +109,7 @@ def open_for_app(settings: Settings) -> Store:
 def make_replica(settings: Settings, name: str, groups: Sequence[str]) -> Replica:
     """A replica that is not started yet. Raises InvalidSetting where the cluster's secret is missing."""
     # Apps and every short command import this module; numpy and RQ would cost them half a second.
-    with importing():
+    with without_gc():
         from scheduler.leader.elector import ElectorSettings  # noqa: PLC0415
         from scheduler.leader.reign import ReignSettings  # noqa: PLC0415
         from scheduler.leader.replica import Replica, ReplicaParts  # noqa: PLC0415

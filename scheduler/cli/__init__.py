@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from scheduler.service.starting import importing, is_program
+from scheduler.service.starting import is_program, without_gc
 
 if TYPE_CHECKING:
     from scheduler.cli.app import cli
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
 def main() -> None:
     """The program. Ctrl-C ends it with a word also while it imports, which takes half a second."""
     try:
-        with importing():
+        with without_gc():
             from scheduler.cli.app import run  # noqa: PLC0415
         is_program()
     except KeyboardInterrupt:

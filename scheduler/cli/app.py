@@ -14,7 +14,7 @@ from scheduler.cli.context import App
 from scheduler.cli.errors import SentenceGroup, say, tell_defect
 from scheduler.cli.lazy import LazyGroup
 from scheduler.domain.errors import InvalidSetting
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 
 PROGRAM = "scheduler"
 COMMANDS = "scheduler.commands"
@@ -91,7 +91,7 @@ class MergedGroup(click.Group):
 def _load(point: EntryPoint) -> click.Command:
     """What an entry point names; where that cannot be had, a command that says so."""
     try:
-        with importing():
+        with without_gc():
             found = point.load()
     except (ImportError, AttributeError) as error:
         return _Broken(point, f"{point.value} cannot be imported: {error}")

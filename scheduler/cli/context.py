@@ -10,7 +10,7 @@ import click
 from scheduler.domain.errors import AgentNotFound, GroupNotFound, SessionNotFound
 from scheduler.domain.ids import is_name, is_session_id
 from scheduler.domain.session import SessionData
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 
 # What a command needs of these is imported when it asks: an agent has settings of its own and no store.
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class App:
 
     def settings(self, **overrides: Any) -> Settings:
         """The settings in force. Raises InvalidSetting."""
-        with importing():
+        with without_gc():
             from scheduler.settings import load  # noqa: PLC0415
 
         return load(redis_url=self.redis_url, namespace=self.namespace, **overrides)
@@ -39,7 +39,7 @@ class App:
     def store(self) -> Store:
         """The store. Raises InvalidSetting, SchemaTooNew, StoreUnavailable."""
         if self.opened is None:
-            with importing():
+            with without_gc():
                 from scheduler.bootstrap import open_for_app  # noqa: PLC0415
 
             self.opened = open_for_app(self.settings())
@@ -49,7 +49,7 @@ class App:
     def store_of_any_layout(self) -> Store:
         """The store, for what brings its data up to date. Raises InvalidSetting."""
         if self.opened is None:
-            with importing():
+            with without_gc():
                 from scheduler.bootstrap import open_store  # noqa: PLC0415
 
             self.opened = open_store(self.settings())

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 
 
 class LazyGroup(click.Group):
@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         """A command, imported now if it was not."""
         if cmd_name not in self.commands and cmd_name in self._homes:
             module, _, attribute = self._homes[cmd_name].partition(":")
-            with importing():
+            with without_gc():
                 home = import_module(module)
             self.add_command(getattr(home, attribute), cmd_name)
         return super().get_command(ctx, cmd_name)

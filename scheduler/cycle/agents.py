@@ -311,18 +311,24 @@ class AgentTable:
     def total_capacity(self) -> Mapping[str, int]:
         """Slots of all agents by family, of silent and drained ones too: what shares are of."""
         if self._capacity is None:
-            self._capacity = dict(
-                sum((Counter(slot_math.by_family(r.data.capacity)) for r in self.rows), Counter())
-            )
+            summed: Counter[str] = Counter()
+            for capacity, count in self._capacities().items():
+                for family, amount in slot_math.by_family(dict(capacity)).items():
+                    summed[family] += count * amount
+            self._capacity = dict(summed)
         return self._capacity
 
     def shapes(self) -> list[dict[str, int]]:
         """The largest idle agents, drained and silent ones included: what submits are measured against."""
         # Kept: every refusal asks, and only a new or removed agent changes it.
         if self._shapes is None:
-            capacities = (row.data.capacity for row in self.rows if row.data.capacity)
+            capacities = (dict(capacity) for capacity in self._capacities() if capacity)
             self._shapes = slot_math.pareto(map(slot_math.shape_of_free, capacities))
         return self._shapes
+
+    def _capacities(self) -> Counter[tuple[tuple[str, int], ...]]:
+        """How many agents have the same slots: thousands of machines are of a few kinds."""
+        return Counter(tuple(row.data.capacity.items()) for row in self.rows)
 
     def _touch(self, index: int) -> None:
         self.rows[index].room = None

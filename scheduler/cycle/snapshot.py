@@ -81,7 +81,7 @@ class Snapshot:
         return found
 
     def hold(self, request: Request, sign: int) -> None:
-        """One session more or less is placed; less wakes who waits for one of its scopes."""
+        """So many sessions more or less are placed; less wakes who waits for one of their scopes."""
         self.changes += 1
         held = self.held.setdefault(request.owner, {})
         families, scopes = request.families, self.scopes

@@ -93,7 +93,7 @@ class ScopeUse:
         return self.main if self.limits.main_keypair else self.limits
 
     def holding(self, slots: Mapping[str, int], sign: int) -> ScopeUse:
-        """With a session more or less that asks for these slots."""
+        """With so many sessions more or less that ask for these slots each."""
         held = {**self.slots}
         for family, amount in slots.items():
             left = held.get(family, 0) + sign * amount

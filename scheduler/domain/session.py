@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ class KernelData:
     state: KernelState
     agent: str
     boot: str
-    slots: dict[str, int]  #: device slots it holds, or held
+    slots: Mapping[str, int]  #: device slots it holds, or held
     exit_code: int | None = None
     signal: int | None = None
     reason: str = ""  #: one word: exited, raised, timed_out, stopped, lost, ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from scheduler.domain.records import record
@@ -21,7 +21,7 @@ class PlacedKernel:
     state: KernelState
     agent: str
     boot: str
-    slots: dict[str, int]
+    slots: Mapping[str, int]
     claim: int = 0  #: number of the agent's claim; 0 when not known
     exit_code: int | None = None
     reason: str = ""
@@ -78,7 +78,7 @@ def placed_from(data: SessionData) -> PlacedSession:
     return PlacedSession(
         id=data.id,
         state=data.state,
-        request=_as_placed(data),
+        request=with_timeout(data.request, data.timeout_ms),
         placement=data.placement,
         kernels=tuple(_kernel(kernel) for kernel in data.kernels),
         attempt=data.attempt,
@@ -94,11 +94,11 @@ def placed_from(data: SessionData) -> PlacedSession:
     )
 
 
-def _as_placed(data: SessionData) -> Request:
-    """Its request with the deadline that its agents hold, whatever its office says since."""
-    if data.timeout_ms is None or data.timeout_ms == data.request.timeout_ms:
-        return data.request
-    return replace(data.request, timeout_ms=data.timeout_ms)
+def with_timeout(request: Request, timeout_ms: int | None) -> Request:
+    """A request with the deadline that its agents hold, whatever its office says since; None for its own."""
+    if timeout_ms is None or timeout_ms == request.timeout_ms:
+        return request
+    return replace(request, timeout_ms=timeout_ms)
 
 
 def _kernel(kernel: KernelData) -> PlacedKernel:
@@ -169,14 +169,13 @@ class Board:
             and named.kernel < len(session.kernels)
         )
 
-    def kernels_on(self, agent: str) -> int:
-        """How many live kernels an agent has."""
-        return sum(k.live and k.agent == agent for s in self.on([agent]) for k in s.kernels)
-
-    def endpoints_on(self, agent: str) -> Counter[str]:
-        """How many live kernels of each service an agent has."""
-        found: Counter[str] = Counter()
-        for session in self.on([agent]):
-            if endpoint := session.request.constraints.endpoint:
-                found[endpoint] += sum(k.live and k.agent == agent for k in session.kernels)
-        return +found
+    def live_on(self, agent: str) -> tuple[int, Counter[str]]:
+        """How many live kernels an agent has, and how many of each service."""
+        kernels, of_services = 0, Counter[str]()
+        for session in self._by_agent.get(agent, ()):
+            found = self._sessions[session]
+            live = sum(k.live and k.agent == agent for k in found.kernels)
+            kernels += live
+            if live and (endpoint := found.request.constraints.endpoint):
+                of_services[endpoint] += live
+        return kernels, of_services

@@ -44,6 +44,7 @@ from scheduler.leader.usage import UsageReader
 from scheduler.leader.watch import Watch, WatchRules
 from scheduler.leader.writer import Writer
 from scheduler.observability.logs import get_logger
+from scheduler.service.starting import without_gc
 from scheduler.store.agents import AgentRepository
 from scheduler.store.groups import GroupRepository
 from scheduler.store.keys import Keys
@@ -143,7 +144,8 @@ class Reign:
             self._redis = self._facts().identity
             group = self._groups.read(self.term.group)
             self._paused, policy = group.paused, self._policy(group.options)
-            self._state = load(self._repositories, group.options, policy.scheduler)
+            with without_gc():
+                self._state = load(self._repositories, group.options, policy.scheduler)
             self._assemble(policy)
             # Before anything is placed; and nothing may be put together from two servers. Options that
             # changed before the inbox was listened to are told by nobody.

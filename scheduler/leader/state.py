@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,8 +16,8 @@ from scheduler.domain.group import ScalingGroupOpts
 from scheduler.domain.request import Request
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
-from scheduler.domain.states import PLACED
 from scheduler.intake.board import Board, PlacedSession, placed_from
+from scheduler.leader.placed import read_placed, stands
 from scheduler.plugins.interfaces import AbstractScheduler
 from scheduler.store.agents import AgentRepository
 from scheduler.store.leadership import LeaderStore
@@ -95,22 +96,18 @@ def load(
     state = LeaderState(options, board, picture)
     state.inbox_cursor = leader.inbox_cursor()
     state.reports_cursor = leader.cursor()
-    for data in leader.sessions(repositories.sessions, leader.placed_ids()):
-        if _stands(data, leader.term.group):
-            state.board.put(placed_from(data))
+    for placed in read_placed(leader, repositories.sessions):
+        state.board.put(placed)
     load_agents(state, repositories, repositories.agents.ids(leader.term.group))
-    held = {scope for session in state.board for scope in session.request.scopes}
-    for session in state.board:
-        state.snapshot.hold(session.request, +1)
+    # Thousands are of a few kinds.
+    placed_of = Counter(session.request.id for session in state.board)
+    requests = {session.request.id: session.request for session in state.board}
+    for request, count in placed_of.items():
+        state.snapshot.hold(requests[request], count)
+    held = {scope for request in requests.values() for scope in request.scopes}
     load_scopes(state, repositories, sorted({*repositories.scopes.known(), *held}))
     load_ready_page(state, repositories)
     return state
-
-
-def _stands(data: SessionData, group: str) -> bool:
-    """Whether it is placed, as far as its record makes sense."""
-    whole = bool(data.kernels) and all(kernel.agent for kernel in data.kernels)
-    return whole and data.state in PLACED and data.group == group
 
 
 def follow(snapshot: Snapshot, session: str, placed: PlacedSession | None) -> None:
@@ -141,7 +138,7 @@ def load_agents(state: LeaderState, repositories: Repositories, ids: list[str]) 
             state.agents.drop(agent)
         else:
             board = state.board
-            state.agents.put(data, board.kernels_on(agent), board.endpoints_on(agent))
+            state.agents.put(data, *board.live_on(agent))
     state.waiting.wake(AGENTS)
 
 
@@ -264,7 +261,7 @@ def reload_placed(
         data = found.get(session)
         if data is None or session in state.broken:
             continue
-        if _stands(data, repositories.leader.term.group):
+        if stands(data, repositories.leader.term.group):
             placed.append(placed_from(data))
             state.board.put(placed[-1])
             if known is None:

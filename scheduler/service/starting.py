@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def importing() -> Iterator[None]:
-    """Look for no garbage while modules are imported.
+def without_gc() -> Iterator[None]:
+    """Look for no garbage while nothing but what stays is made: modules, or all that a leader knows.
 
-    They make none, but so many objects that Python looked a hundred times: a quarter of a start.
+    So many objects are made then that Python looked a hundred times: a quarter of a start, or of a load.
     """
     if not gc.isenabled():
         yield

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import redis
 
 from scheduler.domain.errors import Deposed, GroupNotFound, NoLeader
-from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.term import Term
 from scheduler.store import streams
@@ -17,8 +16,8 @@ from scheduler.store.connection import speaking_to
 from scheduler.store.glance import Glance
 from scheduler.store.keys import Keys
 from scheduler.store.placing import Applying, batch_of
+from scheduler.store.reading import Row, read_fields
 from scheduler.store.script import Line, Script, Sent
-from scheduler.store.sessions import SessionRepository
 from scheduler.store.waiting import Waiting, read_spoilt, read_waiting
 
 # Thirty classes that every command would make: only the leader has any moves to write.
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 _APPLY = Script.load("leader/apply")
 _PLACE = Script.load("leader/place")
-_WAITING = Script.load("leader/waiting")
 _ACQUIRE = Script.load("leader/acquire")
 _ELECT = Script.load("leader/elect")
 _CONNECTION = Script.load("leader/connection")
@@ -36,9 +34,6 @@ _RESIGN = Script.load("leader/resign")
 _UNSEAT = Script.load("leader/unseat")
 _ASK_RESIGN = Script.load("leader/ask_resign")
 _ASK_PROCESS = Script.load("leader/ask_process")
-
-#: Sessions per `leader/waiting`: 1 ms of Redis.
-_WAITING_PAGE = 250
 
 #: As lib/announce.lua has it; the cap is kept to whole nodes, so never fewer entries are left.
 INBOX_CAP = 20_000
@@ -257,13 +252,9 @@ class LeaderStore:
             found = cast("Any", self._client).hscan_iter(key, count=500)
             return [request for request, _ in found]
 
-    def sessions(self, repository: SessionRepository, ids: Sequence[str]) -> list[SessionData]:
-        """Full records, in pages of 500."""
-        return [
-            data
-            for start in range(0, len(ids), 500)
-            for data in repository.many(ids[start : start + 500])
-        ]
+    def read(self, ids: Sequence[str], fields: Sequence[str]) -> list[Row]:
+        """Some fields of sessions' records; see `read_fields`."""
+        return read_fields(self._client, self._keys, ids, fields)
 
 
 class LeadershipRepository:

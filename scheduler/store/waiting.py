@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import redis
 
@@ -13,12 +14,23 @@ from scheduler.domain.states import SessionState
 from scheduler.store.attempts import failed_on
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
+from scheduler.store.reading import read_fields
 from scheduler.store.rows import session_from_row
-from scheduler.store.script import Script
 
-_WAITING = Script.load("leader/waiting")
-#: Sessions that one script reads: 250 stay within what a script may take.
-_PAGE = 250
+_FIELDS: Final = (
+    "state",
+    "request",
+    "priority",
+    "seq",
+    "attempt",
+    "digest",
+    "name",
+    "retries_from",
+    "rescues",
+    "submitted_at",
+    "ready_at",
+    "own_timeout_ms",
+)
 
 
 @record
@@ -41,12 +53,8 @@ class Waiting:
 
 def read_waiting(client: redis.Redis, keys: Keys, ids: Sequence[str]) -> list[Waiting]:
     """The READY ones among the given sessions; those whose record makes no sense left out."""
-    found: list[Waiting] = []
-    for start in range(0, len(ids), _PAGE):
-        page = list(ids[start : start + _PAGE])
-        with speaking_to(client):
-            _, *rows = _WAITING(client, keys.root, sessions=page)
-        found += [w for s, row in zip(page, rows, strict=True) if row and (w := _waiting(s, row))]
+    rows = read_fields(client, keys, ids, _FIELDS)
+    found = [w for s, row in zip(ids, rows, strict=True) if row and (w := _waiting(s, row))]
     avoided = failed_on(client, keys, {w.id: w.attempt for w in found if w.attempt})
     if not avoided:
         return found

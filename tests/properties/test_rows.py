@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, get_type_hints
 
@@ -13,7 +14,9 @@ from scheduler.domain.ids import SessionId
 from scheduler.domain.request import request_of
 from scheduler.domain.session import AttemptData, KernelData, SessionData
 from scheduler.domain.spec import SessionSpec
-from scheduler.domain.states import KernelState, SessionState
+from scheduler.domain.states import PLACED, KernelState, SessionState
+from scheduler.intake.board import placed_from
+from scheduler.leader.placed import FIELDS, plainly_placed, stands
 from scheduler.store.rows import row_from_session, session_from_row
 
 ID = SessionId("0" * 26)
@@ -28,7 +31,7 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     str | None: st.none() | TEXTS,
     int | None: st.none() | NUMBERS,
-    dict[str, int]: SLOTS,
+    Mapping[str, int]: SLOTS,
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
     SessionState: st.sampled_from(SessionState),
     KernelState: st.sampled_from(KernelState),
@@ -110,7 +113,8 @@ def rows(draw: st.DrawFn) -> dict[str, str]:
             },
             optional={n: some(TEXTS) for n in ("name", "work", "placement", "reason", "error")}
             | {n: some(POSITIVE) for n in ("attempt", "rescues", "unmet", "retries_from")}
-            | {n: some(NUMBERS) for n in ("not_before", "running_at", "ended_at")}
+            | {n: some(NUMBERS) for n in ("not_before", "placed_at", "running_at", "ended_at")}
+            | {n: some(NUMBERS) for n in ("timeout_ms", "own_timeout_ms")}
             | dict.fromkeys(("cancel_requested", "idempotency_key"), TEXTS)
             | {"unsealed": st.just("1")},
         )
@@ -141,3 +145,17 @@ def test_a_value_read_back_from_its_record_is_the_same(data: SessionData) -> Non
 def test_a_record_written_again_from_its_value_is_the_same(row: dict[str, str]) -> None:
     """K5."""
     assert row == row_from_session(session_from_row(ID, row, REQUEST))
+
+
+@given(rows())
+def test_what_a_leader_reads_of_a_placed_session_is_what_the_whole_record_says(
+    row: dict[str, str],
+) -> None:
+    data = session_from_row(ID, row, REQUEST)
+    plain = plainly_placed(
+        ID, [row.get(name) for name in FIELDS], data.group, {REQUEST.id: REQUEST}
+    )
+
+    mostly = len(data.kernels) == 1 and data.state in PLACED
+    assert plain == (placed_from(data) if mostly else None)
+    assert not mostly or stands(data, data.group)

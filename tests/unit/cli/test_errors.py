@@ -162,7 +162,7 @@ def test_an_interrupt_while_the_program_imports_is_one_line(
         yield
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scheduler.cli.importing", interrupted)
+    monkeypatch.setattr("scheduler.cli.without_gc", interrupted)
 
     with pytest.raises(SystemExit) as left:
         main()

@@ -54,7 +54,7 @@ def test_only_live_kernels_of_an_agent_are_counted() -> None:
     board.put(session.with_kernel(replace(session.kernels[0], state=K.ENDED)))
     board.put(running("two"))
 
-    assert [1, 1] == [board.kernels_on("a0"), board.kernels_on("a1")]
+    assert [1, 1] == [board.live_on("a0")[0], board.live_on("a1")[0]]
 
 
 def test_the_board_may_change_while_it_is_walked() -> None:

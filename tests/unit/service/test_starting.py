@@ -8,18 +8,18 @@ import sys
 
 import pytest
 
-from scheduler.service.starting import importing
+from scheduler.service.starting import without_gc
 
 
 def test_no_garbage_is_looked_for_meanwhile() -> None:
-    with importing(), importing():
+    with without_gc(), without_gc():
         assert not gc.isenabled()
 
     assert gc.isenabled()
 
 
 def test_it_is_looked_for_after_an_import_that_fails() -> None:
-    with pytest.raises(ImportError), importing():
+    with pytest.raises(ImportError), without_gc():
         raise ImportError
 
     assert gc.isenabled()
@@ -28,7 +28,7 @@ def test_it_is_looked_for_after_an_import_that_fails() -> None:
 def test_who_looks_for_none_is_left_alone() -> None:
     gc.disable()
     try:
-        with importing():
+        with without_gc():
             pass
 
         assert not gc.isenabled()

@@ -198,7 +198,7 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("leader/apply", "deposed"): _deposed,
     ("leader/place", "applied"): lambda w: w.place(w.submit()),
     ("leader/place", "deposed"): _deposed_placing,
-    ("leader/waiting", "found"): lambda w: w.leader.waiting([w.submit(), NOBODY]),
+    ("session/read", "found"): lambda w: w.leader.waiting([w.submit(), NOBODY]),
     ("leader/acquire", "acquired"): lambda w: (
         w.client.delete(w.keys.lock(GROUP)),
         w.leadership.acquire(GROUP, OTHER, 60_000),
