@@ -235,6 +235,10 @@ class Reign:
         """One turn: hear, apply, look at the clock, place. Raises Deposed, StoreUnavailable, ResignationAsked."""
         if not self._trusted():
             raise Deposed(term=self.term.number, group=self.term.group)
+        if not self._state.all_loaded:
+            # Before what is heard: a pause, or options, told before these were submitted hold for them.
+            load_ready_page(self._state, self._repositories)
+            self._busy = True
         # Each by itself: `self._busy |= ...` would read it before it is set anew.
         busy = self._hear()
         self._timers_known &= not busy
@@ -346,9 +350,6 @@ class Reign:
                 load_ready_anew(self._state)
         elif self.chores.healing:
             more |= self.chores.heal()
-        if not self._state.all_loaded:
-            load_ready_page(self._state, self._repositories)
-            more = True
         if self._state.unplaceable:
             self.chores.refuse_unplaceable()
         return more

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from scheduler.auth.keys import ApiKeys
 from scheduler.testing import Cluster, wait_until
+from tests.acceptance.ports import free_ports
 
 pytestmark = pytest.mark.acceptance
 
@@ -40,8 +40,7 @@ class Web:
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with Cluster(tmp_path_factory.mktemp("api"), settings={"SWEEP": "1s"}) as cluster:
-        with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-            port = taken.getsockname()[1]
+        port = free_ports(1)
         cluster.start_replica("r1")
         cluster.start_agent("a1")
         cluster.start("api", ["api", "run", "--port", str(port)])

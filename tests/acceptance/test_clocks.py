@@ -32,7 +32,7 @@ def logged_at(bench: Bench, name: str) -> datetime:
 @pytest.mark.parametrize("skew", [HOUR_S, -HOUR_S], ids=["ahead", "behind"])
 def test_clocks_an_hour_off_change_nothing(make_bench: Make, skew: int) -> None:
     """X8: a leader and an agent that are an hour wrong, and an agent that is as wrong the other way."""
-    bench = make_bench(replicas=0, agents=0, LEASE="6s", RETRY_INITIAL="1s")
+    bench = make_bench(replicas=0, agents=0, LEASE="6s", NOT_READY_AFTER="6s", RETRY_INITIAL="1s")
     path = str(Path(__file__).parent / "skewed")
 
     def wrong_by(seconds: int) -> dict[str, str]:

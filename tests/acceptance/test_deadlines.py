@@ -53,6 +53,8 @@ def test_deadlines_outlive_the_leader_and_move_while_kernels_run(make_bench: Mak
     longer = bench.enqueue("work", 12, timeout="8s", slots=SLOTS)
     shorter = bench.enqueue("work", 60, timeout="1h", slots=SLOTS)
     wait_until(lambda: bench.started(shorter), within=90, saying="it never started")
+    # What this leader did not note of its start the next one would, when it is over.
+    bench.wait_for_event("session.running", 0, session=due.id)
     bench.cluster.kill(bench.cluster.wait_for_leader())
     longer.set_timeout("1m")
     shorter.set_timeout("2s")

@@ -6,11 +6,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -19,6 +17,7 @@ import pytest
 from scheduler import Session, SessionSpec, SessionState
 from scheduler.testing import wait_until
 from tests.acceptance.conftest import Bench
+from tests.acceptance.ports import free_ports
 
 pytestmark = pytest.mark.acceptance
 
@@ -26,19 +25,6 @@ Make = Callable[..., Bench]
 GANGS = "tests.acceptance.gangs"
 #: Of which one fits on an agent, and two on another.
 KERNELS = [{"cpu": "4"}, {"cpu": "2"}, {"cpu": "2"}]
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody listens on."""
-    for base in range(23_000, 32_000, 17):
-        with ExitStack() as stack:
-            try:
-                for port in range(base, base + count):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-        return base
-    raise AssertionError("no free ports")
 
 
 def with_agents(make_bench: Make, labels: dict[str, str]) -> Bench:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,9 @@ def test_a_cancelled_session_that_waits_never_runs(bench: Bench, tmp_path: Path)
     for agent in ("a1", "a2"):
         bench.client.store.agents.undrain(agent)
     retrying = bench.enqueue("fail_until", 9, retries=5)
-    # The back-off of the second attempt is two seconds: time enough to see it.
+    # The back-off of the second attempt is two seconds, and that of the next ones longer: time to see it.
     wait_until(
-        lambda: len(retrying.data.history) == 2 and retrying.state is SessionState.RETRYING,
+        lambda: len(retrying.data.history) >= 2 and retrying.state is SessionState.RETRYING,
         within=90,
         saying="the failing session never waited for its back-off",
     )
@@ -150,13 +151,16 @@ def test_a_cancelled_session_that_waits_never_runs(bench: Bench, tmp_path: Path)
     bench.wait_for_all(within=90)
 
     assert [SessionState.CANCELLED] * 3 == [s.state for s in (pending, ready, retrying)]
-    bench.check(runs=2, never_ran=[pending, ready])
+    bench.check(runs=len(retrying.data.history), never_ran=[pending, ready])
 
 
-def test_a_cancelled_session_that_is_scheduled_gives_its_order_back(bench: Bench) -> None:
+def test_a_cancelled_session_that_is_scheduled_gives_its_order_back(
+    make_bench: Callable[..., Bench],
+) -> None:
     """K11: an order nobody claimed is withdrawn, and nothing ever runs."""
-    for agent in ("a1", "a2"):
-        bench.cluster.kill(agent, signal.SIGSTOP)
+    # Silent for this long an agent still gets orders, however late the leader comes to place one.
+    bench = make_bench(LEASE="60s", NOT_READY_AFTER="60s")
+    bench.cluster.kill("a1", signal.SIGSTOP)
     session = bench.enqueue("work")
     wait_until(
         lambda: session.state is SessionState.SCHEDULED, within=90, saying="it was never placed"
@@ -165,11 +169,10 @@ def test_a_cancelled_session_that_is_scheduled_gives_its_order_back(bench: Bench
     assert "accepted" == session.cancel()
 
     data = session.wait(timeout=60)
-    for agent in ("a1", "a2"):
-        bench.cluster.kill(agent, signal.SIGCONT)
+    bench.cluster.kill("a1", signal.SIGCONT)
 
     assert SessionState.CANCELLED == data.state
-    bench.cluster.wait_for_agents("a1", "a2")
+    bench.enqueue("work").get(timeout=20)
     bench.check(never_ran=[session])
 
 

@@ -6,10 +6,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -20,9 +18,10 @@ from urllib.request import urlopen
 import pytest
 
 from agents import facts
-from scheduler import Client
+from scheduler import Client, Session
 from scheduler.store.embedded import EmbeddedRedis
 from scheduler.testing import wait_until
+from tests.acceptance.ports import free_ports
 
 pytestmark = pytest.mark.acceptance
 
@@ -82,12 +81,6 @@ class Stack:
         return found
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
-
-
 def skip_without_pm2() -> None:
     """It is there, or can be fetched."""
     if PM2.exists():
@@ -104,7 +97,8 @@ def skip_without_pm2() -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     skip_without_pm2()
     folder = tmp_path_factory.mktemp("pm2")
-    replica, agent, api = free_ports(3)
+    replica = free_ports(4)  # of the first; the second has the next
+    agent, api = replica + 2, replica + 3
     with EmbeddedRedis(folder / "redis") as server:
         told = {
             "SCHEDULER_REDIS_URL": server.url,
@@ -197,9 +191,8 @@ def test_who_dies_again_and_again_waits_longer_each_time(stack: Stack, tmp_path:
     stack.run(PM2, "delete", "fails", "mistaken")
     waits = [after - before for before, after in zip(starts(), starts()[1:], strict=False)]
 
-    # 100 ms, then half as much more each time.
-    assert waits[5] > 2 * waits[0] > 0.2
-    assert waits[5] > 0.7
+    # 100 ms, then half as much more each time, in whole ones; a busy machine adds what it likes to each.
+    assert [] == [(n, wait) for n, wait in enumerate(waits) if wait < 0.09 * 1.5**n]
     assert (2, 0) == (mistaken["exit_code"], mistaken["restart_time"])
 
 
@@ -208,7 +201,7 @@ def test_stop_leaves_nothing_behind(stack: Stack, client: Client) -> None:
     session = client.enqueue_command(["sleep", "1000"])
     wait_until(lambda: session.state == "RUNNING", within=90, saying="it does not run")
     zygotes = [words for words in stack.processes() if "agents.zygote" in words]
-    kernels = [p for p in facts.everything() if _is_sleep(p.pid)]
+    kernels = [p for p in facts.everything() if _is_of(session, p.pid)]
 
     stopped = stack.run("scripts/stop")
 
@@ -221,8 +214,10 @@ def test_stop_leaves_nothing_behind(stack: Stack, client: Client) -> None:
     assert "Nothing runs here.\n" == stack.run("scripts/stop").stdout
 
 
-def _is_sleep(pid: int) -> bool:
+def _is_of(session: Session, pid: int) -> bool:
+    """Whether a process is a kernel of this session: others of the machine may sleep, too."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False
+    return f"SESSION_ID={session.id}".encode() in environment.split(b"\0")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import signal
 import socket
+from functools import partial
 
 import pytest
 
 from scheduler import SessionState
 from scheduler.testing import wait_until
 from tests.acceptance.conftest import Bench
+from tests.acceptance.ports import free_ports
 from tests.acceptance.test_deaths import Make, Record, succeeded
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
@@ -30,9 +33,15 @@ def late_writes(port: int) -> int:
     return int(float(found[1]))
 
 
+def answers(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        return True
+    return False
+
+
 def start_replica_with_metrics(bench: Bench, name: str) -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_ports(1)
     bench.cluster.start_replica(name, "--http", f"127.0.0.1:{port}")
     return port
 
@@ -68,6 +77,8 @@ def test_a_frozen_leaders_late_commit_is_refused_and_counted(
     bench = make_bench(replicas=0, agents=0)
     ports = {name: start_replica_with_metrics(bench, name) for name in ("r1", "r2")}
     frozen = bench.cluster.wait_for_leader()
+    for name, port in ports.items():
+        wait_until(partial(answers, port), within=60, saying=f"{name} never served its metrics")
     bench.cluster.start_agent("a1")
     bench.cluster.wait_for_agents("a1")
     bench.enqueue("work").get(timeout=20)

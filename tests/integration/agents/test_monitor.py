@@ -95,9 +95,9 @@ def test_silence_ends_it_badly(leader: Leader, work: dict[str, object]) -> None:
 
 
 def test_who_prints_now_and_then_is_not_silent(leader: Leader) -> None:
-    script = "for i in 1 2 3 4 5; do printf .; sleep 0.15; done"
+    script = "for i in 1 2 3 4 5; do printf .; sleep 0.5; done"
 
-    ended = leader.run({"command": [*SHELL, script]}, silence_ms=600)
+    ended = leader.run({"command": [*SHELL, script]}, silence_ms=2_000)
 
     assert ("exited", 0) == (ended.reason, ended.exit_code)
 
@@ -106,7 +106,7 @@ def test_a_pattern_that_takes_for_ever_costs_its_own_kernel_only(leader: Leader)
     """Its deadline holds, the agent goes on, and its log says what is wrong."""
     script = f"while true; do echo {'a' * 60}; done"
 
-    slow = leader.start({"command": [*SHELL, script]}, done_pattern="(a+)+b", timeout_ms=1_000)
+    slow = leader.start({"command": [*SHELL, script]}, done_pattern="(a+)+b", timeout_ms=3_000)
     other = leader.run({"callable": "work:add", "args": [1, 2], "kwargs": {}})
     ended = leader.end(slow)
 

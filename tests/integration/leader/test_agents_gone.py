@@ -26,11 +26,17 @@ def status(cluster: Cluster, agent: str = "a1") -> AgentStatus:
     return cluster.store.agents.get(agent).status
 
 
-def run_one(cluster: Cluster, agent: FakeAgent, **asked: Any) -> str:
-    """A session that runs on the agent."""
+def run_one(cluster: Cluster, agent: FakeAgent, *others: FakeAgent, **asked: Any) -> str:
+    """A session that runs on the agent; all of them fall silent then, and not before."""
     (session,) = cluster.submit(**asked)
-    agent.up(agent.taken())
-    cluster.reach(session, S.RUNNING)
+
+    def runs() -> bool:
+        for each in (agent, *others):
+            each.beat()
+        agent.up(agent.take())
+        return cluster.get(session).state is S.RUNNING
+
+    wait_until(runs, saying="it runs")
     return session
 
 
@@ -159,7 +165,7 @@ def test_a_boot_that_did_not_sweep_waits_for_the_lease_and_is_then_admitted(
 ) -> None:
     """Architecture 8; it does not ask twice."""
     cluster.leader(**QUICK)
-    old = cluster.agent(lease_ms=1_500)
+    old = cluster.agent(lease_ms=3_000)
     session = run_one(cluster, old)
     new = cluster.boot("a1").register()
     wait_until(lambda: new.beat().word == "wait", saying="it waits")
@@ -316,7 +322,7 @@ def test_many_agents_silent_at_once_are_not_rescued_and_it_is_said(cluster: Clus
     """Architecture 8: the storm."""
     cluster.leader(**QUICK, storm_pause="60s")
     agents = [cluster.agent(f"a{i}", lease_ms=LEASE) for i in range(3)]
-    session = run_one(cluster, agents[0])
+    session = run_one(cluster, *agents)
 
     def said() -> list[str]:
         return [

@@ -12,7 +12,7 @@ from scheduler.domain.ids import new_nonce
 from scheduler.domain.moves import Over, Reach
 from scheduler.domain.scope import GLOBAL, ScopeLimits
 from scheduler.domain.states import SessionState
-from scheduler.leader.reign import Reign, ReignSettings
+from scheduler.leader.reign import Every, Reign, ReignSettings
 from scheduler.leader.state import load_agents
 from scheduler.leader.watch import WatchRules
 from scheduler.store.connection import connect
@@ -305,3 +305,26 @@ def test_what_was_decided_upon_refused_placements_is_put_right(cluster: Cluster)
     load_agents(made._state, made._repositories, ["a1"])
     turn_until(made, lambda: cluster.store.sessions.counts(GROUP)[S.SCHEDULED] == 100)
     assert sorted(scheduled(cluster)) == sorted(sessions)
+
+
+def test_what_was_submitted_after_a_pause_waits_though_the_sweep_meets_it_before_the_pause_is_heard(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also other options hold for all that was submitted after they were changed."""
+    made = reign(cluster)
+    agent = cluster.boot().register()
+    turn_until(made, lambda: agent.beat().word == "ok")
+    made._sweep = Every(0, SystemClock())
+    hear, submitted = made._hear, set[str]()
+
+    def hear_and_miss_both() -> bool:
+        busy = hear()
+        if not submitted:
+            cluster.store.groups.pause(GROUP, "something is wrong")
+            submitted.update(cluster.submit())
+        return busy
+
+    monkeypatch.setattr(made, "_hear", hear_and_miss_both)
+    turn_until(made, lambda: made._paused)
+
+    assert {S.READY} == {cluster.get(session).state for session in submitted}

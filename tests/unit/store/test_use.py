@@ -11,11 +11,23 @@ import pytest
 from scheduler.domain import moves as m
 from scheduler.domain.share import DAY_MS, KEPT_DAYS, Used, add_use
 from scheduler.store.use import UseFollower, UseRepository
+from scheduler.testing import wait_until
 from tests.unit.store.lives import GROUP, S, World
 
 #: So long it is held, s: what the test itself takes is nothing beside it.
 LONG = 40_000
 CPU = 1000
+
+
+@pytest.fixture
+def one_day(world: World) -> None:
+    """What is held for some seconds now is held on one day."""
+    near = 15_000
+    wait_until(
+        lambda: near < world.leader.now_ms() % DAY_MS < DAY_MS - near,
+        within=60,
+        saying="midnight is near",
+    )
 
 
 def days(world: World, group: str = GROUP) -> dict[int, Used]:
@@ -203,6 +215,7 @@ def test_spoilt_numbers_stop_nobody(world: World) -> None:
     assert {("k", "cpu"), ("k", "mem"), ("", "x")} == used(world).keys()
 
 
+@pytest.mark.usefixtures("one_day")
 def test_amounts_stay_exact_integers(world: World) -> None:
     """Lua's numbers are doubles: what would not be exact any more is counted as the most there is."""
     session = world.into(S.SCHEDULED, keypair="k")
@@ -226,6 +239,7 @@ def test_a_group_that_is_deleted_takes_its_use_along(world: World) -> None:
     assert {} == repository.read("gpu", today, KEPT_DAYS)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_day_is_read_again_only_when_it_changed(world: World) -> None:
     """K2."""
     today = world.leader.now_ms() // DAY_MS
@@ -245,6 +259,7 @@ def test_a_day_is_read_again_only_when_it_changed(world: World) -> None:
     assert {} == follower.read(today + KEPT_DAYS, 1)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_a_key_of_another_type_stops_nobody(world: World) -> None:
     """X8."""
     world.client.set(world.keys.use(GROUP, str(world.leader.now_ms() // DAY_MS)), "spoilt")
