@@ -11,10 +11,13 @@ import click
 
 from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.options import (
+    agent_option,
     complete_sessions,
     complete_states,
     milliseconds,
+    name_option,
     session_state,
+    wanted_of,
     with_dependents_option,
 )
 from scheduler.cli.output import (
@@ -113,6 +116,8 @@ def job() -> None:
     click.option(
         "--limit", type=click.IntRange(1, jobs.LARGEST_PAGE), default=50, show_default=True
     ),
+    name_option,
+    agent_option,
     click.option("--cursor", metavar="CURSOR", help="Go on where a page ended."),
     click.option(
         "--older-than", type=milliseconds, metavar="TIME", help="Period so long ago or more: 2h."
@@ -125,18 +130,12 @@ def job() -> None:
     ),
     output_option,
 )
-def list_(
-    app: App,
-    office: str,
-    output: str,
-    older_than: int | None,
-    newer_than: int | None,
-    **asked: Any,
-) -> None:
+def list_(app: App, office: str, output: str, **asked: Any) -> None:
     """List jobs, the last submitted first."""
     app.store.offices.read(office)
-    submitted = _ages(app, older_than, newer_than)
-    page = jobs.list_jobs(app.store, office, **asked, submitted=submitted)
+    submitted = _ages(app, asked.pop("older_than"), asked.pop("newer_than"))
+    wanted = wanted_of(app, asked.pop("name"), asked.pop("agent"))
+    page = jobs.list_jobs(app.store, office, **asked, submitted=submitted, wanted=wanted)
     if output == JSON:
         items = [data.summary() | {"role": data.role} for data in page.items]
         print_json({"items": items, "cursor": page.cursor})

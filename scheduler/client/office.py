@@ -17,6 +17,7 @@ from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
+from scheduler.domain.wanted import Wanted
 from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
 from scheduler.operations.offices import delete_office, office_stats, submit_jobs
@@ -93,26 +94,30 @@ class Office:
         """How its queue stands. Raises OfficeNotFound."""
         return office_stats(self._client.store, self.name)
 
-    def jobs(
+    def jobs(  # noqa: PLR0913 - what a list may be narrowed by
         self,
         state: SessionState | None = None,
         *,
         role: str = "",
         submitted_after: datetime | int | None = None,
         submitted_before: datetime | int | None = None,
+        name: str | None = None,
+        agent: str | None = None,
     ) -> Iterator[SessionData]:
         """Its jobs, the last submitted first, of one state, one role and from one time to another where given.
 
         Times are datetimes with a time zone, or ms of Redis' clock as jobs show them; what was submitted
-        at the former is among them, at the latter is not. Raises InvalidSetting.
+        at the former is among them, at the latter is not. ``name`` is a name or a pattern such as
+        ``train-*``, ``agent`` one that has a kernel of the job now. Raises InvalidSetting.
         """
         cursor: str | None = None
         submitted = Period.of(
             _ms(submitted_after, "submitted_after"), _ms(submitted_before, "submitted_before")
         )
+        wanted, store = Wanted.of(name, agent), self._client.store
         while True:
             page = list_jobs(
-                self._client.store, self.name, state, role, cursor, submitted=submitted
+                store, self.name, state, role, cursor, submitted=submitted, wanted=wanted
             )
             yield from page.items
             cursor = page.cursor

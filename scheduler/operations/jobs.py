@@ -28,6 +28,8 @@ from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, WAITING, SessionState
+from scheduler.domain.wanted import EVERYTHING, Wanted
+from scheduler.operations.finding import BATCH, LOOKED_AT, select
 from scheduler.store.jobs import JobRepository
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.sessions import SessionRepository
@@ -72,10 +74,12 @@ def list_jobs(  # noqa: PLR0913 - each of them is what a page may be asked by
     cursor: str | None = None,
     limit: int = 100,
     submitted: Period = AT_ANY_TIME,
+    wanted: Wanted = EVERYTHING,
 ) -> JobPage:
     """A page of an office's jobs, the last submitted first; of one state and one role, where given.
 
-    ``limit`` is 1 to 1,000. Costs what the page holds, however many jobs there are. A job's place is
+    ``limit`` is 1 to 1,000. Costs what the page holds, however many jobs there are; with ``wanted`` what
+    it looks at, LOOKED_AT jobs at most, after which the next page goes on. A job's place is
     by its submission, so that pages neither skip nor repeat one that moves meanwhile; with a state, a
     page lacks who left it while it was read. Raises InvalidSetting for a cursor or limit that is none.
     """
@@ -83,23 +87,28 @@ def list_jobs(  # noqa: PLR0913 - each of them is what a page may be asked by
         problem = f"it must be a whole number from 1 to {LARGEST_PAGE}, got {shown(limit)}"
         raise InvalidSetting(name="limit", problem=problem)
     before = None if cursor is None else _number(cursor)
-    states = tuple(SessionState) if state is None else (state,)
+    states = wanted.states(() if state is None else (state,))
     after = 0
     if submitted != AT_ANY_TIME:
         times = (submitted.after, submitted.before)
         after, last = store.jobs.submitted_before(office, role or "", states, times)
         before = last + 1 if before is None else min(before, last + 1)
-    found = store.jobs.newest(office, role or "", states, before, limit, after)
-    items = store.sessions.many(job for job, _ in found)
-    # Redis' clock may have been put back once: what a page holds is as it was asked for all the same.
-    return JobPage(
-        items=[
-            data
-            for data in items
-            if (state is None or data.state is state) and submitted.at(data.submitted_at)
-        ],
-        cursor=str(found[-1][1]) if len(found) == limit else None,
-    )
+    batch, left = (limit, limit) if wanted == EVERYTHING else (BATCH, LOOKED_AT)
+    items: list[SessionData] = []
+    while left:
+        found = store.jobs.newest(office, role or "", states, before, batch, after)
+        matching = select(store.sessions, [job for job, _ in found], wanted)
+        for job, before in found:
+            # Redis' clock may have been put back once: what a page holds is as it was asked for all the same.
+            data = matching.get(job)
+            if data and data.state in states and submitted.at(data.submitted_at):
+                items.append(data)
+            if len(items) == limit:
+                return JobPage(items, str(before))
+        if len(found) < batch:
+            return JobPage(items, None)
+        left -= batch
+    return JobPage(items, str(before))
 
 
 def _number(cursor: str) -> int:
