@@ -187,5 +187,7 @@ WORDS: list[tuple[list[str], int, str]] = [
     (["leader", "resign", "--group", "nosuch"], 3, "Scaling group 'nosuch' does not exist; known groups: default."),
     (["events", "--since", "x"], 2, "Bad setting event id: 'x' is not of the form EPOCH-SEQ."),
     (["events", "--event", "nope"], 2, "Bad setting events: 'nope' names no event; there are session.*, job_*, agent.*, group.* and those of docs/architecture.md."),
+    (["events", "--office", "no such"], 2, "Bad setting office: 'no such' is no name: letters, digits, _ and - only, at most 63."),
+    (["events", "--office", ""], 2, "Bad setting office: '' is no name: letters, digits, _ and - only, at most 63."),
     (["events", "--session", "x"], 3, "Session x is not known here; it may have been forgotten after its retention."),
 ]
