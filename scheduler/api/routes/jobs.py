@@ -33,7 +33,7 @@ from scheduler.api.routing import (
     StoreOf,
     needs,
 )
-from scheduler.api.streams import Streams, TextStream
+from scheduler.api.streams import Stream, Streams, TextStream
 from scheduler.domain.api_key import Role
 from scheduler.domain.graph import graph_from
 from scheduler.domain.job import LATEST_MS, Period, job_view, revision_of
@@ -207,17 +207,19 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
         # What can be refused is refused before the answer has begun.
         follower = await streams.call(lambda: LogFollower(store, job_id, kernel))
         first = await streams.call(follower.look)
-        text = _follow(streams, follower, first)
+        text = _follow(streams, stream, follower, first)
         return stream.answered(TextStream(text, media_type=TEXT))
 
 
 async def _follow(
-    streams: Streams, follower: LogFollower, first: Sequence[LogLine]
+    streams: Streams, stream: Stream, follower: LogFollower, first: Sequence[LogLine]
 ) -> AsyncIterator[bytes]:
-    """Pieces as they come. Who reads learns of an outage by an answer that is cut off."""
+    """Pieces as they come. Who reads learns of an outage, or a key taken back, by an answer that is cut off."""
     yield _text(first)
     while not (follower.over or streams.stopping):
-        if lines := await streams.call(follower.look):
+        lines = await streams.call(follower.look)
+        await stream.check()
+        if lines:
             yield _text(lines)
 
 
