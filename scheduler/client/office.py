@@ -62,7 +62,7 @@ class Office:
         return self._client.store.offices.change(self.name, changes, expected).config
 
     def delete(self, *, forget: bool = False) -> int:
-        """Delete it and revoke its API keys; how many those were. An office of its name begins anew.
+        """Delete it with its limits, and revoke its API keys; how many those were. Its name begins anew.
 
         ``forget`` forgets its ended jobs first, with logs, results and idempotency keys. Raises
         OfficeNotFound; OfficeInUse while a job of it has not ended; OfficeOnRecord while ended ones are
