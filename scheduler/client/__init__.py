@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.client.handles import Graph, Session, with_ids
-from scheduler.client.office import Office
+from scheduler.client.office import Office, each_job
 from scheduler.domain.events import Event
 from scheduler.domain.graph import GraphSpec, graph_from
 from scheduler.domain.session import SessionData
@@ -87,6 +87,17 @@ class Client:
     def office(self, name: str) -> Office:
         """A handle on an office; nothing is asked yet."""
         return Office(self, name)
+
+    def jobs(
+        self,
+        state: SessionState | None = None,
+        *,
+        role: str = "",
+        name: str | None = None,
+        agent: str | None = None,
+    ) -> Iterator[SessionData]:
+        """The jobs of all offices, the last submitted first; narrowed as ``Office.jobs``. Raises InvalidSetting."""
+        yield from each_job(self.store, None, state, role, (None, None), Wanted.of(name, agent))
 
     def submit_graph(self, graph: GraphSpec | Mapping[str, Any]) -> Graph:
         """Submit sessions that depend on each other by name: all of them or nothing (``docs/graphs.md``).

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scheduler.bootstrap import Store
 from scheduler.client.handles import Session, with_ids
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.ids import shown
@@ -110,19 +111,10 @@ class Office:
         at the former is among them, at the latter is not. ``name`` is a name or a pattern such as
         ``train-*``, ``agent`` one that has a kernel of the job now. Raises InvalidSetting.
         """
-        cursor: str | None = None
-        submitted = Period.of(
-            _ms(submitted_after, "submitted_after"), _ms(submitted_before, "submitted_before")
+        times = (submitted_after, submitted_before)
+        yield from each_job(
+            self._client.store, self.name, state, role, times, Wanted.of(name, agent)
         )
-        wanted, store = Wanted.of(name, agent), self._client.store
-        while True:
-            page = list_jobs(
-                store, self.name, state, role, cursor, submitted=submitted, wanted=wanted
-            )
-            yield from page.items
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     def executions(self, job: Session | str) -> list[JobExecution]:
         """The tries to run a job of it, oldest first. Raises SessionNotFound."""
@@ -159,6 +151,26 @@ class Office:
     @property
     def _queue(self) -> ExecutionQueue:
         return ExecutionQueue(self._client.store, RetryPolicy(), random.random)
+
+
+def each_job(  # noqa: PLR0913 - what a list may be narrowed by
+    store: Store,
+    office: str | None,
+    state: SessionState | None,
+    role: str,
+    times: tuple[datetime | int | None, datetime | int | None],
+    wanted: Wanted,
+) -> Iterator[SessionData]:
+    """The jobs of an office, or of all, page after page as they are asked for. Raises InvalidSetting."""
+    after, before = times
+    submitted = Period.of(_ms(after, "submitted_after"), _ms(before, "submitted_before"))
+    cursor: str | None = None
+    while True:
+        page = list_jobs(store, office, state, role, cursor, submitted=submitted, wanted=wanted)
+        yield from page.items
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def _ms(moment: datetime | int | None, name: str) -> int | None:
