@@ -25,6 +25,7 @@ from scheduler.store.groups import GroupRepository
 from scheduler.store.jobs import JobRepository
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
+from scheduler.store.listing import ListingRepository
 from scheduler.store.logs import LogRepository
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.retention import RetentionRepository
@@ -53,6 +54,7 @@ class Store:
     offices: OfficeRepository
     events: EventRepository
     leadership: LeadershipRepository
+    listing: ListingRepository
     logs: LogRepository
     subscribers: SubscriberRepository
     callbacks: CallbackRepository
@@ -81,6 +83,7 @@ def open_store(settings: Settings, client: redis.Redis | None = None) -> Store:
         offices=OfficeRepository(client, keys),
         events=EventRepository(client, keys),
         leadership=LeadershipRepository(client, keys),
+        listing=ListingRepository(client, keys),
         logs=LogRepository(client, keys),
         subscribers=SubscriberRepository(client, keys),
         callbacks=CallbackRepository(client, keys),

@@ -62,7 +62,13 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    streams, registry = Streams(access.streams, access.streams_per_key), CollectorRegistry()
+    keys, registry = ApiKeys(store.api_keys), CollectorRegistry()
+    streams = Streams(
+        access.streams,
+        access.streams_per_key,
+        store.clock,
+        (lambda _: None) if access.insecure else keys.check,
+    )
     app.state.store, app.state.streams = store, streams
     audit = AuditRepository(store.client, store.keys)
     numbers = exposition(lambda: measure(store, audit, ()), registry)
@@ -75,7 +81,7 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
     app.add_middleware(BodyLimit, limit=access.body_limit)
     app.add_middleware(
         Guard,
-        verdicts=None if access.insecure else Verdicts(ApiKeys(store.api_keys), store.clock),
+        verdicts=None if access.insecure else Verdicts(keys, store.clock),
         rate=Rate(parse(access.rate), store.clock),
         check=lambda: check_server(store),
     )

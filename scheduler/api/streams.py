@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
@@ -16,8 +17,13 @@ from starlette.types import Receive, Scope, Send
 
 from scheduler.api.errors import TooManyStreams, TooManyStreamsOfKey
 from scheduler.domain.api_key import ApiKey
+from scheduler.domain.clock import Clock
+from scheduler.domain.errors import KeyRefused, StoreUnavailable
 
 T = TypeVar("T")
+
+#: How often it is asked whether the key of an open stream is good still, s.
+CHECKED_S: Final = 1.0
 
 
 class Streams:
@@ -28,9 +34,14 @@ class Streams:
     them from everybody.
     """
 
-    def __init__(self, limit: int, per_key: int) -> None:
+    def __init__(
+        self, limit: int, per_key: int, clock: Clock, check: Callable[[ApiKey], None]
+    ) -> None:
+        """``check`` raises KeyRefused for a key that is no longer good."""
         self._limit = limit
         self._per_key = per_key
+        self._clock = clock
+        self._check = check
         self._threads = CapacityLimiter(limit)
         self._stopping = asyncio.Event()
         self.open = 0
@@ -57,7 +68,7 @@ class Streams:
             raise TooManyStreams(limit=self._limit)
         self.open += 1
         self._of_key[key.id] += 1
-        return Stream(self, key.id)
+        return Stream(self, key, self._clock.monotonic())
 
     def give_back(self, key: str) -> None:
         """One of a key is over."""
@@ -65,6 +76,14 @@ class Streams:
         self._of_key[key] -= 1
         if not self._of_key[key]:
             del self._of_key[key]
+
+    async def check(self, key: ApiKey, checked_at: float) -> float:
+        """When a key was last good: asked anew where that was a while ago. Raises KeyRefused, StoreUnavailable."""
+        now = self._clock.monotonic()
+        if now - checked_at < CHECKED_S:
+            return checked_at
+        await self.call(lambda: self._check(key))
+        return now
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something that waits, in a thread for streams; a reader who left does not wait for it."""
@@ -74,9 +93,10 @@ class Streams:
 class Stream:
     """One open stream: given back where its answer never begins, and else when that is over."""
 
-    def __init__(self, streams: Streams, key: str) -> None:
+    def __init__(self, streams: Streams, key: ApiKey, now: float) -> None:
         self._streams = streams
         self._key = key
+        self._checked_at = now
         self._answered = False
 
     def __enter__(self) -> Self:
@@ -97,9 +117,16 @@ class Stream:
         response.stream = self
         return response
 
+    async def check(self) -> None:
+        """Look whether its key is good still: what is opened once would else be read for ever.
+
+        Raises KeyRefused, StoreUnavailable.
+        """
+        self._checked_at = await self._streams.check(self._key, self._checked_at)
+
     def give_back(self) -> None:
         """It is over."""
-        self._streams.give_back(self._key)
+        self._streams.give_back(self._key.id)
 
 
 class _Held(Response):
@@ -115,7 +142,11 @@ class _Held(Response):
 
 
 class TextStream(_Held, StreamingResponse):
-    """Text as it comes."""
+    """Text as it comes; without its end where it cannot go on, so that nobody takes it for all there is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(KeyRefused, StoreUnavailable):
+            await super().__call__(scope, receive, send)
 
 
 class EventStream(_Held, EventSourceResponse):

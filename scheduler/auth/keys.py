@@ -17,7 +17,7 @@ from scheduler.domain.errors import InvalidSetting, KeyNotFound, KeyRefused
 from scheduler.domain.ids import shown
 from scheduler.domain.office import check_office_name
 from scheduler.domain.spelling import meant
-from scheduler.store.api_keys import ApiKeyRepository
+from scheduler.store.api_keys import ApiKeyRepository, StoredKey
 
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 6
@@ -80,15 +80,26 @@ class ApiKeys:
         digest = _digest(parts[2])
         if stored is None or not hmac.compare_digest(stored.digest, digest):
             raise KeyRefused(why=_UNKNOWN)
-        if stored.key.revoked_at is not None:
-            raise KeyRefused(why=f"API key {stored.key.id} was revoked")
-        if stored.expired:
-            raise KeyRefused(why=f"API key {stored.key.id} has expired; ask for a new one")
+        _refuse_ended(stored)
         return stored.key
+
+    def check(self, key: ApiKey) -> None:
+        """Look whether a key that was recognised is good still. Raises KeyRefused."""
+        stored = self._stored.read(key.id)
+        if stored is None:
+            raise KeyRefused(why=_UNKNOWN)
+        _refuse_ended(stored)
 
     def used(self, key: ApiKey) -> None:
         """Note that a key was used, to the minute."""
         self._stored.touch(key.id)
+
+
+def _refuse_ended(stored: StoredKey) -> None:
+    if stored.key.revoked_at is not None:
+        raise KeyRefused(why=f"API key {stored.key.id} was revoked")
+    if stored.expired:
+        raise KeyRefused(why=f"API key {stored.key.id} has expired; ask for a new one")
 
 
 def _digest(secret: str) -> str:

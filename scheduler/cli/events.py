@@ -13,6 +13,7 @@ from scheduler.cli.errors import one_line, say
 from scheduler.cli.options import complete_offices, complete_sessions
 from scheduler.cli.output import JSON, moment, output_option, print_json, print_json_line
 from scheduler.domain.events import EventData
+from scheduler.domain.office import check_office_name
 from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
 from scheduler.operations.following import EventGap, EventReader
 from scheduler.operations.telling import OfOffice, shown, told
@@ -51,7 +52,7 @@ def events(app: App, /, **asked: Any) -> None:
     Where events after --since are no longer kept, says which is the oldest and exits 4, unless
     --from-oldest accepts the gap. JSON is a list; with --follow, a document per line.
     """
-    wanted = _Wanted(app.store, asked["patterns"], asked["session"] or "", asked["office"] or "")
+    wanted = _Wanted(app.store, asked["patterns"], asked["session"] or "", asked["office"])
     store, limit, follow = app.store.events, asked["limit"], asked["follow"]
     show = print_json_line if asked["output"] == JSON else _show_line
 
@@ -75,15 +76,18 @@ def events(app: App, /, **asked: Any) -> None:
 class _Wanted:
     """Of all events those that were asked for.
 
-    Raises InvalidSetting for a pattern that names none, SessionNotFound for what is no id of a session.
+    Raises InvalidSetting for a pattern that names none and for what is no name of an office,
+    SessionNotFound for what is no id of a session.
     """
 
-    def __init__(self, store: Store, patterns: tuple[str, ...], session: str, office: str) -> None:
+    def __init__(
+        self, store: Store, patterns: tuple[str, ...], session: str, office: str | None
+    ) -> None:
         check_patterns(patterns or ALL_EVENTS)
         self._store = store
         self._patterns = patterns or ALL_EVENTS
         self._session = session and checked_session(session)
-        self._own = OfOffice(store.sessions, office)
+        self._own = OfOffice(store.sessions, "" if office is None else check_office_name(office))
 
     def of(self, found: Sequence[EventData]) -> list[Shown]:
         """What is shown of some."""

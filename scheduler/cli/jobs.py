@@ -11,10 +11,13 @@ import click
 
 from scheduler.cli.context import App, checked_session, pass_app
 from scheduler.cli.options import (
+    agent_option,
     complete_sessions,
     complete_states,
     milliseconds,
+    name_option,
     session_state,
+    wanted_of,
     with_dependents_option,
 )
 from scheduler.cli.output import (
@@ -62,11 +65,11 @@ _role = click.option("--role", metavar="ROLE", help="Only this role.")
 
 
 def _command(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A command of the group for jobs of an office."""
+    """A command of the group for many jobs."""
 
     def decorate(run: Callable[..., None]) -> Any:
         made: Any = pass_app(run)
-        for option in reversed((_office, *options)):
+        for option in reversed(options):
             made = option(made)
         return job.command(run.__name__.rstrip("_").replace("_", "-"))(made)
 
@@ -104,15 +107,23 @@ def _office_of(app: App, office: str | None, job: str) -> str:
 
 @click.group()
 def job() -> None:
-    """List an office's jobs, look at them, cancel them, hand them over."""
+    """List jobs of offices, look at them, cancel them, hand them over."""
 
 
 @_command(
+    click.option(
+        "--office",
+        metavar="NAME",
+        callback=lambda _, __, name: None if name is None else check_office_name(name),
+        help="Only this office's; by default all offices', which costs a step per office.",
+    ),
     _state,
     _role,
     click.option(
         "--limit", type=click.IntRange(1, jobs.LARGEST_PAGE), default=50, show_default=True
     ),
+    name_option,
+    agent_option,
     click.option("--cursor", metavar="CURSOR", help="Go on where a page ended."),
     click.option(
         "--older-than", type=milliseconds, metavar="TIME", help="Period so long ago or more: 2h."
@@ -125,26 +136,32 @@ def job() -> None:
     ),
     output_option,
 )
-def list_(
-    app: App,
-    office: str,
-    output: str,
-    older_than: int | None,
-    newer_than: int | None,
-    **asked: Any,
-) -> None:
-    """List jobs, the last submitted first."""
-    app.store.offices.read(office)
-    submitted = _ages(app, older_than, newer_than)
-    page = jobs.list_jobs(app.store, office, **asked, submitted=submitted)
+def list_(app: App, office: str | None, output: str, **asked: Any) -> None:
+    """List the jobs of an office, or of all, the last submitted first."""
+    if office is not None:
+        app.store.offices.read(office)
+    submitted = _ages(app, asked.pop("older_than"), asked.pop("newer_than"))
+    wanted = wanted_of(app, asked.pop("name"), asked.pop("agent"))
+    page = jobs.list_jobs(app.store, office, **asked, submitted=submitted, wanted=wanted)
     if output == JSON:
-        items = [data.summary() | {"role": data.role} for data in page.items]
+        items = [data.summary() | {"office": data.office, "role": data.role} for data in page.items]
         print_json({"items": items, "cursor": page.cursor})
         return
     now = app.audit.now_ms()
+    of_all = office is None
     print_table(
-        ("ID", "NAME", "ROLE", "STATE", "PRIORITY", "AGE", "ATTEMPT", "REASON"),
-        [_row(data, now) for data in page.items],
+        (
+            "ID",
+            "NAME",
+            *("OFFICE",) * of_all,
+            "ROLE",
+            "STATE",
+            "PRIORITY",
+            "AGE",
+            "ATTEMPT",
+            "REASON",
+        ),
+        [_row(data, now, (data.office,) * of_all) for data in page.items],
         empty="There are no such jobs.",
         cut=("REASON",),
     )
@@ -166,10 +183,10 @@ def _ages(app: App, older_than: int | None, newer_than: int | None) -> Period:
     return Period.of(after, before)
 
 
-def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
+def _row(data: SessionData, now_ms: int, office: tuple[str, ...]) -> tuple[object, ...]:
     waited = age(data.submitted_at, now_ms)
     told = (data.state, data.priority, waited, data.attempt, data.why)
-    return (data.id, data.name, data.role, *told)
+    return (data.id, data.name, *office, data.role, *told)
 
 
 @_job_command(output_option)
@@ -213,7 +230,7 @@ def cancel(app: App, office: str, job: str) -> None:
     click.echo(jobs.cancel_job(app.store, office, job))
 
 
-@_command(_state, _role)
+@_command(_office, _state, _role)
 def cancel_all(app: App, office: str, state: SessionState | None, role: str | None) -> None:
     """Cancel the jobs that there are now; says how many were, or are being stopped."""
     app.store.offices.read(office)

@@ -260,7 +260,7 @@ def _or_none(limits: Mapping[str, int], role: str) -> str:
 )
 @pass_app
 def delete(app: App, office: str, *, forget: bool) -> None:
-    """Delete an office of which no job is left, and revoke its API keys.
+    """Delete an office of which no job is left, with its limits, and revoke its API keys.
 
     An office of the same name that is made later gets nothing of it.
     """

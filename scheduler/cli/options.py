@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 
-from scheduler.cli.context import App
+from scheduler.cli.context import App, checked_agent
 from scheduler.domain.errors import InvalidSlots, InvalidSpec, SchedulerError
 from scheduler.domain.ids import shown
 from scheduler.domain.retry import Growth
@@ -17,6 +17,7 @@ from scheduler.domain.slots import parse_limits, parse_pairs
 from scheduler.domain.spec import duration_ms
 from scheduler.domain.spelling import meant
 from scheduler.domain.states import FINAL, SessionState
+from scheduler.domain.wanted import Wanted
 from scheduler.observability.addresses import read_address
 
 #: Ids offered by the shell; more than that nobody reads.
@@ -24,6 +25,13 @@ OFFERED = 50
 NONE = "none"
 with_dependents_option = click.option(
     "--with-dependents", is_flag=True, help="Also what was cancelled because it failed."
+)
+
+name_option = click.option(
+    "--name",
+    metavar="PATTERN",
+    help="Only those of this name, as train-1 or 'train-*'. Of names there is no index: a page looks at"
+    " 10,000 at most, and says where the next goes on.",
 )
 
 
@@ -171,6 +179,21 @@ def complete_agents(ctx: click.Context, _: click.Parameter, incomplete: str) -> 
         ]
 
     return _offered(ctx, ids, incomplete)
+
+
+agent_option = click.option(
+    "--agent",
+    metavar="ID",
+    shell_complete=complete_agents,
+    help="Only those with a kernel on this agent now; what is placed is looked through.",
+)
+
+
+def wanted_of(app: App, name: str | None, agent: str | None) -> Wanted:
+    """What a list is narrowed by. Raises InvalidSetting, AgentNotFound."""
+    if agent is not None:
+        app.store.agents.get(checked_agent(agent))
+    return Wanted.of(name, agent)
 
 
 def complete_groups(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

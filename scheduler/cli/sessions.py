@@ -14,10 +14,8 @@ from scheduler.cli.lazy import LazyGroup
 from scheduler.cli.log_lines import last_lines, show_line, tell_kernel
 from scheduler.cli.options import (
     complete_sessions,
-    complete_states,
     group_option,
     milliseconds,
-    session_state,
     with_dependents_option,
 )
 from scheduler.cli.output import (
@@ -40,12 +38,10 @@ from scheduler.domain.slots import render
 from scheduler.domain.states import PLACED, SessionState
 from scheduler.operations.control import cancel_all
 from scheduler.operations.following import follow_log
-from scheduler.operations.inspection import list_sessions, session_details
+from scheduler.operations.inspection import session_details
 from scheduler.store.logs import LogLine
 
 FOREVER = float("inf")
-#: Characters that a list shows of what a session runs.
-LISTED = 40
 
 _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
 
@@ -54,6 +50,7 @@ _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
     cls=LazyGroup,
     homes={
         "explain": "scheduler.cli.why:explain",
+        "list": "scheduler.cli.session_list:list_",
         "submit": "scheduler.cli.submit:submit",
         "timeout": "scheduler.cli.timeouts:timeout_",
         "why-not": "scheduler.cli.why:why_not_",
@@ -61,57 +58,6 @@ _id = click.argument("session", metavar="ID", shell_complete=complete_sessions)
 )
 def session() -> None:
     """Submit sessions, look at them, cancel them, run them again."""
-
-
-@session.command("list")
-@click.option(
-    "--state",
-    "states",
-    type=session_state,
-    metavar="STATE",
-    shell_complete=complete_states,
-    multiple=True,
-    help="Only this state; may be repeated.",
-)
-@group_option(help="Only this scaling group.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@output_option
-@pass_app
-def list_(
-    app: App, states: Sequence[SessionState], group: str | None, limit: int, output: str
-) -> None:
-    """List sessions: those that live, then the newest that ended.
-
-    Newest first; with --state READY alone, by priority and submission.
-    """
-    groups = app.groups(group)
-    wanted = states or tuple(SessionState)
-    found = list_sessions(app.store.sessions, groups, wanted, limit)
-    if output == JSON:
-        print_json([data.summary() for data in found])
-        return
-    now = app.audit.now_ms()
-    print_table(
-        ("ID", "NAME", "STATE", "GROUP", "PRIORITY", "AGE", "AGENTS", "RUNS", "REASON"),
-        [_row(data, now) for data in found],
-        empty="There are no such sessions.",
-        cut=("REASON",),
-    )
-    counts = [app.store.sessions.counts(name) for name in groups]
-    there = sum(count[state] for count in counts for state in wanted)
-    if there > len(found):
-        say(f"{len(found)} of {there} are shown; --limit shows more.")
-
-
-def _row(data: SessionData, now_ms: int) -> tuple[object, ...]:
-    facts = data.summary()
-    waited = age(data.submitted_at, now_ms)
-    agents = " ".join(facts["agents"])
-    work = data.work if len(data.work) <= LISTED else f"{data.work[: LISTED - 3]}..."
-    return (
-        *(data.id, data.name, data.state, data.group, data.priority, waited, agents, work),
-        data.why,
-    )
 
 
 @session.command()

@@ -8,13 +8,15 @@ from typing import Any, Self
 
 from scheduler import bootstrap
 from scheduler.client.handles import Graph, Session, with_ids
-from scheduler.client.office import Office
+from scheduler.client.office import Office, each_job
 from scheduler.domain.events import Event
 from scheduler.domain.graph import GraphSpec, graph_from
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
 from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
+from scheduler.domain.wanted import Wanted
+from scheduler.operations.finding import Look, each_session
 from scheduler.operations.following import EventReader
 from scheduler.operations.graphs import submit_graph
 from scheduler.operations.submission import submit_sessions
@@ -86,6 +88,17 @@ class Client:
         """A handle on an office; nothing is asked yet."""
         return Office(self, name)
 
+    def jobs(
+        self,
+        state: SessionState | None = None,
+        *,
+        role: str = "",
+        name: str | None = None,
+        agent: str | None = None,
+    ) -> Iterator[SessionData]:
+        """The jobs of all offices, the last submitted first; narrowed as ``Office.jobs``. Raises InvalidSetting."""
+        yield from each_job(self.store, None, state, role, (None, None), Wanted.of(name, agent))
+
     def submit_graph(self, graph: GraphSpec | Mapping[str, Any]) -> Graph:
         """Submit sessions that depend on each other by name: all of them or nothing (``docs/graphs.md``).
 
@@ -119,10 +132,26 @@ class Client:
         return Session(self, session_id)
 
     def sessions(
-        self, state: SessionState, *, group: str = "default", limit: int = 100
+        self,
+        state: SessionState | None = None,
+        *,
+        group: str = "default",
+        limit: int = 100,
+        name: str | None = None,
+        agent: str | None = None,
     ) -> Iterator[SessionData]:
-        """Sessions of a group in one state: READY in the order of the queue, others newest first."""
-        yield from self.store.sessions.many(self.store.sessions.list_ids(group, state, limit=limit))
+        """Sessions of a group, at most ``limit``: READY in the order of the queue, others newest first.
+
+        Without a state of all of them, state after state. ``name`` is a name or a pattern such as
+        ``train-*``: as there is no index of names, those of all sessions are read until enough are found.
+        ``agent`` are those with a kernel there now, whatever its group. Raises InvalidSetting,
+        AgentNotFound.
+        """
+        groups = [group] if agent is None else self.store.groups.names()
+        states = () if state is None else (state,)
+        yield from each_session(
+            self.store, Look(Wanted.of(name, agent), groups, states, limit=limit)
+        )
 
 
 def _raise(error: Exception) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from scheduler.bootstrap import Store
 from scheduler.client.handles import Session, with_ids
 from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.ids import shown
@@ -17,6 +18,7 @@ from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.session import SessionData
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
+from scheduler.domain.wanted import Wanted
 from scheduler.jobs.execution_queue import ExecutionQueue
 from scheduler.operations.jobs import cancel_all, executions, handoff, job_of, list_jobs
 from scheduler.operations.offices import delete_office, office_stats, submit_jobs
@@ -61,7 +63,7 @@ class Office:
         return self._client.store.offices.change(self.name, changes, expected).config
 
     def delete(self, *, forget: bool = False) -> int:
-        """Delete it and revoke its API keys; how many those were. An office of its name begins anew.
+        """Delete it with its limits, and revoke its API keys; how many those were. Its name begins anew.
 
         ``forget`` forgets its ended jobs first, with logs, results and idempotency keys. Raises
         OfficeNotFound; OfficeInUse while a job of it has not ended; OfficeOnRecord while ended ones are
@@ -93,31 +95,26 @@ class Office:
         """How its queue stands. Raises OfficeNotFound."""
         return office_stats(self._client.store, self.name)
 
-    def jobs(
+    def jobs(  # noqa: PLR0913 - what a list may be narrowed by
         self,
         state: SessionState | None = None,
         *,
         role: str = "",
         submitted_after: datetime | int | None = None,
         submitted_before: datetime | int | None = None,
+        name: str | None = None,
+        agent: str | None = None,
     ) -> Iterator[SessionData]:
         """Its jobs, the last submitted first, of one state, one role and from one time to another where given.
 
         Times are datetimes with a time zone, or ms of Redis' clock as jobs show them; what was submitted
-        at the former is among them, at the latter is not. Raises InvalidSetting.
+        at the former is among them, at the latter is not. ``name`` is a name or a pattern such as
+        ``train-*``, ``agent`` one that has a kernel of the job now. Raises InvalidSetting.
         """
-        cursor: str | None = None
-        submitted = Period.of(
-            _ms(submitted_after, "submitted_after"), _ms(submitted_before, "submitted_before")
+        times = (submitted_after, submitted_before)
+        yield from each_job(
+            self._client.store, self.name, state, role, times, Wanted.of(name, agent)
         )
-        while True:
-            page = list_jobs(
-                self._client.store, self.name, state, role, cursor, submitted=submitted
-            )
-            yield from page.items
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     def executions(self, job: Session | str) -> list[JobExecution]:
         """The tries to run a job of it, oldest first. Raises SessionNotFound."""
@@ -154,6 +151,26 @@ class Office:
     @property
     def _queue(self) -> ExecutionQueue:
         return ExecutionQueue(self._client.store, RetryPolicy(), random.random)
+
+
+def each_job(  # noqa: PLR0913 - what a list may be narrowed by
+    store: Store,
+    office: str | None,
+    state: SessionState | None,
+    role: str,
+    times: tuple[datetime | int | None, datetime | int | None],
+    wanted: Wanted,
+) -> Iterator[SessionData]:
+    """The jobs of an office, or of all, page after page as they are asked for. Raises InvalidSetting."""
+    after, before = times
+    submitted = Period.of(_ms(after, "submitted_after"), _ms(before, "submitted_before"))
+    cursor: str | None = None
+    while True:
+        page = list_jobs(store, office, state, role, cursor, submitted=submitted, wanted=wanted)
+        yield from page.items
+        cursor = page.cursor
+        if cursor is None:
+            return
 
 
 def _ms(moment: datetime | int | None, name: str) -> int | None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import redis
 
 from scheduler.domain.agent import AgentData, AgentStatus, Beat
-from scheduler.domain.errors import InvalidSetting, ScriptError
+from scheduler.domain.errors import InvalidSetting, NotFound, ScriptError
 from scheduler.domain.states import SessionState
 from scheduler.domain.verdict import MODE, SCHEDULER, SELECTOR
 from scheduler.operations import recount
@@ -22,6 +22,7 @@ from scheduler.plugins.loading import check_installed
 from scheduler.store.audit import AuditRepository, pages
 from scheduler.store.connection import CLUSTER, REPLICA
 from scheduler.store.job_index import JobIndex
+from scheduler.store.key_types import KeyTypes
 from scheduler.store.keys import Keys
 from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.miscounts import ScopeCounts
@@ -36,6 +37,8 @@ OTHER_CONNECTIONS = 64
 #: How often, and for how many seconds, an election is given time to come to its end.
 LOOKS = 5
 ELECTION_S = 1.0
+#: What a read raises where what Redis holds makes no sense.
+UNREADABLE = (ScriptError, InvalidSetting, NotFound, ValueError, TypeError, LookupError)
 
 
 class Store(recount.Store, Protocol):
@@ -67,22 +70,25 @@ def examine(
     is wrong. Raises StoreUnavailable.
     """
     facts = server_facts(store.client)
-    groups = store.groups.names()
-    agents = sum(len(store.agents.ids(group)) for group in groups)
+    groups = _readable(store.groups.names)
+    agents = sum(len(_readable(partial(store.agents.ids, group))) for group in groups)
     yield from check_server(facts, agents)
-    yield from _one("schema", lambda: check_schema(audit.schema_version()))
-    yield found(
-        "scripts", "all compile", [f"{n}: {why}" for n, why in audit.broken_scripts().items()]
-    )
+    schema = list(_one("schema", lambda: check_schema(audit.schema_version())))
+    yield from schema
+    yield from _none("keys", "all have the type they must have", partial(_keys, store))
+    yield from _none("scripts", "all compile", partial(_scripts, audit))
     yield check_plugins()
     for group in groups:
-        yield from _each(f"group {group}", partial(_group, store, audit, group, pause))
-        now_ms = audit.now_ms()
+        yield from _group(store, audit, group, pause)
         yield from _one(
-            f"agents of {group}", partial(_agents, store, group, now_ms, silent_after_ms)
+            f"agents of {group}", partial(_agents, store, audit, group, silent_after_ms)
         )
     yield from _none("offices", "all can be read", partial(_offices, store))
-    yield from _recount(store, Recount(store, audit, pause), audit, repair=repair)
+    # What is of another layout, or does not say of which, is not for this program to put right.
+    repair = repair and all(check.ok for check in schema)
+    counting = Recount(store, audit, pause)
+    yield from _each("indexes", partial(_recount, groups, counting, audit, repair=repair))
+    yield from _none("jobs", "all are listed where they belong", partial(_jobs, store))
     counts = ScopeCounts(store.client, store.keys)
     yield from _one("limits", partial(check_limits, counts, repair=repair))
 
@@ -91,9 +97,17 @@ def _each(name: str, look: Callable[[], Iterable[Check]]) -> Iterator[Check]:
     """Checks, and one more where what Redis holds cannot be read: it must not hide the others."""
     try:
         yield from look()
-    except (ScriptError, InvalidSetting, ValueError, TypeError, LookupError) as error:
+    except UNREADABLE as error:
         says = f"what Redis holds cannot be read: {error}"
         yield Check(name, Level.PROBLEM, says)
+
+
+def _readable(look: Callable[[], list[str]]) -> list[str]:
+    """What there is; nothing where it cannot be read, which a check of its own tells."""
+    try:
+        return look()
+    except UNREADABLE:
+        return []
 
 
 def _one(name: str, look: Callable[[], Check]) -> Iterator[Check]:
@@ -108,10 +122,30 @@ def _none(name: str, good: str, look: Callable[[], Sequence[str]]) -> Iterator[C
 def _group(
     store: Store, audit: AuditRepository, group: str, pause: Callable[[float], object]
 ) -> Iterator[Check]:
+    yield from _each(f"group {group}", partial(_options, store, group))
+    for name, look in (("leader of", _leader), ("placing in", _placing)):
+        check = partial(look, store, audit, group)
+        yield from _one(f"{name} {group}", partial(_settled, check, pause))
+    yield from _one(f"plugins of {group}", partial(_plugins, audit, group))
+
+
+def _options(store: Store, group: str) -> Iterable[Check]:
+    """Nothing, where a group's record can be read."""
     store.groups.check(group)
-    yield _settled(partial(_leader, store, audit, group), pause)
-    yield _settled(partial(_placing, store, audit, group), pause)
-    yield _plugins(audit, group)
+    return ()
+
+
+def _keys(store: Store) -> list[str]:
+    mistyped = KeyTypes(store.keys).mistyped(store.client)
+    return [
+        f"{each.key} is a {each.found} and must be a {each.wanted}: somebody else has written there;"
+        f" `redis-cli del {each.key}` takes it away"
+        for each in islice(mistyped, KEPT)
+    ]
+
+
+def _scripts(audit: AuditRepository) -> list[str]:
+    return [f"{name}: {why}" for name, why in audit.broken_scripts().items()]
 
 
 def check_plugins() -> Check:
@@ -255,9 +289,9 @@ def check_leader(group: str, facts: dict[str, str], now_ms: int, waiting: int) -
     return Check(name, Level.OK, leads)
 
 
-def _agents(store: Store, group: str, now_ms: int, silent_after_ms: int) -> Check:
+def _agents(store: Store, audit: AuditRepository, group: str, silent_after_ms: int) -> Check:
     problems: list[str] = []
-    known = store.agents.ids(group)
+    known, now_ms = store.agents.ids(group), audit.now_ms()
     for page in pages(known):
         beats = store.agents.beats(page)
         for agent in store.agents.many(page):
@@ -295,7 +329,7 @@ def unwell(agent: AgentData, beat: Beat | None, now_ms: int, silent_after_ms: in
 
 
 def _recount(
-    store: Store, counting: Recount, audit: AuditRepository, *, repair: bool
+    groups: Sequence[str], counting: Recount, audit: AuditRepository, *, repair: bool
 ) -> Iterator[Check]:
     tally = counting.indexes()
     if repair and tally.gone:
@@ -304,14 +338,16 @@ def _recount(
                 audit.unlist(group, state, page)
         tally = counting.indexes()
     cure = ["`scheduler doctor --repair` takes off those without a record"] if tally.gone else []
-    yield found(
-        "indexes", f"{tally.sessions} sessions stand where they belong", [*cure, *tally.drift]
-    )
-    yield from _none("jobs", "all are listed where they belong", partial(_jobs, store))
+    amiss = [*cure, *tally.unreadable, *tally.drift]
+    yield found("indexes", f"{tally.sessions} sessions stand where they belong", amiss)
     yield from _none("records", "all of them make sense", partial(counting.records, tally))
-    kinds = f"{len(tally.uses)} kinds count right"
-    yield from _none("requests", kinds, partial(counting.requests, tally))
-    for group in store.groups.names():
+    if tally.unreadable:
+        says = "not counted: not all indexes can be read, so not all sessions are known"
+        yield Check("requests", Level.WARNING, says)
+    else:
+        kinds = f"{len(tally.uses)} kinds count right"
+        yield from _none("requests", kinds, partial(counting.requests, tally))
+    for group in groups:
         good = "free slots agree with live kernels"
         yield from _none(f"slots of {group}", good, partial(counting.slots, group))
     good = "held by placed sessions, and all of those"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol, TypeVar
 
 from scheduler.domain.errors import (
@@ -28,6 +30,8 @@ from scheduler.domain.office import check_role, office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, WAITING, SessionState
+from scheduler.domain.wanted import EVERYTHING, Wanted
+from scheduler.operations.finding import BATCH, LOOKED_AT, select
 from scheduler.store.jobs import JobRepository
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.sessions import SessionRepository
@@ -36,6 +40,8 @@ T = TypeVar("T")
 
 #: Jobs of one page, at most.
 LARGEST_PAGE: Final = 1_000
+#: Jobs of one of many offices that are read at once, at least.
+_LEAST_AT_ONCE: Final = 20
 #: What a page ended with: the number of its last job, opaque to whoever asks.
 CURSOR: Final = "^[0-9]{1,15}$"
 
@@ -66,40 +72,74 @@ class JobPage:
 
 def list_jobs(  # noqa: PLR0913 - each of them is what a page may be asked by
     store: Store,
-    office: str,
+    office: str | None,
     state: SessionState | None = None,
     role: str | None = None,
     cursor: str | None = None,
     limit: int = 100,
     submitted: Period = AT_ANY_TIME,
+    wanted: Wanted = EVERYTHING,
 ) -> JobPage:
     """A page of an office's jobs, the last submitted first; of one state and one role, where given.
 
-    ``limit`` is 1 to 1,000. Costs what the page holds, however many jobs there are. A job's place is
-    by its submission, so that pages neither skip nor repeat one that moves meanwhile; with a state, a
-    page lacks who left it while it was read. Raises InvalidSetting for a cursor or limit that is none.
+    None is all offices. ``limit`` is 1 to 1,000. Costs what the page holds, however many jobs there are;
+    of all offices a step per office, too; with ``wanted`` what it looks at, LOOKED_AT jobs at most, after
+    which the next page goes on. A job's place is by its submission, so that pages neither skip nor repeat
+    one that moves meanwhile; with a state, a page lacks who left it while it was read. Raises
+    InvalidSetting for a cursor or limit that is none.
     """
     if not 1 <= limit <= LARGEST_PAGE:
         problem = f"it must be a whole number from 1 to {LARGEST_PAGE}, got {shown(limit)}"
         raise InvalidSetting(name="limit", problem=problem)
     before = None if cursor is None else _number(cursor)
-    states = tuple(SessionState) if state is None else (state,)
+    states = wanted.states(() if state is None else (state,))
+    batch, left = (limit, limit) if wanted == EVERYTHING else (BATCH, LOOKED_AT)
+    offices = store.offices.names() if office is None else [office]
+    at_once = max(batch // max(len(offices), 1), _LEAST_AT_ONCE)
+    lists = [
+        _walk(store, _List(each, role or "", states, submitted), before, min(batch, at_once))
+        for each in offices
+    ]
+    walk = heapq.merge(*lists, key=lambda entry: -entry[1])
+    items: list[SessionData] = []
+    while left:
+        found = list(islice(walk, batch))
+        matching = select(store.sessions, [job for job, _ in found], wanted)
+        for job, before in found:
+            # Redis' clock may have been put back once: what a page holds is as it was asked for all the same.
+            data = matching.get(job)
+            if data and data.state in states and submitted.at(data.submitted_at):
+                items.append(data)
+            if len(items) == limit:
+                return JobPage(items, str(before))
+        if len(found) < batch:
+            return JobPage(items, None)
+        left -= batch
+    return JobPage(items, str(before))
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """What is read of one office."""
+
+    office: str
+    role: str
+    states: Sequence[SessionState]
+    submitted: Period
+
+
+def _walk(store: Store, of: _List, before: int | None, at_once: int) -> Iterator[tuple[str, int]]:
+    """(id, number) of jobs, the last submitted first, read as they are asked for."""
     after = 0
-    if submitted != AT_ANY_TIME:
-        times = (submitted.after, submitted.before)
-        after, last = store.jobs.submitted_before(office, role or "", states, times)
+    if of.submitted != AT_ANY_TIME:
+        times = (of.submitted.after, of.submitted.before)
+        after, last = store.jobs.submitted_before(of.office, of.role, of.states, times)
         before = last + 1 if before is None else min(before, last + 1)
-    found = store.jobs.newest(office, role or "", states, before, limit, after)
-    items = store.sessions.many(job for job, _ in found)
-    # Redis' clock may have been put back once: what a page holds is as it was asked for all the same.
-    return JobPage(
-        items=[
-            data
-            for data in items
-            if (state is None or data.state is state) and submitted.at(data.submitted_at)
-        ],
-        cursor=str(found[-1][1]) if len(found) == limit else None,
-    )
+    while page := store.jobs.newest(of.office, of.role, of.states, before, at_once, after):
+        yield from page
+        if len(page) < at_once:
+            return
+        before = page[-1][1]
 
 
 def _number(cursor: str) -> int:

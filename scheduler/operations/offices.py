@@ -78,7 +78,7 @@ class DeletingStore(Store, Protocol):
 
 
 def delete_office(store: DeletingStore, name: str, *, forget: bool = False) -> int:
-    """Delete an office of which no job is left, and revoke its API keys; how many those were.
+    """Delete an office of which no job is left, with its limits, and revoke its API keys; how many those were.
 
     With ``forget`` its ended jobs are forgotten first, as retention does it: records, results, logs,
     idempotency keys. That goes step by step; a repeat goes on where one was broken off.

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
+from scheduler.domain.errors import ScriptError
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import KernelData, SessionData
 from scheduler.domain.slots import render_amount
@@ -57,6 +59,7 @@ class Tally:
     spoilt: dict[str, tuple[str, ...]] = field(default_factory=dict)  #: sessions, and which fields
     #: Listed without a record, by group and state.
     gone: dict[tuple[str, SessionState], list[str]] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)  #: indexes that could not be walked
 
 
 class Recount:
@@ -80,28 +83,36 @@ class Recount:
         tally, seen = Tally(), _Numbers()
         for group in self._store.groups.names():
             for state in _WALK:
-                for entry in chain.from_iterable(self._audit.index(group, state)):
-                    _keep(tally.drift, misplaced(entry, group, state))
-                    if entry.score is not None and not entry.state and not entry.unreadable:
-                        tally.gone.setdefault((group, state), []).append(entry.id)
-                    if entry.unreadable and len(tally.spoilt) < KEPT:
-                        tally.spoilt[entry.id] = entry.unreadable
-                    counts = entry.state and (newest is None or entry.seq <= newest)
-                    if counts and seen.add(entry.seq):
-                        tally.sessions += 1
+                with _noting(tally, f"the index of {state} in group {group}"):
+                    self._index(tally, seen, (group, state), newest)
+            with _noting(tally, f"the list of what is not to be seen yet in group {group}"):
+                for entry in chain.from_iterable(self._audit.unseen(group)):
+                    if _counts(entry, newest) and seen.add(entry.seq):
                         tally.uses[entry.request] += 1
-            for entry in chain.from_iterable(self._audit.unseen(group)):
-                if entry.state and (newest is None or entry.seq <= newest) and seen.add(entry.seq):
-                    tally.uses[entry.request] += 1
         return tally
+
+    def _index(
+        self, tally: Tally, seen: _Numbers, of: tuple[str, SessionState], newest: int | None
+    ) -> None:
+        for entry in chain.from_iterable(self._audit.index(*of)):
+            _keep(tally.drift, misplaced(entry, *of))
+            if entry.score is not None and not entry.state and not entry.unreadable:
+                tally.gone.setdefault(of, []).append(entry.id)
+            if entry.unreadable and len(tally.spoilt) < KEPT:
+                tally.spoilt[entry.id] = entry.unreadable
+            if _counts(entry, newest) and seen.add(entry.seq):
+                tally.sessions += 1
+                tally.uses[entry.request] += 1
 
     def records(self, tally: Tally) -> list[str]:
         """Records that make no sense: those the walk met, and what placed ones say of their kernels."""
         found = dict(tally.spoilt)
         for group in self._store.groups.names():
-            for data in chain.from_iterable(self._placed(group)):
-                if data.unreadable and len(found) < KEPT:
-                    found[data.id] = data.unreadable
+            # Of an index that cannot be walked the tally tells; what else was found must be told, too.
+            with suppress(ScriptError):
+                for data in chain.from_iterable(self._placed(group)):
+                    if data.unreadable and len(found) < KEPT:
+                        found[data.id] = data.unreadable
         return [
             f"session {session} has a spoilt record ({', '.join(fields)});"
             " cancel it, or put the record right"
@@ -227,6 +238,19 @@ class Recount:
             while ids := self._audit.ids(group, state, start):
                 yield self._store.sessions.many(ids)
                 start += len(ids)
+
+
+@contextmanager
+def _noting(tally: Tally, what: str) -> Iterator[None]:
+    """One index that cannot be walked must not hide the others."""
+    try:
+        yield
+    except ScriptError as error:
+        tally.unreadable.append(f"{what} cannot be read ({error.facts['problem']})")
+
+
+def _counts(entry: Entry, newest: int | None) -> bool:
+    return bool(entry.state) and (newest is None or entry.seq <= newest)
 
 
 def misplaced(entry: Entry, group: str, state: SessionState) -> str:

@@ -45,6 +45,7 @@ _RETRY = Script.load("session/retry")
 _RELINK = Script.load("session/relink")
 _RELEASE = Script.load("session/release")
 _LOOK = Script.load("session/look")
+_NAMES = Script.load("session/names")
 
 
 #: For a key that is no hash: a record none of whose fields can be read.
@@ -297,6 +298,12 @@ class SessionRepository:
             if state is SessionState.READY or not newest_first:
                 return cast("list[str]", self._client.zrange(key, 0, limit - 1))
             return cast("list[str]", self._client.zrevrange(key, 0, limit - 1))
+
+    def names(self, sessions: Sequence[str]) -> dict[str, str]:
+        """The names of at most 500 sessions, "" of those that have none, or of which there is none."""
+        with speaking_to(self._client):
+            _, *names = _NAMES(self._client, self._keys.root, sessions=list(sessions))
+        return dict(zip(sessions, names, strict=True))
 
     def counts(self, group: str) -> dict[SessionState, int]:
         """How many sessions of a group are in each state."""

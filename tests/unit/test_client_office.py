@@ -199,6 +199,18 @@ def test_a_job_shows_what_it_inherits_from_its_office(app: Client) -> None:
         job.cancel(expected=seen)
 
 
+def test_the_jobs_of_all_offices_are_listed(app: Client) -> None:
+    jobs = []
+    for name in ("web", "shop"):
+        app.office(name).create()
+        jobs += [app.office(name).submit("jobs:noop", name=f"{name}-{n}").id for n in range(25)]
+    app.enqueue("jobs:noop")
+
+    assert jobs[::-1] == [job.id for job in app.jobs()]
+    assert jobs[24::-1] == [job.id for job in app.jobs(SessionState.READY, name="web-*")]
+    assert [] == list(app.jobs(agent="a1"))
+
+
 def test_its_jobs_are_listed_by_when_they_were_submitted(app: Client) -> None:
     web = app.office("web")
     web.create()

@@ -16,11 +16,11 @@ from scheduler.api.errors import EventsGone
 from scheduler.api.forms import form
 from scheduler.api.models.common import problems
 from scheduler.api.routing import NAME_PATTERN, GuardedRoute, KeyOf, Nothing, StoreOf, filters
-from scheduler.api.streams import EventStream, Streams
+from scheduler.api.streams import EventStream, Stream, Streams
 from scheduler.api.watching import Watch
 from scheduler.auth.permissions import check_allowed
 from scheduler.domain.api_key import Role
-from scheduler.domain.errors import StoreUnavailable
+from scheduler.domain.errors import KeyRefused, StoreUnavailable
 from scheduler.domain.subscriber import ALL_EVENTS, check_patterns
 
 router = APIRouter(prefix="/api/events", tags=["events"], route_class=GuardedRoute)
@@ -34,6 +34,8 @@ PING_S: Final = 15
 END_S: Final = 3
 #: What a stream ends with where events between were trimmed away while it was read.
 GAP: Final = "gap"
+#: What it ends with where the reader's key is no longer good; without an id, as nothing more was told.
+REFUSED: Final = "refused"
 
 
 @router.get(
@@ -90,7 +92,7 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
     with streams.taken(key) as stream:
         watch = await streams.call(lambda: Watch(store, (last_event_id or since), wanted, whose))
         told = EventStream(
-            _told(streams, watch),
+            _told(streams, stream, watch),
             ping=PING_S,
             send_timeout=60,
             sep="\n",
@@ -100,14 +102,21 @@ async def follow_events(  # noqa: PLR0913 - what may be asked of the stream
         return stream.answered(told)
 
 
-async def _told(streams: Streams, watch: Watch) -> AsyncIterator[ServerSentEvent]:
-    """Events as they come, until the process ends. An outage ends it: the reader comes back, with its id."""
+async def _told(streams: Streams, stream: Stream, watch: Watch) -> AsyncIterator[ServerSentEvent]:
+    """Events as they come, until the process ends or the key is taken back.
+
+    An outage ends it: the reader comes back, with its id.
+    """
     with suppress(StoreUnavailable):
         while not streams.stopping:
             try:
                 found = await _unless_stopped(streams, watch.look)
+                await stream.check()
             except EventsGone as gap:
                 yield _event(GAP, watch.after, {"detail": str(gap)})
+                return
+            except KeyRefused as refusal:
+                yield ServerSentEvent(_text({"detail": str(refusal)}), event=REFUSED, sep="\n")
                 return
             for name, event_id, body in found or ():
                 yield _event(name, event_id, body)
@@ -134,4 +143,8 @@ async def _unless_stopped(
 
 
 def _event(name: str, event_id: str, body: dict[str, Any]) -> ServerSentEvent:
-    return ServerSentEvent(orjson.dumps(body).decode(), event=name, id=event_id, sep="\n")
+    return ServerSentEvent(_text(body), event=name, id=event_id, sep="\n")
+
+
+def _text(body: dict[str, Any]) -> str:
+    return orjson.dumps(body).decode()

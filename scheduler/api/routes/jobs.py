@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from scheduler.api.answers import answer, execution_view, tagged
 from scheduler.api.etags import etag
 from scheduler.api.forms import form
-from scheduler.api.models.common import NOT_MODIFIED, problems
+from scheduler.api.models.common import NOT_MODIFIED, PRINTABLE, problems
 from scheduler.api.models.jobs import (
     ExecutionList,
     JobList,
@@ -33,12 +33,14 @@ from scheduler.api.routing import (
     StoreOf,
     needs,
 )
-from scheduler.api.streams import Streams, TextStream
+from scheduler.api.streams import Stream, Streams, TextStream
 from scheduler.domain.api_key import Role
 from scheduler.domain.graph import graph_from
 from scheduler.domain.job import LATEST_MS, Period, job_view, revision_of
+from scheduler.domain.scope import LONGEST_NAME
 from scheduler.domain.spec import SessionSpec
 from scheduler.domain.states import SessionState
+from scheduler.domain.wanted import Wanted
 from scheduler.operations.following import LogFollower
 from scheduler.operations.graphs import submit_graph
 from scheduler.operations.jobs import CURSOR, executions, job_of, list_jobs
@@ -118,16 +120,30 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     submitted_before: Annotated[
         Moment | Nothing, Query(description="And not just then; later than submitted_after.")
     ] = None,
+    name: Annotated[
+        Annotated[str, Field(pattern=PRINTABLE, min_length=1, max_length=LONGEST_NAME)] | Nothing,
+        Query(
+            description="Jobs of this name; or a pattern, for which a page looks at 10,000 at most.",
+            examples=["train-*"],
+        ),
+    ] = None,
+    agent: Annotated[
+        Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
+        Query(description="Jobs with a kernel on this agent now."),
+    ] = None,
     cursor: Annotated[
         Annotated[str, Field(pattern=PLACE)] | Nothing,
         Query(description="As the page before ended with.", examples=["712"]),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
 ) -> Response:
-    """A page of the office's jobs, the last submitted first, of one state, role and time if asked."""
+    """A page of the office's jobs, the last submitted first, of one state, role, time, name and agent if asked.
+
+    Another page may follow one that is short, or empty: where there is a cursor, it does.
+    """
     store.offices.read(office_id)
-    submitted = Period.of(submitted_after, submitted_before)
-    page = list_jobs(store, office_id, state, role, cursor, limit, submitted)
+    submitted, wanted = Period.of(submitted_after, submitted_before), Wanted.of(name, agent)
+    page = list_jobs(store, office_id, state, role, cursor, limit, submitted, wanted)
     return answer({"items": [job_view(data) for data in page.items], "cursor": page.cursor})
 
 
@@ -191,17 +207,19 @@ async def show_logs(  # noqa: PLR0913 - what may be asked of a log
         # What can be refused is refused before the answer has begun.
         follower = await streams.call(lambda: LogFollower(store, job_id, kernel))
         first = await streams.call(follower.look)
-        text = _follow(streams, follower, first)
+        text = _follow(streams, stream, follower, first)
         return stream.answered(TextStream(text, media_type=TEXT))
 
 
 async def _follow(
-    streams: Streams, follower: LogFollower, first: Sequence[LogLine]
+    streams: Streams, stream: Stream, follower: LogFollower, first: Sequence[LogLine]
 ) -> AsyncIterator[bytes]:
-    """Pieces as they come. Who reads learns of an outage by an answer that is cut off."""
+    """Pieces as they come. Who reads learns of an outage, or a key taken back, by an answer that is cut off."""
     yield _text(first)
     while not (follower.over or streams.stopping):
-        if lines := await streams.call(follower.look):
+        lines = await streams.call(follower.look)
+        await stream.check()
+        if lines:
             yield _text(lines)
 
 

@@ -13,6 +13,7 @@ from scheduler.api.errors import EventsGone, TooManyStreams
 from scheduler.api.streams import Streams
 from scheduler.api.watching import Watch
 from scheduler.domain.api_key import ApiKey, Role
+from scheduler.domain.clock import SystemClock
 from tests.unit.api.conftest import ACCESS, Api
 from tests.unit.api.test_statuses import JOBS, said
 
@@ -119,7 +120,7 @@ def test_one_key_takes_its_share_of_the_streams_and_no_more(api: Api, access: Ac
 
 def test_what_stops_opens_no_stream() -> None:
     async def stopped() -> None:
-        streams = Streams(1, 1)
+        streams = Streams(1, 1, SystemClock(), lambda _: None)
         streams.stop()
         with pytest.raises(TooManyStreams):
             streams.taken(ApiKey("k1", Role.VIEWER))

@@ -88,6 +88,19 @@ def test_jobs_are_listed_page_by_page_by_state_and_role(api: Api) -> None:
     assert [jobs[3], jobs[1]] == [job["id"] for job in dev]
 
 
+def test_jobs_are_listed_by_name_and_by_agent(api: Api) -> None:
+    wanted = api.submit(name="train-1")
+    api.submit(name="eval")
+
+    def listed(query: str) -> list[str]:
+        return [job["id"] for job in api.ask("GET", f"{JOBS}?{query}").json()["items"]]
+
+    assert [wanted] == listed("name=train-*") == listed("name=train-1")
+    assert [] == listed("name=train") == listed("name=train-*&agent=a1")
+    for query in ("name=", "name=%00", "agent=no%20such", "agent=a1&state=READY"):
+        said(api.ask("GET", f"{JOBS}?{query}"), 422)
+
+
 def test_jobs_are_listed_by_when_they_were_submitted(api: Api) -> None:
     jobs = [api.submit() for _ in range(3)]
     for job, at in zip(jobs, (100, 200, 300), strict=True):

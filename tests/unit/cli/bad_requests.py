@@ -154,6 +154,9 @@ WORDS: list[tuple[list[str], int, str]] = [
     (["session", "explain", NOBODY], 3, "Session {nobody} is not known here; it may have been forgotten after its retention."),
     (["session", "list", "--state", "DEAD"], 2, "Invalid value for '--state': 'DEAD' is none of PENDING, READY, SCHEDULED, PREPARING, RUNNING, TERMINATING, RETRYING, SUCCEEDED, FAILED, TIMED_OUT, CANCELLED. See `scheduler session list --help`."),
     (["session", "list", "--group", "nosuch"], 3, "Scaling group 'nosuch' does not exist; known groups: default."),
+    (["session", "list", "--cursor", "712"], 2, "--cursor goes on with a page by --name or --agent; give that, too. See `scheduler session list --help`."),
+    (["session", "list", "--name", "x", "--cursor", "712"], 2, "Bad setting cursor: '712' is not one that a page of this list ended with."),
+    (["session", "list", "--agent", "a1", "--state", "READY"], 2, "Bad setting state: on an agent are only sessions that are SCHEDULED, PREPARING, RUNNING, TERMINATING, not READY."),
     (["session", "list", "--limit", "0"], 2, "Invalid value for '--limit': 0 is not in the range 1<=x<=10000. See `scheduler session list --help`."),
     (["scope", "set", "planet", "x", "--max-sessions", "1"], 2, "Invalid value for 'KIND': 'planet' is none; there are global, domain, group, user, keypair, private, office, role, pool. See `scheduler scope set --help`."),
     (["scope", "set", "keypair", "a\nb", "--max-sessions", "1"], 2, "Bad setting scope: a name has 1 to 256 characters and no control characters."),
@@ -184,5 +187,7 @@ WORDS: list[tuple[list[str], int, str]] = [
     (["leader", "resign", "--group", "nosuch"], 3, "Scaling group 'nosuch' does not exist; known groups: default."),
     (["events", "--since", "x"], 2, "Bad setting event id: 'x' is not of the form EPOCH-SEQ."),
     (["events", "--event", "nope"], 2, "Bad setting events: 'nope' names no event; there are session.*, job_*, agent.*, group.* and those of docs/architecture.md."),
+    (["events", "--office", "no such"], 2, "Bad setting office: 'no such' is no name: letters, digits, _ and - only, at most 63."),
+    (["events", "--office", ""], 2, "Bad setting office: '' is no name: letters, digits, _ and - only, at most 63."),
     (["events", "--session", "x"], 3, "Session x is not known here; it may have been forgotten after its retention."),
 ]

@@ -372,7 +372,7 @@ def test_a_key_that_cannot_be_read_hides_no_other_check(lived: World, run: Run) 
     found = run("doctor")
 
     assert 1 == found.code
-    assert "PROBLEM  group default: what Redis holds cannot be read: " in found.out
+    assert "PROBLEM  plugins of default: what Redis holds cannot be read: " in found.out
     assert "limits: slots and waiting sessions count right" in found.out
 
 

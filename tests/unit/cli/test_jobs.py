@@ -39,6 +39,41 @@ def test_jobs_are_listed_in_pages(run: Run, office: World) -> None:
     )
 
 
+def test_without_an_office_the_jobs_of_all_are_listed(run: Run, office: World) -> None:
+    """As whoever runs the whole asks what there is."""
+    jobs = []
+    for n in range(30):
+        scopes = office_scopes("globex") if n % 3 else BUILDER
+        jobs.append(office.submit(name=f"n{n}", scopes=scopes))
+    office.submit(name="nobody's")
+
+    table = run("job", "list", "--limit", "1")
+    assert ["ID", "NAME", "OFFICE", "ROLE"] == table.rows[0][:4]
+    assert [jobs[29], "n29", "globex"] == table.rows[1][:3]
+    assert "OFFICE" not in run("job", "list", "--office", "acme").out
+
+    pages = [run("job", "list", "--limit", "7", "-o", "json").json]
+    while cursor := pages[-1]["cursor"]:
+        pages.append(run("job", "list", "--limit", "7", "--cursor", cursor, "-o", "json").json)
+    found = [job for page in pages for job in page["items"]]
+    assert jobs[::-1] == [job["id"] for job in found]
+    assert {"acme", "globex"} == {job["office"] for job in found}
+
+    builders = run("job", "list", "--role", "builder", "-o", "json").json["items"]
+    assert jobs[::3][::-1] == [job["id"] for job in builders]
+    named = run("job", "list", "--name", "n1?", "--newer-than", "1h", "-o", "json").json["items"]
+    assert jobs[19:9:-1] == [job["id"] for job in named]
+    assert 3 == run("job", "list", "--office", "nosuch").code
+    assert 2 == run("job", "list", "--office", "").code
+
+
+def test_where_there_is_no_office_there_are_no_jobs(run: Run, world: World) -> None:
+    world.submit()
+
+    assert {"items": [], "cursor": None} == run("job", "list", "-o", "json").json
+    assert (0, "There are no such jobs.\n") == (run("job", "list").code, run("job", "list").err)
+
+
 def test_jobs_are_listed_by_age(run: Run, office: World) -> None:
     """J9: by Redis' clock."""
     hour = 3_600_000
@@ -133,7 +168,7 @@ def test_jobs_are_steered(run: Run, office: World) -> None:
         (["priority", "JOB", "high", "--office", "acme"], 2, "not a valid integer"),
         (["retry", "JOB", "--office", "acme"], 4, "is READY; retry works only in"),
         (["handoff", "JOB", "cook", "--office", "acme"], 2, "has no role 'cook'"),
-        (["list"], 2, "--office"),
+        (["cancel-all"], 2, "--office"),
     ],
 )
 def test_a_wrong_word_is_one_sentence(

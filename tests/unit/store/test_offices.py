@@ -118,6 +118,37 @@ def test_an_office_is_deleted_with_its_limits_and_never_repeats_a_revision(world
     assert world.offices.create("o", {}).revision == 2
 
 
+def test_limits_that_operators_set_go_with_the_office(world: World) -> None:
+    """Else the next office of the name would have fewer slots than anybody gave it, and nobody knew why."""
+    for name in ("o", "o2", "other"):
+        world.offices.create(name, {"max_concurrent_by_role": {"b": 1}})
+        world.scopes.limit(
+            Scope("office", name), ScopeLimits(max_slots={"cpu": 1}), only=["max_slots"]
+        )
+    world.scopes.limit(Scope("role", "o/given-up"), ScopeLimits(max_pending_sessions=1))
+    world.scopes.limit(Scope("user", "o"), ScopeLimits(max_sessions=7))
+    kept = [scope for scope in world.scopes.known() if not scope.name.startswith(("o/", "o2/"))]
+    seen = len(told(world))
+
+    world.offices.delete("o")
+
+    assert [scope for scope in kept if scope != OFFICE] == [
+        scope for scope in world.scopes.known() if not scope.name.startswith("o2/")
+    ]
+    assert {"max_slots": "", "max_sessions": "", "scope": "office o"} in [
+        fields for _, fields in told(world)[seen:]
+    ]
+    assert {"office o", "role o/b", "role o/given-up"} == {
+        fields["scope"] for name, fields in told(world)[seen:] if name == "scope.changed"
+    }
+    world.offices.create("o", {})
+    fresh = world.scopes.read([OFFICE])[OFFICE].limits
+    assert ScopeLimits(max_sessions=3) == fresh
+    assert {"cpu": 1} == world.scopes.read([Scope("office", "o2")])[
+        Scope("office", "o2")
+    ].limits.max_slots
+
+
 @pytest.mark.parametrize("state", [S.PENDING, S.READY, S.RUNNING, S.RETRYING])
 def test_an_office_with_jobs_that_have_not_ended_stays(world: World, state: S) -> None:
     world.offices.create("o", {})

@@ -2,7 +2,7 @@
 -- office of the same name never repeats one.
 --
 -- Who makes an office of the same name later gets nothing of this one: no jobs with their results and
--- idempotency keys, no API keys, no digests of how long jobs ran.
+-- idempotency keys, no API keys, no digests of how long jobs ran, no limits.
 --
 -- @arg office str
 -- @reply deleted | in_use | on_record | unknown_office
@@ -19,8 +19,8 @@ local ended = 0
 for state in pairs(FINAL) do ended = ended + redis.call('ZCARD', keys.jobs(office, state)) end
 if ended > 0 then return { 'on_record', int(ended) } end
 
--- All keys are looked at, in the step that deletes: between two steps a key would speak of nobody's office.
--- An office is deleted rarely, and 1,000 keys take some 2 ms.
+-- All keys are looked at, and all scopes with limits, in the step that deletes: between two steps a key would
+-- speak of nobody's office. An office is deleted rarely, and 1,000 keys take some 2 ms.
 local revoked = 0
 for _, id in ipairs(redis.call('SMEMBERS', keys.api_keys())) do
     local whose, before = unpack(redis.call('HMGET', keys.api_key(id), 'office', 'revoked_at'))
@@ -35,8 +35,19 @@ for _, job in ipairs(digests) do
     redis.call('DEL', keys.durations(job))
     redis.call('ZREM', keys.digests(), job)
 end
-limit_sessions('office', office, nil)
-for _, role in ipairs(roles_of(office)) do limit_sessions('role', office .. '/' .. role, nil) end
+-- Its limits and those of its roles: what operators set, and of roles that it gave up, too.
+local scopes = redis.call('SMEMBERS', keys.scopes())
+table.sort(scopes)
+for _, scope in ipairs(scopes) do
+    local kind, name = string.match(scope, '^(%S+) (.*)$')
+    if (kind == 'office' or kind == 'role') and string.match(name, '^[^/]*') == office then
+        local limits, lifted = keys.scope_limits(kind, name), {}
+        for _, field in ipairs(redis.call('HKEYS', limits)) do lifted[#lifted + 1], lifted[#lifted + 2] = field, '' end
+        redis.call('DEL', limits)
+        redis.call('SREM', keys.scopes(), scope)
+        emit('scope.changed', 'scope', scope, unpack(lifted))
+    end
+end
 redis.call('DEL', key)
 redis.call('HSET', key, 'revision', revision)
 redis.call('SREM', keys.offices(), office)

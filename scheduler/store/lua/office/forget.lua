@@ -6,18 +6,15 @@
 -- @arg office str
 -- @arg sessions json
 -- @reply forgotten
--- @include lib/forget_session
--- @include lib/needed
+-- @include lib/forget_listed
 redis.call('SREM', keys.offices(), '')
 local reply = { 'forgotten' }
 for _, id in ipairs(sessions) do
     local state, group, job = unpack(redis.call('HMGET', keys.session(id), 'state', 'group', 'job'))
     if not state then
         for final in pairs(FINAL) do redis.call('ZREM', keys.jobs(office, final), id) end
-    elseif FINAL[state] and job and string.match(job, '^[^/]*') == office and not needed(id) then
-        forget_session(id, group, state)
-        redis.call('ZREM', keys.state(group, state), id)
-        reply[#reply + 1] = id
+    elseif FINAL[state] and job and string.match(job, '^[^/]*') == office then
+        forget_listed(id, group, state, reply)
     end
 end
 return reply

@@ -8,18 +8,13 @@
 -- @arg before int
 -- @arg limit int
 -- @reply forgotten
--- @include lib/forget_session
--- @include lib/needed
+-- @include lib/forget_listed
 -- @include lib/int
 redis.call('SREM', keys.groups(), '')
 local reply = { 'forgotten' }
 if not FINAL[state] then return reply end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.state(group, state), '-inf', int(before), 'LIMIT', 0, limit)) do
-    if not needed(id) then
-        forget_session(id, group, state)
-        redis.call('ZREM', keys.state(group, state), id)
-        reply[#reply + 1] = id
-    end
+    forget_listed(id, group, state, reply)
 end
 return reply

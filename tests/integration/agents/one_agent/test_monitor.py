@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import redis
 
-from scheduler.store.embedded import EmbeddedRedis
-from tests.integration.agents.stage import AgentProcess, Leader
+from tests.integration.agents.stage import Leader
 
 pytestmark = pytest.mark.integration
 
 SHELL = ["sh", "-c"]
-
-
-@pytest.fixture(scope="module")
-def leader(server: EmbeddedRedis) -> Iterator[Leader]:
-    with redis.Redis.from_url(server.url, decode_responses=True) as client:
-        yield Leader(client, "monitor")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def agent(
-    server: EmbeddedRedis, leader: Leader, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AgentProcess]:
-    process = AgentProcess(server.url, leader, tmp_path_factory.mktemp("agent")).admitted()
-    yield process
-    process.end()
 
 
 def test_a_line_of_the_pattern_ends_a_command_well_and_its_output_is_kept(leader: Leader) -> None:

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from scheduler.protocol.report import KernelReport
-from scheduler.store.embedded import EmbeddedRedis
-from tests.integration.agents.stage import AgentProcess, Leader, wait_for
+from tests.integration.agents.stage import Leader, wait_for
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def leader(server: EmbeddedRedis) -> Iterator[Leader]:
-    with redis.Redis.from_url(server.url, decode_responses=True) as client:
-        yield Leader(client, "together")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def agent(
-    server: EmbeddedRedis, leader: Leader, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AgentProcess]:
-    process = AgentProcess(server.url, leader, tmp_path_factory.mktemp("agent")).admitted()
-    yield process
-    process.end()
 
 
 def start(leader: Leader, calls: Sequence[tuple[str, list[Any]]]) -> list[str]:

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from agents import facts
-from scheduler.store.embedded import EmbeddedRedis
 from tests.integration.agents.stage import WORK, AgentProcess, Leader, wait_for
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def leader(server: EmbeddedRedis) -> Iterator[Leader]:
-    with redis.Redis.from_url(server.url, decode_responses=True) as client:
-        yield Leader(client, "kernels")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def agent(
-    server: EmbeddedRedis, leader: Leader, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[AgentProcess]:
-    """One agent for all tests of this file: it must not matter what ran on it before."""
-    process = AgentProcess(server.url, leader, tmp_path_factory.mktemp("agent")).admitted()
-    yield process
-    process.end()
 
 
 def test_a_callable_returns_its_result(leader: Leader) -> None:
