@@ -13,6 +13,7 @@ from scheduler.domain.states import SessionState
 from scheduler.operations.policy import change_group, roll_back_group
 from scheduler.protocol import order as orders
 from scheduler.protocol.order import DeadlineOrder
+from scheduler.store.timeouts import TimeoutRepository
 from tests.unit.store.lives import GROUP, OTHER, S, World, order_id
 
 KEY = "ab" * 32
@@ -103,6 +104,8 @@ def test_another_pending_timeout_holds_for_those_that_wait_already(world: World)
     change_group(world.groups, GROUP, {"pending_timeout_ms": 60_000})
     waiting = {each: world.get(each).submitted_at + 60_000 for each in (parent, ready, child)}
     assert before | waiting == due()
+    looked_at = TimeoutRepository(world.client, world.keys).looked_at
+    assert (waiting[ready], None) == (looked_at(GROUP, ready), looked_at(GROUP, "nobody"))
 
     change_group(world.groups, GROUP, {"pending_timeout_ms": 5_000})
     assert before | {each: at - 55_000 for each, at in waiting.items()} == due()
