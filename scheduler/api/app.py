@@ -73,9 +73,12 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
     audit = AuditRepository(store.client, store.keys)
     numbers = exposition(lambda: measure(store, audit, ()), registry)
     health = health_of(looks or store, lambda: streams.open)
-    app.include_router(status.status_router(pages(health, numbers)))
-    for part in (offices, steering, jobs, events):
-        app.include_router(part.router)
+    routers = [status.status_router(pages(health, numbers))]
+    routers += [part.router for part in (offices, steering, jobs, events)]
+    for router in routers:
+        app.include_router(router)
+    # An app keeps routers, not their pages: which methods a page has is looked up here.
+    app.state.pages = [*app.routes, *(page for router in routers for page in router.routes)]
     problems.install(app)
     # The last one added is the first that a request comes to.
     app.add_middleware(BodyLimit, limit=access.body_limit)

@@ -46,13 +46,18 @@ def _fields(kind: Any) -> set[str]:
     return set().union(*map(_fields, get_args(kind)))
 
 
+def has_content(request: Request) -> bool:
+    """Whether a request says that it has a body."""
+    headers = request.headers
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
 def refuse_other_types(request: Request) -> None:
     """Refuse a body that does not say it is JSON. Raises BodyNotJson."""
-    headers = request.headers
-    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+    if not has_content(request):
         return
     said = Message()
-    said["content-type"] = given = headers.get("content-type", "")
+    said["content-type"] = given = request.headers.get("content-type", "")
     kind = said.get_content_subtype()
     if not given:
         raise BodyNotJson(kind="missing")

@@ -176,7 +176,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """What can be done with a page, by all that was declared for it; a router tells of one only."""
     found: set[str] = set()
-    for route in request.app.routes:
+    for route in request.app.state.pages:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             found |= route.methods or set()
     return sorted(found)
@@ -201,9 +201,14 @@ def invalid(found: Sequence[Any], body: Any) -> errors.InvalidInput:
     if first["type"] == "json_invalid":
         where = f"it is no JSON at character {first['loc'][-1]} ({first['ctx']['error']})"
         return own.MalformedBody(problem=where)
-    place, *path = (part for part in first["loc"] if part not in KINDS)
+    place, *path = (part for part in first["loc"] if not _is_kind(part))
     name = ".".join(map(str, path)) or f"the {place}"
     return errors.InvalidInput(problem=f"{_named(str(place), name)}: {_says(first, body)}")
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether it is a kind of value, not a name that whoever asked has written."""
+    return part in KINDS or str(part).startswith("str-enum[")
 
 
 def _named(place: str, name: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import Depends, Header, Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic.json_schema import SkipJsonSchema
+from starlette.datastructures import Headers, ImmutableMultiDict
 from starlette.routing import Match
 from starlette.types import Scope
 
-from scheduler.api.forms import JsonRequest, form, refuse_other_types
+from scheduler.api.forms import JsonRequest, form, has_content, refuse_other_types
 from scheduler.auth.permissions import check_allowed
 from scheduler.bootstrap import Store
 from scheduler.domain.api_key import ApiKey, Role
@@ -40,7 +41,9 @@ class GuardedRoute(APIRoute):
         role, filtered = Role(facts[_ROLE]), facts.get(_OFFICES) == "filtered"
         answer = super().get_route_handler()
         has_body = self.body_field is not None
-        known = {field.alias for field in self.dependant.query_params}
+        queries, headers = self.dependant.query_params, self.dependant.header_params
+        known = {field.alias for field in queries}
+        single = [field.alias for field in queries if not _repeats(field.field_info.annotation)]
 
         async def guarded(request: Request) -> Response:
             key = key_of(request)
@@ -48,15 +51,44 @@ class GuardedRoute(APIRoute):
             check_allowed(key, role, key.office if filtered else office)
             # A filter that is misspelled would show everything.
             for name in request.query_params.keys() - known:
-                there = ", ".join(sorted(known)) or "none"
                 raise InvalidInput(
-                    problem=f"query {shown(name)}: there is no such; there are {there}"
+                    problem=f"query {shown(name)}: there is no such; there are {_listed(known)}"
                 )
+            _refuse_repeats("query", request.query_params, single)
+            _refuse_repeats("header", request.headers, [field.alias for field in headers])
             if has_body:
                 refuse_other_types(request)
+            else:
+                await _refuse_body(request, known)
             return await answer(JsonRequest(request.scope, request.receive))
 
         return guarded
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _repeats(annotation: Any) -> bool:
+    """Whether what is of this type may be said several times."""
+    return get_origin(annotation) is list or any(map(_repeats, get_args(annotation)))
+
+
+def _refuse_repeats(
+    place: str, said: ImmutableMultiDict[str, str] | Headers, names: Iterable[str]
+) -> None:
+    """Refuse what is said twice: one of the two would be passed over. Raises InvalidInput."""
+    for name in names:
+        if len(said.getlist(name)) > 1:
+            raise InvalidInput(problem=f"{place} {name}: it is there twice")
+
+
+async def _refuse_body(request: Request, known: Collection[str]) -> None:
+    """Refuse what a page would not read: a filter put there would filter nothing. Raises InvalidInput."""
+    if has_content(request) and (await request.body()).strip() not in (b"", b"{}"):
+        raise InvalidInput(
+            problem=f"the body: this page takes none; what it takes stands in its query: {_listed(known)}"
+        )
 
 
 def needs(role: Role) -> dict[str, Any]:

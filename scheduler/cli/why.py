@@ -52,6 +52,8 @@ def explain(app: App, session: str, *, agents: bool, limit: int, output: str) ->
             "tries": found.tries or None,
             "last tried": moment(found.last_tried_at),
             "expected start": moment(found.expected_start),
+            "tried again": moment(found.tried_again_at),
+            "waits until": moment(found.waits_until),
         }
     )
     _print_refusals(found.refusals)

@@ -273,7 +273,7 @@ class MigrationRefused(Refused):
 
 
 class NoLeader(Refused):
-    """Group {group!r} has no leader now; start a replica with `scheduler replica run`."""
+    """Group {group!r} has no leader now; start a replica with `scheduler replica run --group {group}`."""
 
 
 class Deposed(Refused):

@@ -7,7 +7,7 @@ if the cycle could place it there, all its kernels together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -86,8 +86,26 @@ def obstacles(asked: Asked, agent: AgentData, kernels: int) -> tuple[Obstacle, .
     return (
         *_of_agent(agent),
         *_of_constraints(asked.constraints, agent),
-        *_of_room(asked, agent, kernels),
+        *_of_room(beside_models(asked, agent), agent, kernels),
     )
+
+
+def beside_models(asked: Asked, agent: AgentData) -> Asked:
+    """What is asked, without models of which the agent has no device: that is an obstacle by itself.
+
+    Room is looked for among the devices it has, or one obstacle would be told as two, and the second be untrue.
+    """
+    constraints = asked.constraints
+    if not constraints.models:
+        return asked
+    met = tuple(
+        (name, values)
+        for name, values in constraints.labels
+        if not name.endswith(MODEL) or has_label(agent, name, values)
+    )
+    if met == constraints.labels:
+        return asked
+    return replace(asked, constraints=replace(constraints, labels=met))
 
 
 def nearness(found: Sequence[Obstacle]) -> tuple[int, float]:
@@ -100,6 +118,7 @@ def miss(asked: Asked, agent: AgentData, kernels: int) -> tuple[int, float]:
     if len(asked.kernels) > 1 or agent.max_kernels:
         return nearness(obstacles(asked, agent, kernels))
     count, shortage = nearness((*_of_agent(agent), *_of_constraints(asked.constraints, agent)))
+    asked = beside_models(asked, agent)
     for name, left in _short(asked, agent):
         count, shortage = count + 1, shortage + (asked.sums[name] - left) / asked.sums[name]
     return count, shortage

@@ -111,6 +111,12 @@ def excesses_of(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> lis
     ]
 
 
+def asks_too_much(use: ScopeUse, asked: Mapping[str, int]) -> bool:
+    """Whether a session exceeds what a scope may hold even where nothing else holds it."""
+    policy = use.policy
+    return policy is None or not _within(policy, {}, asked)
+
+
 def named(over: Mapping[Scope, str]) -> str:
     """The parenthesis of a refusal: each scope with what is exceeded there."""
     return "(" + "; ".join(f"{scope}: {said}" for scope, said in over.items()) + ")"

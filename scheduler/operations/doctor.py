@@ -277,9 +277,8 @@ def check_leader(group: str, facts: dict[str, str], now_ms: int, waiting: int) -
     """Whether a group is led, lock and term are of the same leader, and it has not stopped deciding."""
     name = f"leader of {group}"
     if not facts["lock"]:
-        return Check(
-            name, Level.PROBLEM, "nobody leads: start a replica with `scheduler replica run`"
-        )
+        cure = f"start a replica with `scheduler replica run --group {group}`"
+        return Check(name, Level.PROBLEM, f"nobody leads: {cure}")
     if facts["lock"] != facts.get("nonce"):
         return Check(name, Level.PROBLEM, "the lock is held, and no term was begun by who holds it")
     leads = f"{facts['holder']} in term {facts['term']}"

@@ -53,6 +53,9 @@ class Explanation:
     last_tried_at: int | None
     #: When it starts at the latest (ms), where room is reserved for it.
     expected_start: int | None = None
+    tried_again_at: int | None = None  #: when the back-off of a RETRYING one is over (ms)
+    #: When it is cancelled if it waits until then, by its group's pending timeout (ms).
+    waits_until: int | None = None
     stands: Position | None = None  #: of a READY session: where it stands, and in which order
     agents: tuple[AgentAnswer, ...] = ()  #: why not on them, nearest miss first, where it was asked
 
@@ -68,6 +71,8 @@ class Explanation:
             "tries": self.tries,
             "last_tried_at": self.last_tried_at,
             "expected_start": self.expected_start,
+            "tried_again_at": self.tried_again_at,
+            "waits_until": self.waits_until,
             "agents": [agent.as_dict() for agent in self.agents],
         }
 
@@ -97,6 +102,7 @@ class Facts(Protocol):
 
     def get(self, session: str) -> SessionData: ...
     def position(self, data: SessionData) -> Position | None: ...
+    def timer(self, data: SessionData) -> int | None: ...
     def verdict(self, group: str, request: str) -> dict[str, Any] | None: ...
 
 
@@ -115,7 +121,9 @@ def explain(
     """
     data = facts.get(session)
     if data.state not in WAITS_FOR_AGENTS:
-        return Explanation(data.id, data.state, state_in_words(data), None, (), 0, None)
+        again = facts.timer(data) if data.state is SessionState.RETRYING else None
+        says = state_in_words(data)
+        return Explanation(data.id, data.state, says, None, (), 0, None, tried_again_at=again)
     context = context_of(data)
     refusals = [
         Refusal(f.by, f.reason, tuple(cure.says for cure in f.cures), f.excesses)
@@ -144,6 +152,8 @@ def explain(
     if data.unsealed:
         says = "its dependencies are still being loaded by the app that submitted it"
     stands = facts.position(data)
+    # Who waits for nothing but a start time is looked at then, and not cancelled.
+    limited = data.state is SessionState.READY or data.unmet
     return Explanation(
         session=data.id,
         state=data.state,
@@ -154,6 +164,7 @@ def explain(
         tries=noted["tries"] if noted else 0,
         last_tried_at=noted["last_at"] if noted else None,
         expected_start=expected["at"] if promised else None,
+        waits_until=facts.timer(data) if limited else None,
     )
 
 
@@ -164,4 +175,4 @@ def state_in_words(data: SessionData) -> str:
     if data.state in PLACED:
         where = ", ".join(sorted({k.agent for k in data.kernels}))
         return f"it is {data.state} on {where}" + (f" ({data.reason})" if data.reason else "")
-    return f"it failed ({data.reason}) and is tried again after its back-off"
+    return f"it failed ({data.why}) and is tried again after its back-off"

@@ -55,6 +55,7 @@ from scheduler.store.positions import PositionRepository
 from scheduler.store.rows import agent_from_record
 from scheduler.store.scopes import ScopeRepository
 from scheduler.store.sessions import SessionRepository
+from scheduler.store.timeouts import TimeoutRepository
 
 #: Unmet dependencies that are named; one with 20,000 says how many more there are.
 NAMED = 20
@@ -112,6 +113,10 @@ class _Facts:
         if data.state is not SessionState.READY:
             return None
         return PositionRepository(self._store.client, self._store.keys).of(data)
+
+    def timer(self, data: SessionData) -> int | None:
+        timeouts = TimeoutRepository(self._store.client, self._store.keys)
+        return timeouts.looked_at(data.group, data.id)
 
 
 def explain_session(store: _Store, session: str, *, agents: int = 0) -> Explanation:
@@ -242,7 +247,7 @@ def _of_group(store: _Store, group: str) -> list[Refusal]:
             Refusal(
                 "leader",
                 f"group {group} has no leader now",
-                ("start a replica: `scheduler replica run`",),
+                (f"start a replica: `scheduler replica run --group {group}`",),
             )
         )
     return refusals

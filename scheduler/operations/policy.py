@@ -12,6 +12,9 @@ from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
 from scheduler.store.retrying import USUAL, RepeatPolicy, retry_txn
 
+#: It is set for each session when that begins to wait.
+PENDING_TIMEOUT = "pending_timeout_ms"
+
 
 def create_group(groups: GroupRepository, name: str, asked: Mapping[str, Any]) -> int:
     """Create a group; its first revision.
@@ -42,6 +45,8 @@ def change_group(
         # What was checked is what is changed: options may depend on each other.
         changes = _checked(found.options, asked)
         now = groups.change(name, changes, expected=expected or found.revision)
+        if PENDING_TIMEOUT in changes:
+            groups.retime(name)
         return now, now != found.revision
 
     # Who named a revision wants to look again himself.
@@ -57,7 +62,9 @@ def roll_back_group(groups: GroupRepository, name: str, revision: int) -> int:
     if then is None:
         raise RevisionNotFound(group=name, revision=revision)
     _load(then)
-    return groups.change(name, asdict(then), says=f"back to revision {revision}")
+    now = groups.change(name, asdict(then), says=f"back to revision {revision}")
+    groups.retime(name)
+    return now
 
 
 def _checked(now: ScalingGroupOpts, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from scheduler.domain.obstacles import (
     Asked,
     Obstacle,
     ObstacleKind,
+    beside_models,
     fitting,
     miss,
     obstacles,
@@ -114,14 +115,15 @@ def answer(
     With ``holders``, the changes name the sessions whose end makes room, as few as suffice.
     """
     found = obstacles(asked, agent, kernels)
+    room = beside_models(asked, agent)
     notes = ("an earlier attempt failed there, so other agents come first",)
     return AgentAnswer(
         agent.id,
         found,
-        _changes(asked, agent, found, holders),
+        _changes(room, agent, found, holders),
         kernels=len(asked.kernels),
-        fits=fitting(asked, agent, agent.free, kernels),
-        fits_idle=fitting(asked, agent, agent.capacity, 0),
+        fits=fitting(room, agent, agent.free, kernels),
+        fits_idle=fitting(room, agent, agent.capacity, 0),
         notes=notes if agent.id in failed_on else (),
     )
 

@@ -19,12 +19,14 @@ from scheduler.domain.errors import (
 from scheduler.domain.group import GroupRevision, ScalingGroup, ScalingGroupOpts
 from scheduler.domain.ids import has_control_characters, is_name
 from scheduler.domain.scope import LONGEST_NAME
+from scheduler.domain.states import SessionState
 from scheduler.domain.tally import Tally
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
 _SET = Script.load("group/set")
+_RETIME = Script.load("group/retime")
 _PAUSE = Script.load("group/pause")
 _DELETE = Script.load("group/delete")
 _NAMES = tuple(field.name for field in fields(ScalingGroupOpts))
@@ -175,6 +177,23 @@ class GroupRepository:
         with speaking_to(self._client):
             record = cast("dict[str, str]", self._client.hgetall(self._keys.tally(group)))
         return Tally.read(record)
+
+    def retime(self, group: str) -> None:
+        """Have who waits already wait by the pending timeout that is in force now; 200 sessions a step.
+
+        A repeat changes nothing, and goes on with what was broken off.
+        """
+        for state in (SessionState.READY, SessionState.PENDING):
+            cursor = ""
+            while cursor != "0":
+                with speaking_to(self._client):
+                    _, cursor = _RETIME(
+                        self._client,
+                        self._keys.root,
+                        group=group,
+                        state=str(state),
+                        cursor=cursor or "0",
+                    )
 
     def pause(self, group: str, why: str) -> str:
         """Place nothing new there; ``paused`` or ``already``. Raises GroupNotFound, InvalidSetting."""

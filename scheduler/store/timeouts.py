@@ -38,3 +38,9 @@ class TimeoutRepository:
             allowed = "what has not ended"
             raise WrongState(session=session, state=rest[0], verb="timeout", allowed=allowed)
         return str(word)
+
+    def looked_at(self, group: str, session: str) -> int | None:
+        """When the leader looks at a session because it is time (ms of Redis' clock); None for never."""
+        with speaking_to(self._client):
+            at = self._client.zscore(self._keys.timers(group), session)
+        return None if at is None else int(at)

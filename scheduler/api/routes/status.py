@@ -45,6 +45,8 @@ def status_router(pages: Mapping[str, Callable[[], Page]]) -> APIRouter:
                 503: {"description": "Not ready", "content": facts},
             }
             how["openapi_extra"] = {"security": []}
+            # Balancers ask so, of our other processes' pages, too.
+            router.add_api_route(path, _answering(page), methods=["HEAD"], include_in_schema=False)
         router.add_api_route(path, _answering(page), **how)
     return router
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from scheduler.domain.office import limit_command
-from scheduler.domain.scope import Scope
+from scheduler.domain.scope import Scope, ScopeUse
 from scheduler.domain.verdict import Cure, Excess
 from scheduler.plugins.interfaces import (
     AbstractValidator,
@@ -40,7 +40,7 @@ class ConcurrencyValidator(AbstractValidator):
         ]
         raise ConcurrencyLimitReached(
             f"You cannot run more than {limit} concurrent sessions ({'; '.join(found)})",
-            *[cure for scope in full for cure in _cures(scope)],
+            *[cure for scope, use in full.items() for cure in _cures(scope, use)],
             excesses=[
                 Excess(f"{scope} sessions", use.sessions, 1, use.limits.max_sessions or 0)
                 for scope, use in full.items()
@@ -48,12 +48,10 @@ class ConcurrencyValidator(AbstractValidator):
         )
 
 
-def _cures(scope: Scope) -> tuple[Cure, Cure]:
+def _cures(scope: Scope, use: ScopeUse) -> list[Cure]:
     event = f"scope:{scope.kind}:{scope.name}"
+    raised = Cure(event, f"its limit is raised: `{limit_command(scope)}`")
+    # Under a limit of 0 nothing runs that could end.
     return (
-        Cure(event, f"a session of {scope} ends"),
-        Cure(
-            event,
-            f"its limit is raised: `{limit_command(scope)}`",
-        ),
+        [Cure(event, f"a session of {scope} ends"), raised] if use.limits.max_sessions else [raised]
     )

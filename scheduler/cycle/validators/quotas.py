@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from scheduler.domain.quota import excesses_of, named
+from scheduler.domain.quota import asks_too_much, excesses_of, named
 from scheduler.domain.scope import Scope, ScopeUse
 from scheduler.domain.verdict import Cure
 from scheduler.plugins.interfaces import (
@@ -45,15 +45,22 @@ class ResourceLimitValidator(AbstractValidator):
             }
             says = f"{self.whose(next(iter(over)))} resource quota is exceeded. {named(over)}"
             numbers = excesses_of(uses, context.request.families)
-            raise self.error(says, *_cures(uses, over), excesses=numbers)
+            families = context.request.families
+            raise self.error(says, *_cures(uses, over, families), excesses=numbers)
 
 
-def _cures(uses: Mapping[Scope, ScopeUse], over: Iterable[Scope]) -> list[Cure]:
+def _cures(
+    uses: Mapping[Scope, ScopeUse], over: Iterable[Scope], asked: Mapping[str, int]
+) -> list[Cure]:
     cures = []
     for scope in over:
         event = f"scope:{scope.kind}:{scope.name}"
-        cures.append(Cure(event, f"sessions of {scope} end"))
         main = uses[scope].limits.main_keypair
+        if not asks_too_much(uses[scope], asked):
+            cures.append(Cure(event, f"sessions of {scope} end"))
+        elif main:
+            another = f"`scheduler scope set {scope.kind} {scope.name} --main-keypair NAME`"
+            cures.append(Cure(event, f"another keypair is its main one: {another}"))
         whose = Scope("keypair", main) if main else scope
         cures.append(
             Cure(

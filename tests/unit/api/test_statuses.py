@@ -174,7 +174,17 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("GET", f"{JOBS}?limit=-1", None, 422, "query limit: input should be greater"),
     ("GET", f"{JOBS}?limit=501", None, 422, "query limit: input should be less"),
     ("GET", f"{JOBS}?stat=READY", None, 422, "query 'stat': there is no such; there are cursor, l"),
-    ("GET", f"{JOBS}?state=BUSY", None, 422, "query state"),
+    ("GET", f"{JOBS}?state=BUSY", None, 422, "query state: input should be 'PENDING'"),
+    ("GET", f"{JOBS}?state=READY&state=FAILED", None, 422, "query state: it is there twice"),
+    ("GET", JOBS, {"state": "READY"}, 422, "query: cursor, limit, role, state, submitted_after"),
+    ("POST", f"{JOBS}/cancel-all", {"state": "PENDING"}, 422, "its query: role, state."),
+    (
+        "POST",
+        "/api/offices/acme/scheduler/process",
+        {"wait": True},
+        422,
+        "stands in its query: none.",
+    ),
     (
         "GET",
         f"{JOBS}?cursor=x",
@@ -267,6 +277,39 @@ def test_a_body_that_is_no_json_is_told(
     answer = api.ask("POST", JOBS, content=body, headers={"Content-Type": kind})
 
     assert says in said(answer, status)
+
+
+def test_a_header_is_there_once(api: Api) -> None:
+    """Of two keys one would be passed over, and a repeat with it make another job."""
+    keys = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    web = [*keys, ("Authorization", f"Bearer {api.key('submitter')}")]
+
+    assert "header idempotency-key: it is there twice" in said(
+        api.web.post(JOBS, json=COMMAND, headers=web), 422
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", JOBS, "GET, POST"),
+        ("GET", f"{JOBS}/cancel-all", "POST"),
+        ("DELETE", "/health", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_a_page_has_not_is_answered_with_those_it_has(
+    api: Api, method: str, path: str, allowed: str
+) -> None:
+    answer = api.ask(method, path)
+
+    assert "is not among what can be done" in said(answer, 405)
+    assert allowed == answer.headers["allow"]
+
+
+def test_health_is_asked_without_its_body_as_of_our_other_processes(api: Api) -> None:
+    for page in ("/health", "/health/live", "/health/ready"):
+        answer = api.web.head(page)
+        assert (200, b"") == (answer.status_code, answer.content)
 
 
 def test_a_body_of_10_mib_is_refused_by_what_it_says_of_itself_and_in_pieces(api: Api) -> None:

@@ -253,7 +253,7 @@ def test_a_rule_that_admits_is_silent() -> None:
 def test_all_rules_that_refuse_are_named_with_their_cures() -> None:
     """K9, X3."""
     made = snapshot([agent("a")])
-    made.scopes[GLOBAL] = ScopeUse(ScopeLimits(0), 0)
+    made.scopes[GLOBAL] = ScopeUse(ScopeLimits(1), 1)
 
     verdict = examine(waiting(name="s"), made, (Never(), ConcurrencyValidator()))
 

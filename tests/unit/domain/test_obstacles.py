@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.domain.agent import AgentData, AgentStatus
 from scheduler.domain.constraints import ANYWHERE, Constraints
-from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind, nearness, obstacles
+from scheduler.domain.obstacles import Asked, Obstacle, ObstacleKind, miss, nearness, obstacles
 from scheduler.domain.slots import DEVICE
 
 GIB = 1024
@@ -249,6 +249,19 @@ def test_all_obstacles_are_told_and_accelerators_before_cpu_and_mem() -> None:
 
     assert ["drained", "architecture", "slot", "slot", "slot"] == [str(o.kind) for o in found]
     assert ["cuda.device", "cpu", "mem"] == [o.name for o in found[2:]]
+
+
+def test_devices_of_which_none_is_of_the_model_are_one_obstacle_and_not_two() -> None:
+    """It has cuda, and would have room for the session but for the model."""
+    labels = (("cuda.model", ("V100",)),)
+    one, two = (Asked(({"cuda.device": n},), Constraints(labels=labels)) for n in (1, 2))
+
+    assert ["lacks cuda.model=V100 (it has A100)"] == [o.says for o in obstacles(one, A7, 0)]
+    assert [
+        "lacks cuda.model=V100 (it has A100)",
+        "lacks cuda.device 1 (asked 2, 1 of 4 devices is idle)",
+    ] == [o.says for o in obstacles(two, A7, 0)]
+    assert miss(two, A7, 0) == nearness(obstacles(two, A7, 0))
 
 
 def test_devices_of_other_models_are_no_room() -> None:

@@ -42,6 +42,7 @@ class Facts:
 
     data: SessionData
     noted: dict[str, Any] | None = None
+    at: int | None = None
 
     def get(self, session: str) -> SessionData:
         assert session == self.data.id
@@ -49,6 +50,10 @@ class Facts:
 
     def position(self, data: SessionData) -> Position | None:
         return Position(3, 9, "lifo", 5) if data.state is S.READY else None
+
+    def timer(self, data: SessionData) -> int | None:
+        assert data is self.data
+        return self.at
 
     def verdict(self, group: str, request: str) -> dict[str, Any] | None:
         assert (group, request) == (self.data.group, self.data.request.id)
@@ -63,6 +68,7 @@ def told(  # noqa: PLR0913 - the facts of one explanation
     limit: int | None = None,
     rules: tuple[AbstractValidator, ...] = RULES,
     unmet: tuple[Dependency, ...] = (),
+    timer: int | None = None,
 ) -> Explanation:
     def context(data: SessionData) -> ValidatorContext:
         return ValidatorContext(
@@ -70,7 +76,9 @@ def told(  # noqa: PLR0913 - the facts of one explanation
         )
 
     nobody = Refusal("leader", "no leader", ())
-    return explain(data.id, Facts(data, noted), rules, context, lambda _: [] if led else [nobody])
+    return explain(
+        data.id, Facts(data, noted, timer), rules, context, lambda _: [] if led else [nobody]
+    )
 
 
 def by(found: Explanation) -> list[str]:
@@ -178,6 +186,20 @@ def test_a_pending_session_has_no_verdict_and_no_position() -> None:
     assert (["dependencies"], None, 0) == (by(found), found.position, found.tries)
 
 
+def test_it_is_told_until_when_a_session_may_wait_and_when_it_is_tried_again() -> None:
+    """A start time is none of both, and what the timer of one that runs is for, who runs knows."""
+    ready, retrying = told(timer=7), told(replace(READY, state=S.RETRYING), timer=7)
+    child = told(replace(READY, state=S.PENDING, unmet=1), timer=7)
+
+    assert (7, None) == (ready.waits_until, ready.tried_again_at)
+    assert (7, None) == (child.waits_until, child.tried_again_at)
+    assert (None, 7) == (retrying.waits_until, retrying.tried_again_at)
+    assert (7, 7) == (ready.as_dict()["waits_until"], retrying.as_dict()["tried_again_at"])
+    for data in (replace(READY, state=S.PENDING), replace(READY, state=S.RUNNING)):
+        found = told(data, timer=7)
+        assert (None, None) == (found.waits_until, found.tried_again_at)
+
+
 def test_a_session_whose_dependencies_are_still_being_loaded_says_so() -> None:
     found = told(replace(READY, state=S.PENDING, unmet=1, unsealed=True))
 
@@ -194,8 +216,8 @@ def test_a_session_whose_dependencies_are_still_being_loaded_says_so() -> None:
             "it ended FAILED (failed: ValueError: no)",
         ),
         (
-            replace(READY, state=S.RETRYING, reason="failed"),
-            "it failed (failed) and is tried again after its back-off",
+            replace(READY, state=S.RETRYING, reason="failed", error="kernel 0 exited with 1"),
+            "it failed (failed: kernel 0 exited with 1) and is tried again after its back-off",
         ),
         (
             replace(

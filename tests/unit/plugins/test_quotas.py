@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cycle.validators.concurrency import ConcurrencyValidator
+from scheduler.cycle.validators.concurrency import ConcurrencyLimitReached, ConcurrencyValidator
 from scheduler.cycle.validators.dependencies import DependenciesValidator
 from scheduler.cycle.validators.domain_resource_limit import (
     DomainResourceLimitExceeded,
@@ -85,13 +85,28 @@ def test_every_slot_that_exceeds_is_named_with_its_numbers(kind: str) -> None:
         " mem used 1GiB, requested 10GiB, limit 8GiB, over by 3GiB)" == str(refusal.value)
     )
     assert issubclass(error, SchedulerValidationError)
+    # Of memory it asks for more than may be held at all: who ends is no cure.
     assert [
-        (f"scope:{kind}:n", f"sessions of {kind} n end"),
         (
             f"scope:{kind}:n",
             f"its limit is raised: `scheduler scope set {kind} n --max-slots ...`",
         ),
     ] == [(cure.event, cure.says) for cure in refusal.value.cures]
+
+
+@each_kind
+def test_where_the_ends_of_others_suffice_they_are_a_cure(kind: str) -> None:
+    rule, error, _ = OF_KIND[kind]
+    limits = ScopeLimits(max_slots={"cpu": 4000})
+
+    with pytest.raises(error) as refusal:
+        rule().validate(context({Scope(kind, "n"): ScopeUse(limits, slots={"cpu": 1})}))
+
+    cures = [cure.says for cure in refusal.value.cures]
+    assert [
+        f"sessions of {kind} n end",
+        f"its limit is raised: `scheduler scope set {kind} n --max-slots ...`",
+    ] == cures
 
 
 @each_kind
@@ -273,3 +288,33 @@ def test_every_rule_is_installed_under_its_name() -> None:
     declared = tomllib.loads(text)["project"]["entry-points"]["scheduler.validators"]
 
     assert declared == {rule.name: f"{type(rule).__module__}:{type(rule).__name__}" for rule in ALL}
+
+
+def test_where_none_may_run_the_end_of_one_is_no_cure() -> None:
+    for most, holds, cures in ((0, 0, 1), (1, 1, 2)):
+        with pytest.raises(ConcurrencyLimitReached) as refusal:
+            ConcurrencyValidator().validate(
+                context({Scope("role", "o/r"): ScopeUse(ScopeLimits(most), holds)})
+            )
+        assert cures == len(refusal.value.cures)
+        assert "--role-limit r=N" in refusal.value.cures[-1].says
+
+
+def test_a_main_keypair_under_which_it_never_fits_may_be_another() -> None:
+    """Who ends is no cure; and the session is looked at again when the user names another keypair."""
+    limits = ScopeLimits(main_keypair="k")
+    for main in (None, ScopeLimits(max_slots={"cpu": 1})):
+        with pytest.raises(UserResourceLimitExceeded) as refusal:
+            UserResourceLimitValidator().validate(
+                context({Scope("user", "u"): ScopeUse(limits, main=main)})
+            )
+        assert [
+            (
+                "scope:user:u",
+                "another keypair is its main one: `scheduler scope set user u --main-keypair NAME`",
+            ),
+            (
+                "scope:keypair:k",
+                "its limit is raised: `scheduler scope set keypair k --max-slots ...`",
+            ),
+        ] == [(cure.event, cure.says) for cure in refusal.value.cures]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from scheduler.domain.errors import BadMessage
 from scheduler.domain.moves import Kill, Timer
 from scheduler.domain.states import SessionState
+from scheduler.operations.policy import change_group, roll_back_group
 from scheduler.protocol import order as orders
 from scheduler.protocol.order import DeadlineOrder
+from scheduler.store.timeouts import TimeoutRepository
 from tests.unit.store.lives import GROUP, OTHER, S, World, order_id
 
 KEY = "ab" * 32
@@ -85,3 +87,53 @@ def test_what_an_agent_is_told_is_signed_and_for_its_boot(world: World) -> None:
         orders.decode(text, KEY, agent="a1", boot=OTHER)
     with pytest.raises(BadMessage):
         orders.decode(text.replace("60000", "90000"), KEY, agent="a1", boot=world.boots["a1"])
+
+
+def test_another_pending_timeout_holds_for_those_that_wait_already(world: World) -> None:
+    parent = world.submit()
+    ready, child, later = world.submit(), world.submit(depends_on=[parent]), world.into(S.PENDING)
+    running = world.into(S.RUNNING)
+    timers = world.keys.timers(GROUP)
+
+    def due() -> dict[Any, Any]:
+        return dict(cast("Any", world.client.zrange(timers, 0, -1, withscores=True)))
+
+    before = due()
+    assert {later, running} == before.keys()
+
+    change_group(world.groups, GROUP, {"pending_timeout_ms": 60_000})
+    waiting = {each: world.get(each).submitted_at + 60_000 for each in (parent, ready, child)}
+    assert before | waiting == due()
+    looked_at = TimeoutRepository(world.client, world.keys).looked_at
+    assert (waiting[ready], None) == (looked_at(GROUP, ready), looked_at(GROUP, "nobody"))
+
+    change_group(world.groups, GROUP, {"pending_timeout_ms": 5_000})
+    assert before | {each: at - 55_000 for each, at in waiting.items()} == due()
+
+    roll_back_group(world.groups, GROUP, 1)
+    assert before == due()
+
+
+def test_a_pending_timeout_counts_from_when_a_session_began_to_wait_this_time(world: World) -> None:
+    """Not from its age: it may have run for hours before its agent was lost, or it was asked for again."""
+    rescued, again = world.into(S.RUNNING), world.into(S.FAILED)
+    for session in (rescued, again):
+        world.client.hset(world.keys.session(session), "submitted_at", 1_000)
+    world.lose(rescued)
+    world.finish(rescued, S.READY, edge="rescue")
+    world.sessions.retry(again)
+
+    change_group(world.groups, GROUP, {"pending_timeout_ms": 60_000})
+
+    now = world.leader.now_ms()
+    for session in (rescued, again):
+        assert S.READY is world.get(session).state
+        assert now < (world.client.zscore(world.keys.timers(GROUP), session) or 0) <= now + 60_000
+
+
+def test_all_pages_of_those_that_wait_are_retimed(world: World) -> None:
+    sessions = {world.submit(not_before=None) for _ in range(450)}
+
+    change_group(world.groups, GROUP, {"pending_timeout_ms": 60_000})
+
+    assert sessions == set(cast("Any", world.client.zrange(world.keys.timers(GROUP), 0, -1)))

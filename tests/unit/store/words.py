@@ -440,6 +440,7 @@ MAY_GROW: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("agent/declare_lost", "accepted"): ("inbox",),
     ("leader/ask_resign", "asked"): ("inbox",),
     ("leader/ask_profile", "asked"): ("inbox",),
+    ("group/retime", "retimed"): ("inbox",),  # the leader looks at its timers once more
     ("leader/ask_process", "asked"): ("inbox",),  # the office is looked at once more
     ("leader/elect", "elected"): ("leadership", "events", "counters"),  # a higher term, said again
     ("leader/apply", "deposed"): ("leadership",),  # late writes are counted

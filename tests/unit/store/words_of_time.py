@@ -30,6 +30,12 @@ def _timer(world: World, session: str, placement: str | None = None) -> None:
     world.apply(Timer(session, placement, 60_000, 2_000, told))
 
 
+def _retime(world: World) -> None:
+    world.submit()
+    world.client.hset(world.keys.group(GROUP), "pending_timeout_ms", 60_000)
+    world.groups.retime(GROUP)
+
+
 TIME: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("session/set_timeout", "set"): lambda w: _set(w, w.into(S.RUNNING), 60_000),
     ("session/set_timeout", "already"): lambda w: _set(w, w.submit(), None),
@@ -41,6 +47,7 @@ TIME: Mapping[tuple[str, str], Callable[[World], object]] = {
     ("chore/note", "noted"): lambda w: _chore(w, 5),
     ("chore/note", "older"): lambda w: (_chore(w, 5), _chore(w, 4)),
     ("chore/note", "unknown_group"): lambda w: _chore(w, 5, "g2"),
+    ("group/retime", "retimed"): _retime,
     ("leader/ask_process", "asked"): lambda w: w.leadership.ask_process(GROUP, "acme"),
     ("leader/ask_process", "no_leader"): lambda w: (
         w.client.delete(w.keys.lock(GROUP)),

@@ -7,7 +7,8 @@ local function to_ready(id, verb, reason, ...)
     local state, group = move(id, verb, 'READY', reason, ...)
     if not state then return nil, group end
     local key = keys.session(id)
-    if state == 'PENDING' or state == 'RETRYING' then redis.call('HSET', key, 'ready_at', int(now)) end
+    local fresh = state == 'PENDING' or state == 'RETRYING'
+    redis.call('HSET', key, fresh and 'ready_at' or 'waits_from', int(now))
     redis.call('HDEL', key, 'placement', 'agents', 'running_at', 'kernels')
     for kernel = 0, 1000 do
         local prefix = 'kernel:' .. kernel .. ':'

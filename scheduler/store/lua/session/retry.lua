@@ -37,7 +37,7 @@ local function again(id)
     local cursor, edges, unmet = relink_parents(id, '0')
     -- Of more than a page nobody can tell here; their number is kept in step whatever state it is in.
     if cursor == '0' then redis.call('HSET', key, 'unmet', unmet + (unsealed == '1' and 1 or 0)) end
-    redis.call('HSET', key, 'retries_from', redis.call('HGET', key, 'attempt') or '0')
+    redis.call('HSET', key, 'retries_from', redis.call('HGET', key, 'attempt') or '0', 'waits_from', int(now))
     left = left - edges
     move(id, 'retry', 'PENDING', 'asked to run again')
     redis.call('ZREM', keys.resolve(group), id)
