@@ -32,6 +32,7 @@ from scheduler.store.connection import of_its_type, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.payloads import read_json
+from scheduler.store.reading import read_fields
 from scheduler.store.refusals import refused
 from scheduler.store.rows import SessionRow, session_from_row
 from scheduler.store.scopes import over_pending
@@ -45,7 +46,6 @@ _RETRY = Script.load("session/retry")
 _RELINK = Script.load("session/relink")
 _RELEASE = Script.load("session/release")
 _LOOK = Script.load("session/look")
-_NAMES = Script.load("session/names")
 
 
 #: For a key that is no hash: a record none of whose fields can be read.
@@ -300,10 +300,10 @@ class SessionRepository:
             return cast("list[str]", self._client.zrevrange(key, 0, limit - 1))
 
     def names(self, sessions: Sequence[str]) -> dict[str, str]:
-        """The names of at most 500 sessions, "" of those that have none, or of which there is none."""
-        with speaking_to(self._client):
-            _, *names = _NAMES(self._client, self._keys.root, sessions=list(sessions))
-        return dict(zip(sessions, names, strict=True))
+        """The names of sessions, "" of those that have none, or of which there is none."""
+        rows = read_fields(self._client, self._keys, sessions, ["name"])
+        names = [row[0] if row else None for row in rows]
+        return {s: name or "" for s, name in zip(sessions, names, strict=True)}
 
     def counts(self, group: str) -> dict[SessionState, int]:
         """How many sessions of a group are in each state."""

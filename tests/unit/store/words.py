@@ -96,7 +96,6 @@ SESSIONS: Mapping[tuple[str, str], Case] = {
         w.client.zadd(w.keys.state(GROUP, S.FAILED), {NOBODY: 1}),
         run(w, "session/unlist", group=GROUP, state="FAILED", sessions=[NOBODY]),
     ),
-    ("session/names", "found"): lambda w: w.sessions.names([w.submit(name="n"), NOBODY]),
     ("session/forget", "forgotten"): lambda w: (w.into(S.FAILED), w.forget(S.FAILED, 2**45)),
 }
 
