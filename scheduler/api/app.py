@@ -15,7 +15,7 @@ from scheduler.api.health import LOOK_S, check_server, health_of
 from scheduler.api.metrics import RequestMetrics
 from scheduler.api.middleware import BodyLimit, Observed
 from scheduler.api.openapi import TITLE, document
-from scheduler.api.routes import events, jobs, offices, status, steering
+from scheduler.api.routes import events, graphs, jobs, offices, status, steering
 from scheduler.api.streams import Streams
 from scheduler.auth.keys import ApiKeys
 from scheduler.bootstrap import Store, open_store
@@ -74,7 +74,7 @@ def create_app(store: Store, access: Access, looks: Store | None = None) -> Fast
     numbers = exposition(lambda: measure(store, audit, ()), registry)
     health = health_of(looks or store, lambda: streams.open)
     routers = [status.status_router(pages(health, numbers))]
-    routers += [part.router for part in (offices, steering, jobs, events)]
+    routers += [part.router for part in (offices, steering, jobs, graphs, events)]
     for router in routers:
         app.include_router(router)
     # An app keeps routers, not their pages: which methods a page has is looked up here.

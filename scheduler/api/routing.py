@@ -131,6 +131,10 @@ NAME_PATTERN: Final = form(
 JOB_PATTERN: Final = form(
     "^[0-9a-hjkmnp-tv-z]{26}$", "it is no id of a job, which has 26 digits and small letters"
 )
+GRAPH_PATTERN: Final = form(
+    "^g[0-9a-hjkmnp-tv-z]{26}$",
+    "it is no id of a graph, which has a g and 26 digits and small letters",
+)
 
 OfficeId = Annotated[
     str, Path(pattern=NAME_PATTERN, description="The office's name.", examples=["acme"])
@@ -138,6 +142,14 @@ OfficeId = Annotated[
 JobId = Annotated[
     str,
     Path(pattern=JOB_PATTERN, description="The job's id.", examples=["01kaz3v9m2r4t6w8y0b1d3f5h7"]),
+]
+GraphId = Annotated[
+    str,
+    Path(
+        pattern=GRAPH_PATTERN,
+        description="The graph's id.",
+        examples=["g01kaz3v9m2r4t6w8y0b1d3f5h7"],
+    ),
 ]
 IfMatch = Annotated[
     str | Nothing,

@@ -10,6 +10,7 @@ from typing import Protocol
 from scheduler.domain.clock import Clock
 from scheduler.domain.errors import (
     DesignatedAgentNotFound,
+    GraphNotFound,
     UnknownPlugin,
     WaitTimeout,
     of_graph,
@@ -68,6 +69,14 @@ def read_graph(store: Store, graph_id: str, *, limit: int = SHOWN) -> GraphData:
     """
     found = store.graphs.with_sessions(store.graphs.read(graph_id))
     return replace(found, counts=_counts(store, found), members=_members(store, found, limit))
+
+
+def graph_of(store: Store, office: str, graph_id: str) -> GraphData:
+    """A graph of an office, without its jobs. Raises GraphNotFound, also where it is another's or nobody's."""
+    found = store.graphs.read(graph_id)
+    if not office or found.office != office:
+        raise GraphNotFound(graph=graph_id)
+    return found
 
 
 def wait_for_graph(store: Store, graph: GraphData, timeout: float) -> Mapping[str, int]:

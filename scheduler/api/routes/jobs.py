@@ -99,7 +99,9 @@ def submit(
         key = f"{office_id}/{idempotency_key}" if idempotency_key else None
         graph = graph_from({**body, "office": office_id, "idempotency_key": key})
         made = submit_graph(store, graph)
-        return answer({"id": None, "graph": made.id, "jobs": made.jobs}, HTTPStatus.CREATED)
+        told = {"id": None, "graph": made.id, "jobs": made.jobs}
+        where = f"/api/offices/{office_id}/graphs/{made.id}"
+        return answer(told, HTTPStatus.CREATED, Location=where)
     asked: dict[str, Any] = dict(body)
     role = asked.pop("role", "")
     spec = SessionSpec(**asked, idempotency_key=idempotency_key)

@@ -20,15 +20,17 @@ from scheduler.api.app import Access, create_app
 from scheduler.api.models.common import PRINTABLE_WORD
 from scheduler.api.models.offices import LONGEST_MS
 from scheduler.api.routes.events import EVENT_ID
-from scheduler.api.routing import JOB_PATTERN, NAME_PATTERN
+from scheduler.api.routing import GRAPH_PATTERN, JOB_PATTERN, NAME_PATTERN
 from scheduler.api.streams import Streams
 from scheduler.auth.keys import ApiKeys
 from scheduler.bootstrap import Store, open_store
+from scheduler.domain.graph import graph_from
 from scheduler.domain.ids import SessionId
 from scheduler.domain.job import LATEST_MS
 from scheduler.domain.office import office_scopes
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.spec import SessionSpec
+from scheduler.operations.graphs import submit_graph
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import Settings, load
 from scheduler.store.embedded import EmbeddedRedis
@@ -68,6 +70,13 @@ def jobs(store: Store) -> list[SessionId]:
     return found
 
 
+@pytest.fixture
+def graph(store: Store) -> str:
+    """A graph of an office."""
+    jobs = [{"name": "a", "command": ["true"]}, {"name": "b", "command": ["true"], "needs": ["a"]}]
+    return submit_graph(store, graph_from({"office": "acme", "jobs": jobs})).id
+
+
 class _App:
     """The app of the test that runs; the document is read before there is one."""
 
@@ -97,7 +106,7 @@ _LONG = 200
 _POLICIES = ("cancel", "ignore", "hold")
 
 
-def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
+def _aim(case: Any, jobs: list[SessionId], graph: str, backoff: RetryPolicy) -> None:
     """What is good as a form becomes what is there: nothing is learned from a hundred times 404.
 
     What no document can say stays true: roles and parents are known, tags are ours, and a
@@ -107,6 +116,7 @@ def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
     known = {
         "office_id": (NAME_PATTERN, "doomed" if case.method == "DELETE" else "acme"),
         "job_id": (JOB_PATTERN, _one_of(jobs, case.path_parameters)),
+        "graph_id": (GRAPH_PATTERN, graph),
         "role": (NAME_PATTERN, "dev"),
         "group": (NAME_PATTERN, "default"),
         "office": (NAME_PATTERN, "acme"),
@@ -202,9 +212,9 @@ def _whole(found: Any) -> int | None:
     suppress_health_check=list(HealthCheck),
 )
 def test_the_app_is_what_its_document_says(
-    case: Any, shown: dict[str, str], store: Store, jobs: list[SessionId]
+    case: Any, shown: dict[str, str], store: Store, jobs: list[SessionId], graph: str
 ) -> None:
     """J7."""
     of_new = case.method == "POST"
-    _aim(case, jobs, RetryPolicy() if of_new else store.offices.read("acme").config.backoff)
+    _aim(case, jobs, graph, RetryPolicy() if of_new else store.offices.read("acme").config.backoff)
     case.call_and_validate(headers=shown)

@@ -62,3 +62,31 @@ def test_a_bad_graph_is_one_sentence_and_nothing_is_written(
 
     assert says in said(api.ask("POST", JOBS, json={"jobs": jobs}), 422)
     assert before == api.written()
+
+
+def test_a_graph_is_shown_as_it_stands_and_cancelled_whole(api: Api) -> None:
+    """J1, J7: by its office only."""
+    body = {"name": "release", "jobs": [node("build"), node("test", "build", role="dev")]}
+    made = api.ask("POST", JOBS, json=body)
+    where = made.headers["location"]
+
+    found = api.ask("GET", where, by="viewer acme").json()
+    assert ("release", "acme", 2, {"PENDING": 2}) == tuple(
+        found[name] for name in ("name", "office", "jobs", "counts")
+    )
+    assert [("build", {}), ("test", {"build": "cancel"})] == [
+        (member["name"], member["needs"]) for member in found["members"]
+    ]
+    assert ["build"] == [m["name"] for m in api.ask("GET", f"{where}?limit=1").json()["members"]]
+    assert {"cancelled": 2} == api.ask("POST", f"{where}/cancel", by="submitter acme").json()
+    assert {"CANCELLED": 2} == api.ask("GET", where).json()["counts"]
+
+
+def test_a_graph_of_another_office_is_not_known(api: Api) -> None:
+    made = api.ask("POST", JOBS, json={"jobs": [node("a")]}).json()["graph"]
+    foreign = f"/api/offices/globex/graphs/{made}"
+
+    assert "is not known here" in said(api.ask("GET", foreign), 404)
+    assert "is not known here" in said(api.ask("POST", f"{foreign}/cancel"), 404)
+    assert "is no id of a graph" in said(api.ask("GET", "/api/offices/acme/graphs/g1"), 422)
+    assert {"PENDING": 1} == api.ask("GET", f"/api/offices/acme/graphs/{made}").json()["counts"]
