@@ -29,6 +29,7 @@ from scheduler.domain.job import LATEST_MS
 from scheduler.domain.office import office_scopes
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.spec import SessionSpec
+from scheduler.domain.states import SessionState
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import Settings, load
 from scheduler.store.embedded import EmbeddedRedis
@@ -119,6 +120,8 @@ def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
             _put(place, known)
+    if "agent" in case.query and case.query.get("state") in list(map(str, SessionState)):
+        case.query["state"] = "RUNNING"  # on an agent is only what is placed
     _order(case.query, {"submitted_after": 0, "submitted_before": LATEST_MS}, LATEST_MS)
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):

@@ -173,7 +173,12 @@ BAD: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/api/offices", {}, 422, "name: it is missing"),
     ("GET", f"{JOBS}?limit=-1", None, 422, "query limit: input should be greater"),
     ("GET", f"{JOBS}?limit=501", None, 422, "query limit: input should be less"),
-    ("GET", f"{JOBS}?stat=READY", None, 422, "query 'stat': there is no such; there are cursor, l"),
+    ("GET", f"{JOBS}?stat=READY", None, 422, "query 'stat': there is no such; there are agent, c"),
+    ("GET", f"{JOBS}?=", None, 422, "query '': there is no such; there are agent, cursor, limit"),
+    ("GET", f"{JOBS}?=READY&limit=1", None, 422, "query '': there is no such; there are agent, c"),
+    ("GET", f"{JOBS}?%20=&&=", None, 422, ": there is no such; there are agent, cursor, limit, n"),
+    ("GET", "/api/offices?=", None, 422, "query '': there is no such; there are none"),
+    ("GET", "/api/events?=", None, 422, "query '': there is no such; there are events, office"),
     ("GET", f"{JOBS}?state=BUSY", None, 422, "query state"),
     (
         "GET",
