@@ -120,8 +120,7 @@ def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
             _put(place, known)
-    if "agent" in case.query and case.query.get("state") in list(map(str, SessionState)):
-        case.query["state"] = "RUNNING"  # on an agent is only what is placed
+    _place(case.query)
     _order(case.query, {"submitted_after": 0, "submitted_before": LATEST_MS}, LATEST_MS)
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):
@@ -140,6 +139,12 @@ def _aim(case: Any, jobs: list[SessionId], backoff: RetryPolicy) -> None:
             case.body["not_before"] = "2100-01-01T00:00:00Z"
         waits = {"initial_ms": backoff.initial_ms, "maximum_ms": backoff.maximum_ms}
         _order(case.body.get("backoff"), waits, LONGEST_MS)
+
+
+def _place(query: MutableMapping[str, Any]) -> None:
+    """On an agent is only what is placed."""
+    if "agent" in query and query.get("state") in list(map(str, SessionState)):
+        query["state"] = "RUNNING"
 
 
 def _put(place: MutableMapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> None:
