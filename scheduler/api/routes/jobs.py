@@ -131,7 +131,9 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     ] = None,
     agent: Annotated[
         Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
-        Query(description="Jobs with a kernel on this agent now."),
+        Query(
+            description="Jobs with a kernel on this agent now; beside a state, only one of those that are placed."
+        ),
     ] = None,
     cursor: Annotated[
         Annotated[str, Field(pattern=PLACE)] | Nothing,
