@@ -22,7 +22,7 @@ from scheduler.protocol.order import DeadlineOrder, StartOrder
 from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 from scheduler.protocol.signing import agent_key
 from scheduler.settings import Settings, load
-from scheduler.store.connection import connect
+from scheduler.store.connection import connect, speaking_to
 from scheduler.store.mailbox import AgentMailbox, Answer, Superseded
 
 SECRET = "the secret of a test cluster"
@@ -102,7 +102,8 @@ class FakeAgent:
 
     def take(self, limit: int = 100) -> list[StartOrder]:
         """Claim the orders in its queue; stop orders end what they name."""
-        ids = cast("list[str]", self.client.lpop(self.keys.rq_queue(self.name), limit) or [])
+        with speaking_to(self.client):
+            ids = cast("list[str]", self.client.lpop(self.keys.rq_queue(self.name), limit) or [])
         for stop in (
             text.removeprefix(STOP_PREFIX) for text in ids if text.startswith(STOP_PREFIX)
         ):
@@ -181,16 +182,18 @@ class FakeAgent:
         """Beat and work in a thread: every kernel ends well at once, unless it is holding them."""
 
         def live() -> None:
+            untold: list[StartOrder] = []  # what Redis did not hear is said again
             while not self._stop.wait(0.005):
                 with suppress(StoreUnavailable, Superseded):
                     if self.silent:
                         continue
                     self.beat()
-                    taken = self.take()
-                    if taken:
-                        self.up(taken)
+                    untold += self.take()
+                    if untold:
+                        self.up(untold)
                         if not holding:
-                            self.end(taken)
+                            self.end(untold)
+                        untold = []
 
         self._thread = threading.Thread(target=live, daemon=True)
         self._thread.start()
