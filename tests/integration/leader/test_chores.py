@@ -32,7 +32,7 @@ class House:
 
     def __init__(self, cluster: Cluster, chores: Mapping[str, Chore] = CHORES) -> None:
         self.cluster, self.chores = cluster, chores
-        self.keys, self.raw = cluster.store.keys, connect_for_rq(cluster.url)
+        self.keys, self.raw = cluster.store.keys, cluster.owns(connect_for_rq(cluster.url))
         self.leader = self.housekeeping()
 
     def housekeeping(self) -> Housekeeping:

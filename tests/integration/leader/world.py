@@ -8,6 +8,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar, cast
 
+import redis
+
 from scheduler import Client, SessionSpec
 from scheduler.bootstrap import Store, make_replica
 from scheduler.domain.errors import StoreUnavailable
@@ -216,7 +218,13 @@ class Cluster:
         self.store: Store = self.app.store
         self.replicas: list[Replica] = []
         self.agents: list[FakeAgent] = []
+        self._opened: list[redis.Redis] = []
         self.store.groups.configure(GROUP, {})
+
+    def owns(self, client: redis.Redis) -> redis.Redis:
+        """A client that is closed at the end; left open, it would fail whichever test collects it."""
+        self._opened.append(client)
+        return client
 
     def settings(self, **changes: Any) -> Settings:
         """Short times."""
@@ -310,3 +318,5 @@ class Cluster:
         for replica in self.replicas:
             replica.stop()
         self.app.close()
+        for client in self._opened:
+            client.close()
