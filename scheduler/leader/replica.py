@@ -98,10 +98,11 @@ class Candidacy:
         self._client = connect(replica.redis_url, policy=replica.repeats)
         self._blocking = connect(replica.redis_url, policy=NEVER)
         self._raw = connect_for_rq(replica.redis_url)
+        self._standing = connect(replica.redis_url, policy=_ONCE_MORE)
         self._elector = Elector(
             group,
             replica.elector,
-            LeadershipRepository(connect(replica.redis_url, policy=_ONCE_MORE), replica.keys),
+            LeadershipRepository(self._standing, replica.keys),
             replica.clock,
         )
         self._log = get_logger(group=group, replica=replica.elector.holder)
@@ -267,9 +268,8 @@ class Candidacy:
         if self._turns is not None:
             self._turns.stop(_HAND_OVER_S)
         self._elector.resign("stopped")
-        self._client.close()
-        self._blocking.close()
-        self._raw.close()
+        for client in (self._client, self._blocking, self._raw, self._standing):
+            client.close()
 
 
 def prepare(client: redis.Redis, parts: ReplicaParts, groups: Sequence[str]) -> None:

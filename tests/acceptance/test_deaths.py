@@ -11,6 +11,7 @@ import pytest
 from scheduler import SessionState
 from scheduler.testing import wait_until
 from tests.acceptance.conftest import Bench
+from tests.busy import busy
 
 pytestmark = pytest.mark.acceptance
 
@@ -58,7 +59,7 @@ def test_a_leader_that_is_stopped_hands_over(make_bench: Make, record_property: 
     # Found by polling each 0.1 s; a busy machine adds to it, a TTL (20 s) would show.
     took = int(events[2].fields["at"]) - int(events[1].fields["at"])
     record_property("hand_over_ms", took)
-    assert took < 5_000
+    assert took < min(15_000, 5_000 * busy())
     assert 0 == bench.cluster.processes[first].wait(timeout=60)
     bench.check()
 
@@ -102,8 +103,8 @@ def test_an_agent_killed_in_the_middle_of_kernels_is_rescued_by_another(
 
     # As set here: silence of 2 s; lease 4 s, grace 1 s, margin 1 s, counted from the last beat.
     # Then a look each second; the rest is for a busy machine.
-    assert heard + 2_000 < killed + not_ready < killed + 2_000 + 1_000 + 3_000
-    assert heard + 6_000 <= killed + rescued < killed + 6_000 + 1_000 + 4_000
+    assert heard + 2_000 < killed + not_ready < killed + 2_000 + 1_000 + 3_000 * busy()
+    assert heard + 6_000 <= killed + rescued < killed + 6_000 + 1_000 + 4_000 * busy()
     assert 4 == succeeded(bench)
     assert {"a2"} == {kernel.agent for s in bench.sessions for kernel in s.data.kernels}
     bench.check(runs=2)
@@ -125,7 +126,7 @@ def test_an_agent_that_is_restarted_is_admitted_at_once(
     took = bench.wait_for_event("session.running", int(admitted.fields["at"]))[1]
     record_property("runs_again_after_admission_ms", took)
 
-    assert took < 5_000
+    assert took < 5_000 * busy()
     assert 3 == succeeded(bench)
     bench.check(runs=2)
 
@@ -170,7 +171,7 @@ def test_a_restarted_redis_loses_nothing(make_bench: Make, record_property: Reco
     record_property("places_again_ms", took)
 
     # 5 s, and as much again for a busy machine; a lease, for an agent that stays away, is not waited for.
-    assert took < 10_000
+    assert took < 5_000 + 5_000 * busy()
     assert [] == bench.events("agent.lost")
     assert 300 == succeeded(bench)
     bench.check()

@@ -16,6 +16,7 @@ from scheduler.testing import wait_until
 from tests.acceptance.conftest import Bench
 from tests.acceptance.ports import free_ports
 from tests.acceptance.test_deaths import Make, Record, succeeded
+from tests.busy import busy
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
@@ -49,7 +50,7 @@ def start_replica_with_metrics(bench: Bench, name: str) -> int:
 def test_a_killed_leader_is_followed_without_waiting_for_its_lock(
     make_bench: Make, record_property: Record
 ) -> None:
-    """X2, X8: from SIGKILL to the next commit; 1 s by design, 8 s for a busy machine, 20 s by the TTL."""
+    """X2, X8: from SIGKILL to the next commit; 1 s by design, more for a busy machine, 20 s by the TTL."""
     bench = make_bench(replicas=2, agents=1, LEADER_TTL="20s")
     bench.enqueue_many([bench.spec("work", 0.02, slots={"cpu": "500m"}) for _ in range(400)])
     wait_until(lambda: succeeded(bench) >= 40, within=90, saying="the first 40 never ended")
@@ -61,7 +62,7 @@ def test_a_killed_leader_is_followed_without_waiting_for_its_lock(
     bench.wait_for_all(within=60)
     record_property("killed_to_commit_ms", took)
 
-    assert took < 8_000
+    assert took < min(15_000, 1_000 + 7_000 * busy())
     assert 400 == succeeded(bench)
     bench.check()
 
@@ -105,7 +106,7 @@ def test_a_frozen_leaders_late_commit_is_refused_and_counted(
     session.get(timeout=20)
 
     # TTL and half a second, and two for a busy machine.
-    assert took < 3_000 + 500 + 2_000
+    assert took < 3_000 + 500 + 2_000 * busy()
     assert SessionState.READY is waits
     assert 1 == counted
     assert frozen != bench.cluster.wait_for_leader()
@@ -133,7 +134,7 @@ def test_an_order_that_is_never_claimed_is_withdrawn_and_placed_elsewhere(
     record_property("withdrawn_ms", took)
     bench.cluster.kill("a1", signal.SIGCONT)
 
-    assert 2_000 <= took < 2_000 + 4_000
+    assert 2_000 <= took < 2_000 + 4_000 * busy()
     assert ("a1", ["a2"]) == (scheduled.fields["agents"], [k.agent for k in session.data.kernels])
     assert (1, 0) == (session.data.attempt, session.data.rescues)
     bench.check()

@@ -28,7 +28,8 @@ def wipe_by_restart(bench: Bench) -> None:
 
 def wipe_by_command(bench: Bench) -> None:
     """Somebody types the wrong words in the wrong window."""
-    redis.Redis.from_url(bench.cluster.redis.url).flushall()
+    with redis.Redis.from_url(bench.cluster.redis.url) as client:
+        client.flushall()
 
 
 @pytest.mark.parametrize("wipe", [wipe_by_restart, wipe_by_command])

@@ -184,8 +184,11 @@ def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
 
 def is_gone(pid: int) -> bool:
     """Gone, or dead and not yet reaped by its parent."""
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def wait_until(condition: Callable[[], bool], *, saying: str, within: float = 60.0) -> None:

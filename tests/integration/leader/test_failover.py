@@ -17,9 +17,9 @@ from scheduler.leader.reign import Reign
 from scheduler.store.leadership import LeaderStore
 from scheduler.testing import WatchedRedis
 from scheduler.testing.watched import client_of
-from tests.integration.leader.test_reign import reign, turn_until
+from tests.integration.leader.test_reign import overdue, reign, turn_until
 from tests.integration.leader.test_takeover import leads_after, tenure
-from tests.integration.leader.world import GROUP, Cluster, FakeAgent, stays, wait_until
+from tests.integration.leader.world import GROUP, Cluster, FakeAgent, stays
 
 pytestmark = [pytest.mark.integration, pytest.mark.real]
 S = SessionState
@@ -138,14 +138,13 @@ def test_the_hold_is_left_to_the_next_leader(cluster: Cluster) -> None:
 
 def test_a_claim_that_was_lost_is_learned_from_beats(cluster: Cluster) -> None:
     """The order lies there again, the kernel runs: it must not be withdrawn and placed elsewhere."""
-    cluster.configure(claim_timeout_ms=1_000)
     made = reign(cluster)
     agent = admitted(cluster, made)
     (session,) = cluster.submit()
     turn_until(made, lambda: cluster.get(session).state is S.SCHEDULED)
     order = cluster.get(session).kernels[0]
     named = f"{session}-0-{cluster.get(session).placement}"
-    wait_until(lambda: made._repositories.leader.due()[1], saying="its claim is overdue")
+    overdue(cluster, session)
 
     made = replaced(cluster)
     turn_until(

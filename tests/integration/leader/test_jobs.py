@@ -52,7 +52,7 @@ def test_a_job_is_placed_by_the_limits_of_the_role_it_was_handed_to(cluster: Clu
 def test_a_notice_that_was_lost_is_healed_with_the_next_round_of_the_sweep(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """J1: forty pieces of what waits, which took forty sweeps; with 100,000 edges eight minutes."""
+    """J1: forty pieces of what waits, which took forty sweeps, 80 s; with 100,000 edges eight minutes."""
     monkeypatch.setattr(healing, "SESSIONS", 5)
     parent, other = cluster.submit(2)
     cluster.submit(200, depends_on=[other])
@@ -61,4 +61,4 @@ def test_a_notice_that_was_lost_is_healed_with_the_next_round_of_the_sweep(
     cluster.store.client.delete(cluster.store.keys.dependents(parent))
     cluster.store.sessions.cancel(parent)
 
-    cluster.reach(last, S.CANCELLED, within=15)
+    cluster.reach(last, S.CANCELLED, within=40)

@@ -23,8 +23,8 @@ def redis_now(cluster: Cluster) -> datetime:
     return datetime.fromtimestamp(int(seconds) + int(micros) / 1e6, tz=UTC)
 
 
-def in_half_a_second(cluster: Cluster) -> datetime:
-    return redis_now(cluster) + timedelta(seconds=0.5)
+def in_two_seconds(cluster: Cluster) -> datetime:
+    return redis_now(cluster) + timedelta(seconds=2)
 
 
 def test_a_session_goes_from_submit_to_its_result(cluster: Cluster) -> None:
@@ -68,7 +68,7 @@ def test_a_limit_is_exact_under_load(cluster: Cluster) -> None:
         agent.end(taken)
         return cluster.store.sessions.counts("default")[S.SUCCEEDED] == 200
 
-    wait_until(step, within=30, saying="all 200 ended")
+    wait_until(step, within=120, saying="all 200 ended")
 
     assert (3, 200, set()) == (most, len(agent.started), cluster.store.scopes.members(scope))
 
@@ -143,7 +143,7 @@ def test_a_session_with_a_start_time_waits_for_it(cluster: Cluster) -> None:
     """K6."""
     cluster.leader()
     agent = cluster.agent()
-    start = in_half_a_second(cluster)
+    start = in_two_seconds(cluster)
     (session,) = cluster.submit(not_before=start)
     before = cluster.get(session).state
 
@@ -205,7 +205,7 @@ def test_a_session_past_its_deadline_is_stopped_by_the_leader(
 
 def test_kernels_that_do_not_all_come_up_are_stopped(cluster: Cluster) -> None:
     """Architecture 8: the barrier."""
-    cluster.configure(barrier_timeout_ms=200)
+    cluster.configure(barrier_timeout_ms=1_500)
     cluster.leader()
     agent = cluster.agent()
     (session,) = cluster.submit(cluster_size=2)
@@ -214,7 +214,7 @@ def test_kernels_that_do_not_all_come_up_are_stopped(cluster: Cluster) -> None:
 
     agent.take()
 
-    assert "not all kernels were up within 0.2 s" == cluster.reach(session, S.FAILED).error
+    assert "not all kernels were up within 1.5 s" == cluster.reach(session, S.FAILED).error
 
 
 def test_one_kernel_that_fails_stops_the_others(cluster: Cluster) -> None:

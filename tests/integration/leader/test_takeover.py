@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -19,6 +18,7 @@ from scheduler.leader.elector import Tenure, connection_name
 from scheduler.leader.replica import Candidacy, Replica
 from scheduler.store.embedded import EmbeddedRedis
 from scheduler.store.leadership import LeaderStore
+from tests.busy import busy
 from tests.integration.leader.world import GROUP, Cluster, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.real]
@@ -33,11 +33,6 @@ def tenure(replica: Replica) -> Tenure:
     found = candidacy(replica)._elector.tenure
     assert found is not None
     return found
-
-
-def busy() -> float:
-    """How many share a core: a bound in seconds is for a machine that has one for each."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def leads_after(replica: Replica, *, within: float = 60.0) -> float:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar, cast
 
+import redis
+
 from scheduler import Client, SessionSpec
 from scheduler.bootstrap import Store, make_replica
 from scheduler.domain.errors import StoreUnavailable
@@ -22,7 +24,7 @@ from scheduler.protocol.order import DeadlineOrder, StartOrder
 from scheduler.protocol.report import EndReason, KernelReport, ReportKind
 from scheduler.protocol.signing import agent_key
 from scheduler.settings import Settings, load
-from scheduler.store.connection import connect
+from scheduler.store.connection import connect, speaking_to
 from scheduler.store.mailbox import AgentMailbox, Answer, Superseded
 
 SECRET = "the secret of a test cluster"
@@ -102,7 +104,8 @@ class FakeAgent:
 
     def take(self, limit: int = 100) -> list[StartOrder]:
         """Claim the orders in its queue; stop orders end what they name."""
-        ids = cast("list[str]", self.client.lpop(self.keys.rq_queue(self.name), limit) or [])
+        with speaking_to(self.client):
+            ids = cast("list[str]", self.client.lpop(self.keys.rq_queue(self.name), limit) or [])
         for stop in (
             text.removeprefix(STOP_PREFIX) for text in ids if text.startswith(STOP_PREFIX)
         ):
@@ -181,16 +184,18 @@ class FakeAgent:
         """Beat and work in a thread: every kernel ends well at once, unless it is holding them."""
 
         def live() -> None:
+            untold: list[StartOrder] = []  # what Redis did not hear is said again
             while not self._stop.wait(0.005):
                 with suppress(StoreUnavailable, Superseded):
                     if self.silent:
                         continue
                     self.beat()
-                    taken = self.take()
-                    if taken:
-                        self.up(taken)
+                    untold += self.take()
+                    if untold:
+                        self.up(untold)
                         if not holding:
-                            self.end(taken)
+                            self.end(untold)
+                        untold = []
 
         self._thread = threading.Thread(target=live, daemon=True)
         self._thread.start()
@@ -213,7 +218,13 @@ class Cluster:
         self.store: Store = self.app.store
         self.replicas: list[Replica] = []
         self.agents: list[FakeAgent] = []
+        self._opened: list[redis.Redis] = []
         self.store.groups.configure(GROUP, {})
+
+    def owns(self, client: redis.Redis) -> redis.Redis:
+        """A client that is closed at the end; left open, it would fail whichever test collects it."""
+        self._opened.append(client)
+        return client
 
     def settings(self, **changes: Any) -> Settings:
         """Short times."""
@@ -307,3 +318,5 @@ class Cluster:
         for replica in self.replicas:
             replica.stop()
         self.app.close()
+        for client in self._opened:
+            client.close()

@@ -24,7 +24,8 @@ from tests.unit.store.lives import K, S, World
 
 pytestmark = pytest.mark.integration
 SECRET = "a secret of the tests"
-QUICK = CallbackRules(backoff=RetryPolicy(initial_ms=1, maximum_ms=20), budget_s=0.3)
+#: Long enough for an answer on a busy machine, which would be asked again else, and counted twice.
+QUICK = CallbackRules(backoff=RetryPolicy(initial_ms=1, maximum_ms=20), budget_s=10.0)
 
 
 class Posting:
@@ -175,7 +176,7 @@ def test_hosts_that_are_dead_or_hang_hold_up_no_other(
         for _ in range(5):
             ended(world, hanging.url)
             ended(world, dead)
-        callbacks = posting()
+        callbacks = posting(replace(QUICK, budget_s=0.3))
         until(callbacks, lambda: hanging.asked, "nothing was posted to the one that hangs")
         well = [ended(world, receiver.url) for _ in range(5)]
         until(
@@ -252,10 +253,9 @@ def test_a_host_that_is_not_allowed_is_not_asked_and_its_callbacks_are_parked_at
 def test_no_secret_of_an_address_is_shown(
     world: World, posting: Posting, receiver: Receiver, outbox: CallbackRepository
 ) -> None:
-    receiver.answers += [500]
+    receiver.answers += [500] * 1_000
     ended(world, f"{receiver.url}/p4thsecret?token=t0kensecret")
-    callbacks = posting()
-    until(callbacks, lambda: receiver.asked == 1 and outbox.counts() == (1, 0), "it was not tried")
+    until(posting(), lambda: "answered 500" in repr(outbox.lanes()), "it was not tried")
 
     shown = json.dumps([event.as_dict() for event in world.events.since("0-0")])
     shown += repr(outbox.lanes())

@@ -292,10 +292,10 @@ def test_pubsub_tells_the_end(world: World, redis_client: redis.Redis) -> None:
     session = world.into(S.RUNNING)
     with cast("Any", redis_client).pubsub() as channel:
         channel.subscribe(world.keys.done(session))
-        channel.get_message(timeout=1.0)
+        channel.get_message(timeout=30.0)
         world.end(session)
 
-        message = channel.get_message(timeout=1.0)
+        message = channel.get_message(timeout=30.0)
 
     assert message
     assert "SUCCEEDED" == message["data"]
