@@ -125,7 +125,7 @@ class Session:
     def set_priority(self, priority: int, *, expected: str | None = None) -> None:
         """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
 
-        Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
+        Raises InvalidSetting, SessionNotFound, WrongState, SessionRevisionConflict.
         """
         sessions = self._client.store.sessions
         self._at(expected, lambda seen: sessions.set_priority(self.id, priority, seen=seen))

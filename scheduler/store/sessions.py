@@ -217,7 +217,7 @@ class SessionRepository:
     def set_priority(self, session: str, priority: int, *, seen: str = "") -> None:
         """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
 
-        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt, with ``seen`` of `look`
+        Raises InvalidSetting, SessionNotFound, WrongState, RecordSpoilt, with ``seen`` of `look`
         SessionRevisionConflict.
         """
         check_priority(priority)
