@@ -114,7 +114,7 @@ class Session:
         """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
 
         Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
-        Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
+        Raises InvalidSetting, SessionNotFound, WrongState, SessionRevisionConflict.
         """
         change_timeout(self._client.store, self.id, timeout, expected=expected)
 
