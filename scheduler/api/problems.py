@@ -223,7 +223,11 @@ def _says(finding: Mapping[str, Any], body: Any) -> str:
         case "dict_type":
             return "it must be an object, with names and values"
         case "extra_forbidden":
-            return f"there is no such field{meant_field(str(finding['loc'][-1]), body)}"
+            field = str(finding["loc"][-1])
+            # A body, or a job of a graph, that says twice what it is, is told by which of the two it was judged.
+            kind = ([part for part in finding["loc"] if part in (CALLABLE, GRAPH)] or [""])[-1]
+            within = f" in {kind}" if kind and field in ("command", "callable") else ""
+            return f"there is no such field{within}{meant_field(field, body)}"
         case "string_pattern_mismatch":
             return in_words(finding["ctx"]["pattern"])
         case _:

@@ -13,7 +13,7 @@ from scheduler.cli.context import App, pass_app
 from scheduler.cli.options import complete_sessions
 from scheduler.cli.output import JSON, moment, output_option, print_json, print_table
 from scheduler.domain.callback import Callback, Lane, check_callback
-from scheduler.domain.errors import InvalidSpec
+from scheduler.domain.errors import InvalidSetting, InvalidSpec
 from scheduler.domain.redaction import origin, shown_url
 from scheduler.protocol.signing import callback_key
 
@@ -78,9 +78,14 @@ def resume(app: App, sessions: Sequence[str], *, everything: bool) -> None:
 @pass_app
 def secret(app: App, url: str, secret_file: Path | None) -> None:
     """Print the secret by which a host verifies its callbacks (Standard Webhooks); URL as https://ci.example.org."""
-    check_callback(url)
+    try:
+        check_callback(url)
+    except InvalidSpec as error:
+        # Nothing is submitted here.
+        problem = str(error.facts["problem"]).removeprefix("callback: ")
+        raise InvalidSetting(name="URL", problem=problem) from error
     if not url:
-        raise InvalidSpec(problem="callback: name its host, as https://ci.example.org")
+        raise InvalidSetting(name="URL", problem="name a host, as https://ci.example.org")
     settings = app.settings(secret_file=secret_file)
     key = callback_key(settings.cluster_secret(), settings.namespace, origin(url))
     click.echo(f"whsec_{base64.b64encode(bytes.fromhex(key)).decode()}")

@@ -25,7 +25,7 @@ from scheduler.cli.output import (
     print_table,
 )
 from scheduler.domain.ids import shown
-from scheduler.domain.office import JobSchedulerConfig, Office, as_json, check_role
+from scheduler.domain.office import JobSchedulerConfig, Office, as_json, check_known
 from scheduler.operations.offices import delete_office
 
 office_name = click.argument("office", shell_complete=complete_offices)
@@ -167,7 +167,7 @@ def set_(app: App, /, office: str, revision: int | None, **asked: Any) -> None:
     before = app.store.offices.read(office)
     gone = frozenset(asked.pop("no_roles"))
     for role in gone.difference(before.config.known_roles):
-        check_role(before, role)
+        check_known(before, role)
     changes = _without_roles(gone, _changes(asked, before.config), before.config)
     # What was said of one role is put into what was read: nobody may change that meanwhile.
     read = before.revision if changes.keys() & set(_BY_ROLE) else None

@@ -24,7 +24,9 @@ from scheduler.observability.addresses import read_address
 OFFERED = 50
 NONE = "none"
 with_dependents_option = click.option(
-    "--with-dependents", is_flag=True, help="Also what was cancelled because it failed."
+    "--with-dependents",
+    is_flag=True,
+    help="Also all below it that was cancelled because it failed.",
 )
 
 name_option = click.option(

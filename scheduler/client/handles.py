@@ -114,7 +114,7 @@ class Session:
         """Let it run for so long (``"2h"``, seconds), counted from its start; None: as it asked for.
 
         Holds for the attempt that runs, whose deadline is moved at once, and for all after it.
-        Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
+        Raises InvalidSetting, SessionNotFound, WrongState, SessionRevisionConflict.
         """
         change_timeout(self._client.store, self.id, timeout, expected=expected)
 
@@ -125,7 +125,7 @@ class Session:
     def set_priority(self, priority: int, *, expected: str | None = None) -> None:
         """Another priority, 0 to 100: while it waits at once, while it is placed should it wait again.
 
-        Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
+        Raises InvalidSetting, SessionNotFound, WrongState, SessionRevisionConflict.
         """
         sessions = self._client.store.sessions
         self._at(expected, lambda seen: sessions.set_priority(self.id, priority, seen=seen))

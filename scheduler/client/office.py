@@ -127,7 +127,7 @@ class Office:
     def handoff(self, job: Session | str, role: str, *, expected: str | None = None) -> None:
         """Give a job that waits, or that may be retried, another role; at one revision of it only where given.
 
-        Raises SessionNotFound, WrongState, OfficeNotFound, InvalidSpec, PendingLimitReached,
+        Raises SessionNotFound, WrongState, OfficeNotFound, InvalidSetting, PendingLimitReached,
         SessionRevisionConflict.
         """
         found = getattr(job, "id", str(job))

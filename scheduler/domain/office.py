@@ -89,12 +89,22 @@ def check_office_name(name: str) -> str:
 
 
 def check_role(office: Office, role: str) -> None:
-    """Refuse a role the office does not know ("" is none). Raises InvalidSpec."""
-    if role and role not in office.config.known_roles:
-        roles = ", ".join(office.config.known_roles) or "none"
-        raise InvalidSpec(
-            problem=f"office {office.name} has no role {shown(role)}; its roles are: {roles}"
-        )
+    """Refuse a job of a role the office does not know ("" is none). Raises InvalidSpec."""
+    if why := _unknown(office, role):
+        raise InvalidSpec(problem=why)
+
+
+def check_known(office: Office, role: str) -> None:
+    """The same where nothing is submitted. Raises InvalidSetting."""
+    if why := _unknown(office, role):
+        raise InvalidSetting(name="role", problem=why)
+
+
+def _unknown(office: Office, role: str) -> str:
+    if not role or role in office.config.known_roles:
+        return ""
+    roles = ", ".join(office.config.known_roles) or "none"
+    return f"office {office.name} has no role {shown(role)}; its roles are: {roles}"
 
 
 def config_from(

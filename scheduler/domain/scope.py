@@ -135,7 +135,8 @@ def check_limits(scope: Scope, limits: ScopeLimits) -> None:
     }
     for name, number in numbers.items():
         if number is not None and not 0 <= number <= LARGEST:
-            raise InvalidSetting(name=name, problem=f"a limit is 0 or more, got {number}")
+            bound = "0 or more" if number < 0 else f"at most {LARGEST}"
+            raise InvalidSetting(name=name, problem=f"a limit is {bound}, got {number}")
     if limits.main_keypair and scope.kind != "user":
         raise InvalidSetting(
             name="main_keypair", problem=f"only a user has one, and {scope.kind} is none"

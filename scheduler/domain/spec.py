@@ -227,7 +227,8 @@ class SessionSpec:
             raise InvalidSpec(problem="kwargs must have names as its keys")
 
     def _check_numbers(self) -> None:
-        check_priority(self.priority)
+        if why := _no_priority(self.priority):
+            raise InvalidSpec(problem=f"priority {why}")
         retries = self.retries
         if retries is not None and (not _is_int(retries) or not 0 <= retries <= MAX_RETRIES):
             raise InvalidSpec(
@@ -359,9 +360,15 @@ def constraints_of(spec: SessionSpec) -> Constraints:
 
 
 def check_priority(priority: object) -> None:
-    """Refuse what is none. Raises InvalidSpec."""
-    if not _is_int(priority) or not 0 <= priority <= HIGHEST_PRIORITY:  # type: ignore[operator]
-        raise InvalidSpec(problem=f"priority must be between 0 and 100, got {shown(priority)}")
+    """Refuse another priority for what was submitted, if it is none. Raises InvalidSetting."""
+    if why := _no_priority(priority):
+        raise InvalidSetting(name="priority", problem=f"it {why}")
+
+
+def _no_priority(priority: object) -> str:
+    if _is_int(priority) and 0 <= priority <= HIGHEST_PRIORITY:  # type: ignore[operator]
+        return ""
+    return f"must be between 0 and 100, got {shown(priority)}"
 
 
 def backoff_of(spec: SessionSpec) -> RetryPolicy | None:

@@ -243,7 +243,10 @@ def _well(kernel: PlacedKernel) -> bool:
 def _sentence(kernel: PlacedKernel) -> str:
     if kernel.reason == EndReason.EXITED:
         return f"kernel {kernel.index} exited with {kernel.exit_code}"
-    return f"kernel {kernel.index} on {kernel.agent}: {kernel.reason.replace('_', ' ')}"
+    why = kernel.reason.replace("_", " ")
+    if kernel.state is KernelState.WITHDRAWN:
+        why = "its order was not claimed in time"
+    return f"kernel {kernel.index} on {kernel.agent}: {why}"
 
 
 def conclude(session: PlacedSession, rules: Rules) -> Finish:

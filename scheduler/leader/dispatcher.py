@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler.cycle.placing import word_no_room
+from scheduler.cycle.placing import never_fits, word_no_room
 from scheduler.cycle.plan import Placement, Plan
 from scheduler.cycle.reservations import BACKFILL
 from scheduler.cycle.scheduler import NO_ROOM, Policy, propose, withdraw
@@ -277,7 +277,7 @@ class SchedulerDispatcher:
             {
                 "by": failure.by,
                 "reason": self._reason(failure, line),
-                "cures": [cure.says for cure in failure.cures],
+                "cures": self._cures(failure, line),
             }
             for failure in verdict.failures
         ]
@@ -290,6 +290,16 @@ class SchedulerDispatcher:
             first = promise.session.id
             noted["expected"] = {"session": first, "at": promise.at_ms, "says": promise.says}
         return json.dumps(noted)
+
+    def _cures(self, failure: Failure, line: Line) -> list[str]:
+        # Where no agent has it even when idle, no end of a kernel makes room; only a group that grows lets it wait.
+        if (
+            failure.by == NO_ROOM
+            and self.policy.grows
+            and never_fits(line.needs, self._state.agents)
+        ):
+            return ["an agent joins that has it: even idle no agent of the group has, and it grows"]
+        return [cure.says for cure in failure.cures]
 
     def _reason(self, failure: Failure, line: Line) -> str:
         """Why, as it is now: these two are worded only when they are noted."""

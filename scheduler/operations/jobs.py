@@ -12,7 +12,6 @@ from typing import Final, Protocol, TypeVar
 
 from scheduler.domain.errors import (
     InvalidSetting,
-    InvalidSpec,
     RecordSpoilt,
     SessionNotFound,
     SessionRevisionConflict,
@@ -26,7 +25,7 @@ from scheduler.domain.job import (
     revision_of,
     with_role,
 )
-from scheduler.domain.office import check_role, office_scopes
+from scheduler.domain.office import check_known, office_scopes
 from scheduler.domain.scope import Scope
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, WAITING, SessionState
@@ -185,7 +184,7 @@ def set_priority(
 ) -> None:
     """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
 
-    Raises InvalidSpec, SessionNotFound, WrongState, SessionRevisionConflict.
+    Raises InvalidSetting, SessionNotFound, WrongState, SessionRevisionConflict.
     """
     found = job_of(store, office, job).id
     at_revision(
@@ -198,11 +197,11 @@ def handoff(store: Store, office: str, job: str, role: str, *, expected: str | N
 
     What runs is not stopped for it. What it inherits of its office is that of its new role from then
     on. Raises SessionNotFound, WrongState, OfficeNotFound, SessionRevisionConflict,
-    InvalidSpec for a role that the office does not have, PendingLimitReached, RecordSpoilt.
+    InvalidSetting for a role that the office does not have, PendingLimitReached, RecordSpoilt.
     """
     if not role:
-        raise InvalidSpec(problem="a job is handed over to a role; name one")
-    check_role(store.offices.read(office), role)
+        raise InvalidSetting(name="role", problem="a job is handed over to a role; name one")
+    check_known(store.offices.read(office), role)
     scope = Scope("role", office_scopes(office, role)["role"])
 
     def hand(seen: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import redis
 
 from scheduler.domain.errors import OfficeNotFound, WrongState
-from scheduler.domain.office import check_role
+from scheduler.domain.office import check_known
 from scheduler.domain.request import Request
 from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, SESSION_LIFE, WAITING, SessionState
@@ -89,7 +89,7 @@ class JobRepository:
         """Give a job that is not placed another request, whose role is another; what was answered.
 
         ``changed`` where its request is another one by now. Raises SessionNotFound, WrongState,
-        OfficeNotFound, InvalidSpec for a role that its office does not have, PendingLimitReached,
+        OfficeNotFound, InvalidSetting for a role that its office does not have, PendingLimitReached,
         with ``seen`` of `SessionRepository.look` SessionRevisionConflict.
         """
         with speaking_to(self._client):
@@ -104,7 +104,7 @@ class JobRepository:
             case "unknown_office":
                 raise OfficeNotFound(office=rest[0])
             case "unknown_role":
-                check_role(OfficeRepository(self._client, self._keys).read(rest[0]), rest[1])
+                check_known(OfficeRepository(self._client, self._keys).read(rest[0]), rest[1])
             case "over_pending":
                 raise over_pending(rest, to.families)
             case "wrong_state":

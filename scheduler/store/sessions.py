@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import redis
 
@@ -138,31 +139,38 @@ class SessionRepository:
         return str(word)
 
     def retry(self, session: str, *, with_dependents: int = 0, seen: str = "") -> list[SessionId]:
-        """Run an ended session again.
+        """Run an ended session again; with dependents, also all below it that was cancelled because it failed.
 
-        Where a scope lets no more sessions wait, dependents that were to be taken along stay cancelled.
+        The ids of all. Where a scope lets no more sessions wait, dependents that were to be taken along
+        stay cancelled.
         Raises SessionNotFound, WrongState, OfficeNotFound, PendingLimitReached, RecordSpoilt, with
         ``seen`` of `look` SessionRevisionConflict.
         """
-        token, taken = new_nonce(), dict.fromkeys([session])
-        while True:
-            with self._blaming_the_record(session), speaking_to(self._client):
+        token, taken, parents = new_nonce(), dict.fromkeys([session]), deque([session])
+        # Level by level: who is asked before all its parents were is cancelled again by one that was not,
+        # and taken along with that one.
+        while parents:
+            with self._blaming_the_record(parents[0]), speaking_to(self._client):
                 word, *rest = _RETRY(
                     self._client,
                     self._keys.root,
-                    session=session,
+                    session=parents[0],
                     token=token,
                     with_dependents=with_dependents,
                     seen=seen,
                 )
             if word != "retried":
-                break
+                self._refuse_retry(parents[0], word, rest)
             left, *again = rest
-            for session_id, _, cursor in (each.partition(" ") for each in again):
+            parent = parents.popleft() if int(left) == 0 else parents[0]
+            for session_id, cursor, below in (each.split(" ") for each in again):
                 taken |= {session_id: None}
                 self._relink(session_id, cursor)
-            if int(left) == 0:
-                return [SessionId(each) for each in taken]
+                if session_id != parent and with_dependents and int(below):
+                    parents.append(session_id)
+        return [SessionId(each) for each in taken]
+
+    def _refuse_retry(self, session: str, word: str, rest: Sequence[str]) -> NoReturn:
         refuse_changed(session, word)
         if word == "unknown_office":
             raise OfficeNotFound(office=rest[0])
@@ -210,7 +218,7 @@ class SessionRepository:
     def set_priority(self, session: str, priority: int, *, seen: str = "") -> None:
         """Another priority, 0 to 100: of what waits at once, of what is placed should it wait again.
 
-        Raises InvalidSpec, SessionNotFound, WrongState, RecordSpoilt, with ``seen`` of `look`
+        Raises InvalidSetting, SessionNotFound, WrongState, RecordSpoilt, with ``seen`` of `look`
         SessionRevisionConflict.
         """
         check_priority(priority)

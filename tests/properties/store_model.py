@@ -307,11 +307,11 @@ class Model:
         """The ids that run again; none is a refusal."""
         if not self._again(id_):
             return []
-        children = self.cascaded.pop(id_, set()) if along else set()
-        return [
-            id_,
-            *(child for child in children if child in self.sessions and self._again(child)),
-        ]
+        taken = [id_]
+        for parent in taken if along else ():
+            children = self.cascaded.pop(parent, set())
+            taken += [child for child in children if child in self.sessions and self._again(child)]
+        return taken
 
     def _again(self, id_: str) -> bool:
         session = self.sessions[id_]

@@ -309,7 +309,8 @@ class Again(TypedDict, total=False):
     """How a job is to run again."""
 
     with_dependents: Annotated[
-        bool, Field(description="Those that were cancelled because it failed run again, too.")
+        bool,
+        Field(description="All below it that were cancelled because it failed run again, too."),
     ]
 
 

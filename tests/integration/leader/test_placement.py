@@ -226,6 +226,11 @@ def test_constraints_that_no_agent_meets_end_the_session_in_words(cluster: Clust
         lambda: "1 lack label zone=a" in cluster.app.session(waits).explain().says,
         saying="the leader says what is missing",
     )
+    # Whose end should make room? Nothing runs, and nobody that ended had it.
+    [refusal] = cluster.app.session(waits).explain().refusals
+    assert (
+        "an agent joins that has it: even idle no agent of the group has, and it grows",
+    ) == refusal.cures
 
 
 def test_what_cannot_be_looked_up_is_refused_before_anything_is_written(cluster: Cluster) -> None:

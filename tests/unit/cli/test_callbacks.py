@@ -66,7 +66,8 @@ def test_the_secret_is_that_of_the_host(
 
     key = callback_key("a secret of the tests", world.keys.root, HOST)
     assert bytes.fromhex(key) == base64.b64decode(printed)
-    assert 2 == run("callback", "secret", "ftp://x").code
+    wrong = run("callback", "secret", "ftp://x")
+    assert (2, True) == (wrong.code, wrong.err.startswith("Bad setting URL: it must be an http"))
 
 
 def test_a_bad_address_writes_nothing(world: World, run: Run) -> None:

@@ -164,10 +164,14 @@ def test_jobs_are_steered(run: Run, office: World) -> None:
         (["show", "JOB", "--office", "globex"], 3, "is not known here"),
         (["show", "x:y", "--office", "acme"], 3, "is not known here"),
         (["cancel", NOBODY, "--office", "acme"], 3, "is not known here"),
-        (["priority", "JOB", "101", "--office", "acme"], 2, "between 0 and 100"),
+        (
+            ["priority", "JOB", "101", "--office", "acme"],
+            2,
+            "Bad setting priority: it must be betw",
+        ),
         (["priority", "JOB", "high", "--office", "acme"], 2, "not a valid integer"),
         (["retry", "JOB", "--office", "acme"], 4, "is READY; retry works only in"),
-        (["handoff", "JOB", "cook", "--office", "acme"], 2, "has no role 'cook'"),
+        (["handoff", "JOB", "cook", "--office", "acme"], 2, "role: office acme has no role 'cook'"),
         (["cancel-all"], 2, "--office"),
     ],
 )

@@ -273,6 +273,7 @@ def test_an_order_nobody_claimed_costs_no_attempt() -> None:
     found = finish(end(session, over(exit_code=None, reason=EndReason.STOPPED)))
 
     assert (S.READY, 1, 0, "end") == (found.target, found.uncounted, found.rescued, found.edge)
+    assert "kernel 1 on a1: its order was not claimed in time" == found.told
 
 
 # Retries

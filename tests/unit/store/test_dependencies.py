@@ -172,6 +172,52 @@ def test_a_retried_parent_takes_its_dependents_along(world: World) -> None:
     assert [S.READY] * 3 == [world.state(child) for child in children]
 
 
+def test_a_retried_parent_takes_all_along_that_was_cancelled_below_it(world: World) -> None:
+    chain = [world.submit()]
+    for _ in range(20):
+        chain.append(world.submit(depends_on=chain[-1:]))
+    wide = many(world, 250, depends_on=[chain[3]])
+    alone = world.submit(depends_on=[chain[1]])
+    world.sessions.cancel(alone)
+    fail(world, chain[0])
+    world.resolve_all()
+
+    taken = world.sessions.retry(chain[0], with_dependents=1)
+
+    assert {*chain, *wide} == set(taken)
+    assert S.CANCELLED is world.state(alone)
+    assert [S.READY] + [S.PENDING] * 20 == [world.state(session) for session in chain]
+    for session in chain:
+        succeed(world, session)
+        world.resolve_all()
+    assert [S.SUCCEEDED] * 21 == [world.state(session) for session in chain]
+    assert {S.READY} == {world.state(session) for session in wide}
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_one_that_waits_for_two_branches_is_taken_along_whichever_comes_first(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, quick: bool
+) -> None:
+    """It is asked with the short branch, cancelled by a quick leader for the long one, and asked again with that."""
+    if quick:
+        monkeypatch.setattr(world.sessions, "_relink", lambda *_: world.resolve_all())
+    root = world.submit()
+    short, long = (world.submit(depends_on=[root]) for _ in range(2))
+    longer = world.submit(depends_on=[long])
+    join = world.submit(depends_on=[short, longer])
+    fail(world, root)
+    world.resolve_all()
+
+    taken = world.sessions.retry(root, with_dependents=1)
+
+    world.resolve_all()
+    assert {root, short, long, longer, join} == set(taken)
+    for session in (root, short, long, longer, join):
+        succeed(world, session)
+        world.resolve_all()
+    assert S.SUCCEEDED is world.state(join)
+
+
 def test_a_retried_parent_leaves_its_dependents_where_they_are(world: World) -> None:
     parent = world.submit()
     child = world.submit(depends_on=[parent])

@@ -310,7 +310,7 @@ def test_a_request_that_is_lost_or_spoilt_stops_no_script(world: World, text: st
         (USER, ScopeLimits(max_slots={"cpu": -1}), "max_slots cpu: a limit is 0 or more"),
         (USER, ScopeLimits(max_pending_sessions=-7), "max_pending: a limit is 0 or more, got -7"),
         (USER, ScopeLimits(max_pending_slots={"mem": -1}), "max_pending_slots mem: a limit is 0"),
-        (USER, ScopeLimits(2**53), "a limit is 0 or more"),
+        (USER, ScopeLimits(2**53), "a limit is at most 9007199254740991, got 9007199254740992"),
         (USER, ScopeLimits(main_keypair="a\nb"), "no control characters"),
         (GLOBAL, ScopeLimits(main_keypair="k"), "only a user has one"),
         (Scope("private", "k"), ScopeLimits(max_slots={"cpu": 1}), "have one limit, max_sessions"),

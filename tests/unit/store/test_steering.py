@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from scheduler.domain.errors import (
-    InvalidSpec,
+    InvalidSetting,
     OfficeNotFound,
     PendingLimitReached,
     RecordSpoilt,
@@ -99,7 +99,9 @@ def test_what_has_ended_has_no_priority_any_more(world: World, state: S) -> None
 def test_a_priority_that_is_none_is_refused(world: World, priority: Any) -> None:
     job = world.submit()
 
-    with pytest.raises(InvalidSpec, match="priority must be between 0 and 100, got"):
+    with pytest.raises(
+        InvalidSetting, match="Bad setting priority: it must be between 0 and 100, got"
+    ):
         world.sessions.set_priority(job, priority)
 
 
@@ -205,9 +207,9 @@ def test_what_it_inherits_is_that_of_its_new_role(world: World) -> None:
 @pytest.mark.parametrize(
     ("office", "role", "error"),
     [
-        ("acme", "cook", InvalidSpec),
-        ("acme", "", InvalidSpec),
-        ("acme", "../x", InvalidSpec),
+        ("acme", "cook", InvalidSetting),
+        ("acme", "", InvalidSetting),
+        ("acme", "../x", InvalidSetting),
         ("globex", "tester", OfficeNotFound),
     ],
 )

@@ -1,11 +1,12 @@
 -- Run an ended session again: its dependencies and its start time hold again.
 --
 -- with_dependents = 1 takes along, 200 at a time, the sessions that were cancelled because this one
--- failed; the second item of the reply says how many are left for a repeat, and an item "id cursor" that
--- `session/relink` must go on there: it depends on more than fit here. A repeat with the same
--- token goes on where the last one ended, and asks for no second run. over_pending: a scope lets no
--- more wait; a dependent that it keeps out stays one that was cancelled with this session. seen: see
--- lib/as_seen; it is of the first step.
+-- failed; the second item of the reply says how many are left for a repeat. The others are "id cursor below":
+-- from a cursor that is not 0 `session/relink` must go on, as it depends on more than fit here; below is how
+-- many were cancelled with that one, which are taken along by this script, called for it with the same token.
+-- A repeat with the same token goes on where the last one ended, and asks for no second run. over_pending: a
+-- scope lets no more wait; a dependent that it keeps out stays one that was cancelled with this session.
+-- seen: see lib/as_seen; it is of the first step.
 --
 -- @arg session str
 -- @arg token str
@@ -43,10 +44,11 @@ local function again(id)
     redis.call('ZREM', keys.resolve(group), id)
     set_pending_timer(id, group)
     release_if_due(id, 'release')
-    return cursor == '0' and id or id .. ' ' .. cursor
+    redis.call('HSET', key, 'retry_token', token)
+    return id .. ' ' .. cursor .. ' ' .. redis.call('SCARD', keys.cascaded(id))
 end
 
-local own, why = session, nil
+local own, why = session .. ' 0 0', nil
 if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
     if not as_seen(session, seen) then return { 'conflict' } end
     own, why = again(session)
@@ -54,7 +56,6 @@ if redis.call('HGET', keys.session(session), 'retry_token') ~= token then
         if why == 'gone' then return { 'gone' } end
         return type(why) == 'table' and why or { 'wrong_state', why }
     end
-    redis.call('HSET', keys.session(session), 'retry_token', token)
 end
 local reply = { 'retried', '0', own }
 if with_dependents == 1 then
