@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from scheduler.api.models.common import View
+from scheduler.domain.states import SessionState
 
 
 class GraphMember(View):
@@ -31,6 +32,7 @@ class Graph(View):
     jobs: int = Field(description="How many.")
     submitted_at: int | None = Field(description="ms of Redis' clock.")
     counts: dict[str, int] = Field(
-        description="Jobs by state; forgotten ones in none.", examples=[{"SUCCEEDED": 2}]
+        description="Jobs by state; forgotten ones in none.",
+        examples=[{str(SessionState.SUCCEEDED): 2}],
     )
     members: list[GraphMember] = Field(description="Parents first, as many as were asked for.")

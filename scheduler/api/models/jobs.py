@@ -44,10 +44,7 @@ _CALLABLE: Final = form(
     r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
     "it must name a function as package.module:function",
 )
-_NO_NUL: Final = form(
-    "^[^\\x00]*$",
-    "it has a NUL character in it, which no argument can have",
-)
+_NO_NUL: Final = form("^[^\\x00]*$", "it has a NUL character in it, which no argument can have")
 _LABEL: Final = form(
     "^[A-Za-z0-9_.-]{1,256}$", "a label has letters, digits, _ . and - only, at most 256"
 )

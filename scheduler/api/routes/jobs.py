@@ -39,7 +39,7 @@ from scheduler.domain.graph import graph_from
 from scheduler.domain.job import LATEST_MS, Period, job_view, revision_of
 from scheduler.domain.scope import LONGEST_NAME
 from scheduler.domain.spec import SessionSpec
-from scheduler.domain.states import SessionState
+from scheduler.domain.states import PLACED, SessionState
 from scheduler.domain.wanted import Wanted
 from scheduler.operations.following import LogFollower
 from scheduler.operations.graphs import submit_graph
@@ -131,9 +131,7 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     ] = None,
     agent: Annotated[
         Annotated[str, Field(pattern=NAME_PATTERN)] | Nothing,
-        Query(
-            description="Jobs with a kernel on this agent now; beside a state, only one of those that are placed."
-        ),
+        Query(description="Jobs with a kernel on this agent now."),
     ] = None,
     cursor: Annotated[
         Annotated[str, Field(pattern=PLACE)] | Nothing,
@@ -146,6 +144,9 @@ def list_(  # noqa: PLR0913 - what a page may be asked by
     Another page may follow one that is short, or empty: where there is a cursor, it does.
     """
     store.offices.read(office_id)
+    if agent is not None and state is not None and state not in PLACED:
+        # On an agent is no such job: a document cannot say which parameters go together, so none is refused.
+        return answer({"items": [], "cursor": None})
     submitted, wanted = Period.of(submitted_after, submitted_before), Wanted.of(name, agent)
     page = list_jobs(store, office_id, state, role, cursor, limit, submitted, wanted)
     return answer({"items": [job_view(data) for data in page.items], "cursor": page.cursor})

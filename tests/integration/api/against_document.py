@@ -31,7 +31,6 @@ from scheduler.domain.office import office_scopes
 from scheduler.domain.retry import RetryPolicy
 from scheduler.domain.spec import SessionSpec
 from scheduler.operations.graphs import submit_graph
-from scheduler.domain.states import SessionState
 from scheduler.operations.submission import submit_sessions
 from scheduler.settings import Settings, load
 from scheduler.store.embedded import EmbeddedRedis
@@ -130,7 +129,6 @@ def _aim(case: Any, jobs: list[SessionId], graph: str, backoff: RetryPolicy) -> 
     for place in (case.path_parameters, case.query, case.headers, case.body):
         if isinstance(place, MutableMapping):
             _put(place, known)
-    _place(case.query)
     _order(case.query, {"submitted_after": 0, "submitted_before": LATEST_MS}, LATEST_MS)
     if isinstance(case.body, dict):
         for number, job in enumerate(_listed(case.body.get("jobs"))):
@@ -149,12 +147,6 @@ def _aim(case: Any, jobs: list[SessionId], graph: str, backoff: RetryPolicy) -> 
             case.body["not_before"] = "2100-01-01T00:00:00Z"
         waits = {"initial_ms": backoff.initial_ms, "maximum_ms": backoff.maximum_ms}
         _order(case.body.get("backoff"), waits, LONGEST_MS)
-
-
-def _place(query: MutableMapping[str, Any]) -> None:
-    """On an agent is only what is placed."""
-    if "agent" in query and query.get("state") in list(map(str, SessionState)):
-        query["state"] = "RUNNING"
 
 
 def _put(place: MutableMapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> None:
