@@ -306,8 +306,7 @@ class Again(TypedDict, total=False):
     """How a job is to run again."""
 
     with_dependents: Annotated[
-        bool,
-        Field(description="All below it that were cancelled because it failed run again, too."),
+        bool, Field(description="All below it that its failure cancelled runs again, too.")
     ]
 
 

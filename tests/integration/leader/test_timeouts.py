@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.domain.errors import InvalidSpec, SessionNotFound, WrongState
+from scheduler.domain.errors import InvalidSetting, SessionNotFound, WrongState
 from scheduler.domain.office import office_scopes
 from scheduler.domain.states import SessionState
 from scheduler.operations.office_time import (
@@ -87,7 +87,7 @@ def test_what_waits_is_placed_with_its_new_time(cluster: Cluster) -> None:
 def test_a_time_that_makes_no_sense_changes_nothing(cluster: Cluster) -> None:
     """J10."""
     (session,) = cluster.submit()
-    with pytest.raises(InvalidSpec, match="more than zero"):
+    with pytest.raises(InvalidSetting, match="Bad setting timeout: it must be more than zero"):
         cluster.app.session(session).set_timeout("0s")
     with pytest.raises(SessionNotFound):
         cluster.app.session("0" * 26).set_timeout("1h")
