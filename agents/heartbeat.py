@@ -170,6 +170,9 @@ class Heartbeat:
             if answer.word == "wait":
                 self._once("waiting", answer.reason)
             if sent - self._registered_ns >= _REGISTER_EVERY_NS:
+                if answer.word == "unknown":
+                    group = self._identity.group
+                    self._once("waiting", f"no leader of group {group} answers; is that its group?")
                 # Not applied yet, or forgotten, or heard by a leader that is gone; twice does no harm.
                 self._say_register(sent)
         return _SOON_S

@@ -30,7 +30,12 @@ from scheduler.domain.group import Backfill, GroupRevision, ScalingGroupOpts, sh
 from scheduler.domain.slots import render
 from scheduler.domain.states import FINAL, PLACED, WAITING, SessionState
 from scheduler.domain.tally import Tally
-from scheduler.operations.policy import change_group, create_group, roll_back_group
+from scheduler.operations.policy import (
+    change_group,
+    create_group,
+    delete_group,
+    roll_back_group,
+)
 from scheduler.operations.shares import owner_shares
 from scheduler.operations.standstill import pool_of
 
@@ -365,8 +370,13 @@ def _said(word: str, already: str) -> str:
 
 @group.command()
 @_name
+@click.option(
+    "--forget",
+    is_flag=True,
+    help="Forget its ended sessions first, with their logs, results and idempotency keys.",
+)
 @pass_app
-def delete(app: App, name: str) -> None:
+def delete(app: App, name: str, *, forget: bool) -> None:
     """Delete a scaling group that has no agents, no sessions and no leader."""
-    app.store.groups.delete(name)
+    delete_group(app.store, name, forget=forget)
     click.echo(f"group {name} deleted")

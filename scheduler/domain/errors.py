@@ -33,6 +33,8 @@ SchedulerError
 |   |-- GroupInUse
 |   |-- OfficeExists
 |   |-- OfficeInUse
+|   |-- GroupOnRecord         its ended sessions are not forgotten yet
+|   |-- GroupAwaited          ...and cannot be, since others wait for them
 |   |-- OfficeOnRecord        its ended jobs are not forgotten yet
 |   |-- OfficeAwaited         ...and cannot be, since others wait for them
 |   |-- OfficeRevisionConflict
@@ -238,6 +240,14 @@ class NotAllowed(Refused):
 
 class GroupInUse(Refused):
     """Scaling group {group!r} cannot be deleted: it has {holds}."""
+
+
+class GroupOnRecord(Refused):
+    """Scaling group {group!r} has {sessions} ended sessions on record; deleting it with `--forget` forgets them."""
+
+
+class GroupAwaited(Refused):
+    """Scaling group {group!r} cannot be deleted: other sessions wait for {sessions} of its ended ones."""
 
 
 class RevisionConflict(Refused):

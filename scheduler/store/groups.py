@@ -13,6 +13,7 @@ from scheduler.domain.errors import (
     GroupExists,
     GroupInUse,
     GroupNotFound,
+    GroupOnRecord,
     InvalidSetting,
     RevisionConflict,
 )
@@ -215,13 +216,18 @@ class GroupRepository:
         return str(word)
 
     def delete(self, group: str) -> None:
-        """Forget a group without agents, sessions and leader. Raises GroupNotFound, GroupInUse."""
+        """Forget a group without agents, sessions and leader.
+
+        Raises GroupNotFound, GroupInUse; GroupOnRecord where nothing but sessions that ended is left of it.
+        """
         with speaking_to(self._client):
             answer = _DELETE(self._client, self._keys.root, group=group)
         if answer[0] == "unknown_group":
             raise self._not_found(group)
         if answer[0] == "in_use":
             raise GroupInUse(group=group, holds=answer[1])
+        if answer[0] == "on_record":
+            raise GroupOnRecord(group=group, sessions=answer[1])
 
     def _revision(self, group: str, stored: Mapping[str, str]) -> int:
         try:

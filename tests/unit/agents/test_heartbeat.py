@@ -124,6 +124,20 @@ def test_a_redis_that_is_silent_is_noticed_while_a_beat_waits_for_it(
     assert "Redis has not answered for 60 s." == beats.why_not_ready
 
 
+def test_who_hears_nothing_of_its_group_says_so_once(
+    beats: Heartbeat, leader: Leader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """J8: a group whose name is misspelled is led by nobody."""
+    beats.run_once()
+    assert "is that its group?" not in capsys.readouterr().out
+    for _ in range(2):
+        beats._registered_ns -= 3_000_000_000
+        beats.run_once()
+
+    assert 1 == capsys.readouterr().out.count("no leader of group default answers")
+    assert 3 == leader.registered
+
+
 def test_an_ok_extends_the_lease_from_before_the_beat(
     beats: Heartbeat, leader: Leader, leash: Leash
 ) -> None:

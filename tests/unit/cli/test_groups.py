@@ -167,6 +167,36 @@ def test_only_an_empty_group_is_deleted(world: World, run: Run) -> None:
     assert ["default"] == world.groups.names()
 
 
+def test_a_group_is_deleted_with_the_sessions_that_ended_in_it(world: World, run: Run) -> None:
+    run("group", "create", "gpu")
+    ended = [world.submit(group="gpu") for _ in range(3)]
+    for session in ended:
+        world.sessions.cancel(session)
+
+    said = run("group", "delete", "gpu")
+    assert (4, "") == (said.code, said.out)
+    assert "has 3 ended sessions on record; deleting it with `--forget` forgets them" in said.err
+
+    assert "group gpu deleted\n" == run("group", "delete", "gpu", "--forget").out
+    assert ["default"] == world.groups.names()
+    assert [] == world.sessions.many(ended)
+
+
+def test_a_group_whose_sessions_others_wait_for_stays(world: World, run: Run) -> None:
+    run("group", "create", "gpu")
+    parent = world.submit(group="gpu")
+    world.submit(depends_on=(parent,))
+    world.client.hset(world.keys.session(parent), "state", S.FAILED)
+    world.client.zrem(world.keys.state("gpu", S.READY), parent)
+    world.client.zadd(world.keys.state("gpu", S.FAILED), {parent: 1})
+
+    said = run("group", "delete", "gpu", "--forget")
+
+    assert (4, "") == (said.code, said.out)
+    assert "other sessions wait for 1 of its ended ones" in said.err
+    assert "gpu" in world.groups.names()
+
+
 def test_a_group_made_again_never_repeats_a_term(world: World, run: Run) -> None:
     """X1: what the first one's leader still has in hand fits no term of the second."""
     run("group", "create", "twice")

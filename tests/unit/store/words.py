@@ -105,6 +105,12 @@ def _delete_a_group(world: World) -> None:
     world.groups.delete("g2")
 
 
+def _delete_a_group_on_record(world: World) -> None:
+    world.groups.configure("g2", {"grows": True})
+    world.sessions.cancel(world.submit(group="g2"))
+    world.groups.delete("g2")
+
+
 # Agents, groups, scopes, terms
 
 
@@ -191,6 +197,7 @@ OTHERS: Mapping[tuple[str, str], Case] = {
     ("group/pause", "unknown_group"): lambda w: w.groups.resume("nowhere"),
     ("group/delete", "deleted"): _delete_a_group,
     ("group/delete", "in_use"): lambda w: w.groups.delete(GROUP),
+    ("group/delete", "on_record"): _delete_a_group_on_record,
     ("group/delete", "unknown_group"): lambda w: w.groups.delete("nowhere"),
     ("scope/set", "set"): lambda w: w.scopes.limit(GLOBAL, ScopeLimits(3)),
     ("leader/apply", "applied"): lambda w: w.apply(),
