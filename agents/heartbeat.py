@@ -167,15 +167,20 @@ class Heartbeat:
             self._once("forgotten", "Redis lost its admission, so its kernels are stopped")
             ruler.forgotten()
         else:
-            if answer.word == "wait":
-                self._once("waiting", answer.reason)
-            if sent - self._registered_ns >= _REGISTER_EVERY_NS:
-                if answer.word == "unknown":
-                    group = self._identity.group
-                    self._once("waiting", f"no leader of group {group} answers; is that its group?")
-                # Not applied yet, or forgotten, or heard by a leader that is gone; twice does no harm.
-                self._say_register(sent)
+            self._wait(answer, sent)
         return _SOON_S
+
+    def _wait(self, answer: Answer, sent: int) -> None:
+        """It is not admitted yet."""
+        if answer.word == "wait":
+            self._once("waiting", answer.reason)
+        if sent - self._registered_ns < _REGISTER_EVERY_NS:
+            return
+        if answer.word == "unknown":
+            group = self._identity.group
+            self._once("waiting", f"no leader of group {group} answers; is that its group?")
+        # Not applied yet, or forgotten, or heard by a leader that is gone; twice does no harm.
+        self._say_register(sent)
 
     def _be_admitted(self, ruler: Ruler) -> None:
         if not self.may_claim.is_set():
