@@ -182,6 +182,18 @@ def test_what_was_held_over_midnight_is_split_there(world: World) -> None:
         assert late == 0 if day < today else 0 <= late < 60 * CPU
 
 
+def test_a_part_of_a_day_is_as_much_to_lua_as_to_python(world: World) -> None:
+    """K2: of these ms a thousandth, a thousand times, is a little more to a machine."""
+    part = next(ms for ms in range(1, DAY_MS) if ceil(CPU * (ms / 1000)) != ms)
+    session = world.into(S.SCHEDULED, keypair="k", slots={"cpu": "1"})
+    first = world.leader.now_ms() // DAY_MS - 2
+    at = (first + 1) * DAY_MS - part
+    world.client.hset(world.keys.session(session), "placed_at", str(at))
+    world.lose(session)
+
+    assert part == days(world)[first]["k"]["cpu"]
+
+
 @pytest.mark.parametrize("seconds", [60, 10**9, -3600])
 def test_what_is_on_record_is_bounded(world: World, seconds: int) -> None:
     """K2: from a clock put back to a kernel that ran for decades."""

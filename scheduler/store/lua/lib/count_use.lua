@@ -18,10 +18,11 @@ local function of_day(days, group, day)
     return days[group][day]
 end
 
-local function add(sums, held, factor)
+local function add(sums, held, ms)
     for field, amount in pairs(held) do
-        -- Rounded up: many short kernels are use, too.
-        sums[field] = (sums[field] or 0) + math.ceil(amount * factor)
+        -- Rounded up: many short kernels are use, too. Multiplied first: seconds are no exact numbers, and a
+        -- product of them that is a little above the true one would be rounded up to one more.
+        sums[field] = (sums[field] or 0) + math.ceil(amount * ms / 1000)
     end
 end
 
@@ -34,11 +35,11 @@ local function count_use(group, owner, slots, since)
         held[field] = (held[field] or 0) + amount
     end
     if first < today then
-        add(of_day(used, group, first), held, ((first + 1) * DAY_MS - from) / 1000)
-        add(of_day(whole, group, first + 1), held, 1)
+        add(of_day(used, group, first), held, (first + 1) * DAY_MS - from)
+        add(of_day(whole, group, first + 1), held, 1000)
         from = today * DAY_MS
     end
-    add(of_day(used, group, today), held, (now - from) / 1000)
+    add(of_day(used, group, today), held, now - from)
 end
 
 local function add_to_day(key, sums)
@@ -60,8 +61,8 @@ local function flush_use()
         -- Whatever ends now was held on every whole day up to today: a kernel costs the same however old.
         local rates, began = {}, whole[group] or {}
         for day = oldest, today do
-            if began[day] then add(rates, began[day], 1) end
-            if day < today and next(rates) then add(of_day(used, group, day), rates, DAY_MS / 1000) end
+            if began[day] then add(rates, began[day], 1000) end
+            if day < today and next(rates) then add(of_day(used, group, day), rates, DAY_MS) end
             if days[day] then
                 local key = keys.use(group, int(day))
                 add_to_day(key, days[day])
