@@ -122,7 +122,7 @@ BUDGETS: Final[Sequence[Budget]] = (
     Budget(
         "a term begins, 20,000 placed",
         "load_placed_20000_ms",
-        *("at most", 600.0, "ms"),
+        *("at most", 700.0, "ms"),
         "on 5,000 agents, to its first placement: with 0.3 s to notice a death, a take-over within 1 s",
     ),
     Budget(

@@ -7,7 +7,8 @@ read whole, which names what makes no sense.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from scheduler.domain.request import Request
@@ -15,6 +16,7 @@ from scheduler.domain.session import SessionData
 from scheduler.domain.states import PLACED, KernelState, SessionState
 from scheduler.intake.board import PlacedKernel, PlacedSession, placed_from, with_timeout
 from scheduler.store.leadership import LeaderStore
+from scheduler.store.reading import Row
 from scheduler.store.rows import slots_from
 from scheduler.store.sessions import SessionRepository
 
@@ -44,12 +46,24 @@ FIELDS: Final = (
 
 
 def read_placed(leader: LeaderStore, sessions: SessionRepository) -> Iterator[PlacedSession]:
-    """Every placed session of the group whose record makes sense that far."""
-    group, ids = leader.term.group, leader.placed_ids()
+    """Every placed session of the group whose record makes sense that far. Raises StoreUnavailable."""
+    ids = leader.placed_ids()
+    pages = [ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE)]
+    # Redis reads the next pages while one is taken apart here: a third of the time was waiting for it.
+    ahead = ThreadPoolExecutor(1, "placed")
+    try:
+        coming = [ahead.submit(leader.read, page, FIELDS) for page in pages]
+        yield from _taken_apart(leader.term.group, sessions, zip(pages, coming, strict=True))
+    finally:
+        ahead.shutdown(cancel_futures=True)
+
+
+def _taken_apart(
+    group: str, sessions: SessionRepository, pages: Iterable[tuple[list[str], Future[list[Row]]]]
+) -> Iterator[PlacedSession]:
     requests: dict[str, Request] = {}
-    for start in range(0, len(ids), _PAGE):
-        page = ids[start : start + _PAGE]
-        rows = dict(zip(page, leader.read(page, FIELDS), strict=True))
+    for page, coming in pages:
+        rows = dict(zip(page, coming.result(), strict=True))
         asked = {row[3] for row in rows.values() if row and row[3]}
         requests |= sessions.requests(asked - requests.keys())
         plain = {
