@@ -80,15 +80,15 @@ class Snapshot:
                 found[scope] = replace(use, main=None if main == NO_LIMITS else main)
         return found
 
-    def hold(self, request: Request, sign: int) -> None:
+    def hold(self, request: Request, count: int) -> None:
         """So many sessions more or less are placed; less wakes who waits for one of their scopes."""
         self.changes += 1
         held = self.held.setdefault(request.owner, {})
         families, scopes = request.families, self.scopes
         for family, amount in families.items():
-            left = held.get(family, 0) + sign * amount
+            left = held.get(family, 0) + count * amount
             held[family] = max(0, left)
         for scope in request.scopes:
-            scopes[scope] = scopes.get(scope, _UNKNOWN).holding(families, sign)
-            if sign < 0:
+            scopes[scope] = scopes.get(scope, _UNKNOWN).holding(families, count)
+            if count < 0:
                 self.waiting.wake(scope_event(*scope))

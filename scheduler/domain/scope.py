@@ -92,16 +92,16 @@ class ScopeUse:
         """Whose limits of slots count; None: a main keypair is named and has no limits, which admits nobody."""
         return self.main if self.limits.main_keypair else self.limits
 
-    def holding(self, slots: Mapping[str, int], sign: int) -> ScopeUse:
+    def holding(self, slots: Mapping[str, int], count: int) -> ScopeUse:
         """With so many sessions more or less that ask for these slots each."""
         held = {**self.slots}
         for family, amount in slots.items():
-            left = held.get(family, 0) + sign * amount
+            left = held.get(family, 0) + count * amount
             if left > 0:
                 held[family] = left
             else:
                 held.pop(family, None)
-        sessions = max(0, self.sessions + sign)
+        sessions = max(0, self.sessions + count)
         return ScopeUse(self.limits, sessions, held, self.pending, self.pending_slots, self.main)
 
     def awaiting(self, slots: Mapping[str, int]) -> ScopeUse:

@@ -18,8 +18,9 @@ from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
 
 from scheduler.domain.errors import RedisFull
-from scheduler.leader.housework import CHORES, Chore, Tools, forget_some
+from scheduler.leader.housework import CHORES, Chore, Tools
 from scheduler.observability.logs import get_logger
+from scheduler.operations.forgetting import forget_some
 from scheduler.store.connection import speaking_to
 from scheduler.store.keys import Keys
 
@@ -107,7 +108,7 @@ class Housekeeping:
                     self._plan()
                 self._scheduler.enqueue_jobs()
         except RedisFull:
-            forgotten = forget_some(self._tools, self._group)
+            forgotten = forget_some(self._tools, self._group, self._tools.before_ms())
             self._log.warning("chores.no_room", then=f"{forgotten} sessions were forgotten")
 
     def _plan(self) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler.domain.clock import Clock
-from scheduler.domain.states import FINAL
 from scheduler.notifications.redeliveries import RedeliveryRules, redeliver
 from scheduler.observability.logs import get_logger
+from scheduler.operations.forgetting import forget_some
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.durations import DurationRepository
@@ -21,7 +21,6 @@ from scheduler.store.retention import RetentionRepository
 from scheduler.store.sessions import SessionRepository
 from scheduler.store.subscribers import SubscriberRepository
 
-_FORGOTTEN_PER_STEP: Final = 100
 #: Longer than this (s) nobody stays at one chore: what is left waits for the next.
 _LONGEST_S: Final = 20.0
 #: Runs of a role after which its digest is halved, so that the last so many thousand count.
@@ -48,23 +47,17 @@ class Tools:
     retention_ms: int
     redelivery: RedeliveryRules = field(default_factory=RedeliveryRules)
 
-
-def forget_some(tools: Tools, group: str) -> int:
-    """Forget up to a hundred sessions of each way to end, if the retention is over; how many it were."""
-    before, forgotten = tools.retention.now_ms() - tools.retention_ms, 0
-    for state in FINAL:
-        # Their records first: they tell where the logs are.
-        old = tools.retention.ended_before(group, state, before, _FORGOTTEN_PER_STEP)
-        if old:
-            tools.retention.delete_logs(tools.sessions.many(old))
-            forgotten += len(tools.retention.forget(group, state, before, _FORGOTTEN_PER_STEP))
-    return forgotten
+    def before_ms(self) -> int:
+        """What ended before this is over its retention."""
+        return self.retention.now_ms() - self.retention_ms
 
 
 def forget_ended(tools: Tools, group: str) -> str:
     """Forget the group's sessions that ended longer ago than the retention, with their logs."""
     until, forgotten = tools.clock.monotonic() + _LONGEST_S, 0
-    while (some := forget_some(tools, group)) and tools.clock.monotonic() < until:
+    while (
+        some := forget_some(tools, group, tools.before_ms())
+    ) and tools.clock.monotonic() < until:
         forgotten += some
     return f"{forgotten + some} sessions forgotten"
 

@@ -8,17 +8,14 @@ from typing import Any, Final, Protocol
 
 from scheduler.domain.errors import GroupAwaited, GroupOnRecord, RevisionNotFound
 from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, backfill_of, shadowed
-from scheduler.domain.states import FINAL
+from scheduler.operations.forgetting import Store as Forgetting
+from scheduler.operations.forgetting import forget_some
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
-from scheduler.store.retention import RetentionRepository
 from scheduler.store.retrying import USUAL, RepeatPolicy, retry_txn
-from scheduler.store.sessions import SessionRepository
 
-#: Sessions that are forgotten in one step: some 5 ms in Redis.
-_FORGOTTEN_PER_STEP: Final = 100
 #: It is set for each session when that begins to wait.
-PENDING_TIMEOUT = "pending_timeout_ms"
+PENDING_TIMEOUT: Final = "pending_timeout_ms"
 
 
 def create_group(groups: GroupRepository, name: str, asked: Mapping[str, Any]) -> int:
@@ -72,15 +69,11 @@ def roll_back_group(groups: GroupRepository, name: str, revision: int) -> int:
     return now
 
 
-class DeletingStore(Protocol):
+class DeletingStore(Forgetting, Protocol):
     """What a group is deleted from."""
 
     @property
     def groups(self) -> GroupRepository: ...
-    @property
-    def sessions(self) -> SessionRepository: ...
-    @property
-    def retention(self) -> RetentionRepository: ...
 
 
 def delete_group(store: DeletingStore, name: str, *, forget: bool = False) -> None:
@@ -97,21 +90,8 @@ def delete_group(store: DeletingStore, name: str, *, forget: bool = False) -> No
             if not forget:
                 raise
             # Before the first session is forgotten it was found that nothing else is left.
-            if not _forget_some(store, name):
+            if not forget_some(store, name, store.retention.now_ms()):
                 raise GroupAwaited(group=name, sessions=refused.facts["sessions"]) from refused
-
-
-def _forget_some(store: DeletingStore, group: str) -> int:
-    """Forget the oldest of each way to end; how many were forgotten."""
-    before, forgotten = store.retention.now_ms(), 0
-    for state in FINAL:
-        # Their records first: they tell where the logs are.
-        old = store.retention.ended_before(group, state, before, _FORGOTTEN_PER_STEP)
-        data = store.sessions.many(old)
-        gone = set(store.retention.forget(group, state, before, _FORGOTTEN_PER_STEP))
-        store.retention.delete_logs([each for each in data if each.id in gone])
-        forgotten += len(gone)
-    return forgotten
 
 
 def _checked(now: ScalingGroupOpts, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -19,7 +19,7 @@ router = APIRouter(
     prefix="/api/offices/{office_id}/graphs", tags=["graphs"], route_class=GuardedRoute
 )
 
-LARGEST: int = 10_000
+LARGEST: Final = 10_000
 
 
 @router.get(

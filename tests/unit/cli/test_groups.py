@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scheduler.domain import moves as m
@@ -186,7 +188,11 @@ def test_a_group_whose_sessions_others_wait_for_stays(world: World, run: Run) ->
     run("group", "create", "gpu")
     parent = world.submit(group="gpu")
     world.submit(depends_on=(parent,))
-    world.client.hset(world.keys.session(parent), "state", S.FAILED)
+    tried = json.dumps({"attempt": 1, "agents": ["a1"], "started_at": 1, "placement": "p"})
+    row = {"state": S.FAILED, "history:1": tried}
+    world.client.hset(world.keys.session(parent), mapping=row)
+    log = world.keys.log("a1", f"{parent}-0-p")
+    world.client.xadd(log, {"stream": "stdout", "text": "why it failed"})
     world.client.zrem(world.keys.state("gpu", S.READY), parent)
     world.client.zadd(world.keys.state("gpu", S.FAILED), {parent: 1})
 
@@ -194,6 +200,7 @@ def test_a_group_whose_sessions_others_wait_for_stays(world: World, run: Run) ->
 
     assert (4, "") == (said.code, said.out)
     assert "other sessions wait for 1 of its ended ones" in said.err
+    assert world.client.exists(log), "what is kept keeps its log"
     assert "gpu" in world.groups.names()
 
 
