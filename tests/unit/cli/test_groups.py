@@ -189,8 +189,7 @@ def test_a_group_whose_sessions_others_wait_for_stays(world: World, run: Run) ->
     parent = world.submit(group="gpu")
     world.submit(depends_on=(parent,))
     tried = json.dumps({"attempt": 1, "agents": ["a1"], "started_at": 1, "placement": "p"})
-    row = {"state": S.FAILED, "history:1": tried}
-    world.client.hset(world.keys.session(parent), mapping=row)
+    world.client.hset(world.keys.session(parent), items=["state", S.FAILED, "history:1", tried])
     log = world.keys.log("a1", f"{parent}-0-p")
     world.client.xadd(log, {"stream": "stdout", "text": "why it failed"})
     world.client.zrem(world.keys.state("gpu", S.READY), parent)
