@@ -19,13 +19,15 @@ from agents.kernels import Host, Kernel
 from agents.nursery import Nursery
 from agents.packets import LONGEST
 from agents.pool import Pool
-from agents.shim import RETIRED
+from agents.shim import HUNG_UP, RETIRED
 from scheduler.protocol.report import MAX_ERROR, MAX_RESULT
 
 #: A child that is not done with a kernel after this keeps no other waiting.
 _STUCK_NS: Final = 10_000_000
 #: A child that does not come to a kernel within this is frozen, or its shim is, which was to fork it.
 _LATE_NS: Final = 3_000_000_000
+#: How a host ends that nobody stopped for its kernel.
+_BY_ITSELF: Final = frozenset({"", HUNG_UP, RETIRED, "shim_killed"})
 
 
 class Handover:
@@ -110,15 +112,31 @@ class Handover:
             first.unbegin()
             back.insert(0, first)
             self._begin(host, host.behind.popleft())
-        elif not host.dying:
+        elif host.dying:
+            host.untouched = True
+        else:
             self._send(host, first)
 
-    def forget(self, host: Host) -> list[Kernel]:
-        """A host is gone: what it was at; and where it spoke nonsense at last, what it had taken after that."""
+    def forget(self, host: Host, cause: str) -> list[Kernel]:
+        """A host is gone: what it was at; and where it spoke nonsense at last, what it had taken after that.
+
+        What a child that died by itself had not come to runs in another; but once, or it would for ever
+        where none can live.
+        """
+        kernel = host.kernel
+        if kernel and self._untouched(host, kernel) and cause in _BY_ITSELF and not kernel.outlived:
+            kernel.outlived = True
+            self._take_from(host, kernel)
         begun = [host.kernel, *host.behind] if host.kernel is not None else []
         host.behind.clear()
         self._several.discard(host)
         return begun
+
+    @staticmethod
+    def _untouched(host: Host, kernel: Kernel) -> bool:
+        if host.packets is None or kernel.stopping is not None:
+            return False
+        return host.untouched or kernel.serial in host.packets.take_back()
 
     def relieve(self) -> None:
         """Take from children that take long what lies behind."""
@@ -140,10 +158,13 @@ class Handover:
             if not self._began_before(host, since) or host.behind:
                 continue
             if kernel.serial in host.packets.take_back():
-                kernel.unbegin()
-                host.kernel = None
-                self._wait_again([kernel])
+                self._take_from(host, kernel)
                 self._hosts.stop(host, RETIRED, 0)
+
+    def _take_from(self, host: Host, kernel: Kernel) -> None:
+        kernel.unbegin()
+        host.kernel = None
+        self._wait_again([kernel])
 
     @staticmethod
     def _began_before(host: Host, since_ns: int) -> bool:

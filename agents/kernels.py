@@ -55,6 +55,7 @@ class Kernel:
     timeout_ms: int = 0  #: how long it may run: as ordered, or as it was told since
     waits_since_ns: int = 0
     alone: bool = False  #: it is handed to a child without others
+    outlived: bool = False  #: the child it lay before died, and another was to run it
     over: bool = False
 
     def __post_init__(self) -> None:
@@ -131,6 +132,7 @@ class Host:
         None  #: what the child said of the kernel before its processes were gone
     )
     dying: bool = False
+    untouched: bool = False  #: it is dying, and never came to what it is at
     served: int = 0
     idle_since_ns: int = 0
     limited_to: int = field(default=0)  #: what its cgroup allows now

@@ -382,7 +382,7 @@ class Supervisor:
     def gone(self, host: Host, cause: str, code: int, serial: int) -> None:
         """All processes of a host are dead."""
         self._pool.drop(host)
-        for kernel in self._handover.forget(host):
+        for kernel in self._handover.forget(host, cause):
             self._end(kernel, outcome_of(host, kernel, cause, code, serial))
 
     def broken(self) -> None:

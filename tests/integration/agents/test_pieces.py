@@ -76,6 +76,25 @@ def test_what_is_handed_to_a_frozen_child_runs_in_another(
     wait_for(lambda: set(idle).isdisjoint(named(agent, "warm child")), "they were left frozen")
 
 
+@pytest.mark.parametrize("piece", ["shim", "warm child"])
+def test_what_lies_before_a_child_that_dies_runs_in_another(
+    leader: Leader, agent: AgentProcess, piece: str
+) -> None:
+    """W5: nothing of it was done, so its session has lost no attempt; what the child was at ends with it."""
+    agent.admitted()
+    leader.run(NOTHING)
+    idle = wait_for(lambda: named(agent, "warm child"), "nothing is idle")
+    frozen = [*named(agent, "shim"), *idle]
+    send(frozen, signal.SIGSTOP)
+    [order] = started(leader, NOTHING)
+
+    send(named(agent, piece), signal.SIGKILL)
+
+    assert 0 == leader.end(order).exit_code
+    wait_for(lambda: set(frozen).isdisjoint(named(agent, piece)), "they were left frozen")
+    well(leader, agent)
+
+
 def test_a_zygote_that_is_killed_while_idle_ends_the_agent_and_its_next_boot_works(
     leader: Leader, agent: AgentProcess
 ) -> None:
