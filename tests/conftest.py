@@ -17,6 +17,7 @@ import pytest
 import redis
 from hypothesis import settings
 
+from scheduler.store import schema
 from scheduler.store.embedded import EmbeddedRedis, embedded_binary, system_binary
 from scheduler.store.keys import Keys
 
@@ -144,16 +145,26 @@ def each_redis(
     return server_of(request.param)
 
 
+def _is_older(client: redis.Redis, page: Keys) -> bool:
+    try:
+        return int(client.hget(page.schema(), "version") or schema.VERSION) < schema.VERSION
+    except redis.ResponseError:
+        return False  # a test has spoilt it
+
+
 @pytest.fixture
 def keys(redis_client: redis.Redis) -> Iterator[Keys]:
     """A namespace of this test's own, checked for strangers and emptied afterwards."""
     page = Keys(f"t{uuid4().hex[:8]}")
     yield page
     found = cast("list[str]", list(redis_client.scan_iter(count=1000)))
+    older = _is_older(redis_client, page)
     if found:
         redis_client.delete(*found)
 
-    assert [] == strangers(page, found), "keys that no method of Keys describes"
+    # A test that leaves an older layout leaves keys that the page does not know any more.
+    if not older:
+        assert [] == strangers(page, found), "keys that no method of Keys describes"
 
 
 def strangers(page: Keys, found: list[str]) -> list[str]:

@@ -193,7 +193,7 @@ class Recount:
         return drift
 
     def _named(self, requests: Iterable[str]) -> set[Scope]:
-        named = set(self._store.scopes.known())
+        named = {*self._store.scopes.known(), *self._store.scopes.counting()}
         for page in pages(requests):
             found = self._store.sessions.requests(page).values()
             named |= {scope for request in found for scope in request.scopes}

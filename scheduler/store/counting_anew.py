@@ -1,14 +1,18 @@
-"""From layout 1, which did not count what scopes have: it is counted, and written whole, in pages.
+"""Scopes of data of an older layout: what they count is worked out anew, their limits move, all is written whole.
 
-Only while nothing happens: what was written for a moment that is over is written anew.
+Layout 1 did not count what scopes have; up to layout 3 each scope had two hashes of its own. Nothing of
+that is touched before the last step, which writes everything with the new version, in one script of some
+ms per thousand scopes: whoever breaks off before has changed nothing that an older program reads.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
+import orjson
 import redis
 
 from scheduler.domain.scope import Scope
@@ -18,65 +22,56 @@ from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
 _PAGE: Final = 200
-_Items: TypeAlias = list[dict[str, Any]]
 _REBUILD = Script.load("schema/rebuild")
 
 
-def write(client: redis.Redis, keys: Keys, versions: tuple[int, int]) -> list[Any]:
-    """Every page, the new version with the last one; or what forbade it."""
+def write(client: redis.Redis, keys: Keys, versions: tuple[int, int], mark: str) -> list[Any]:
+    """All of it, if nothing has happened since an event; or what forbade it."""
     counted = count_anew(client, keys)
-    scopes = [told(counted, scope) for scope in sorted({*counted.fields, *counting(client, keys)})]
+    if counted.mark != mark:
+        return ["disturbed"]
+    common = {"version": versions[0], "target": versions[1], "mark": mark}
+    nothing: dict[str, Any] = {"held": [], "counts": {}, "limits": {}, "gone": []}
     held = [{"session": session, "charge": text} for session, text in counted.held.items()]
-    parts: list[tuple[_Items, _Items]] = [(page, []) for page in _cut(scopes)]
-    parts += [([], page) for page in _cut(held)]
-    answer: list[Any] = []
-    for index, (some, more) in enumerate(parts or [([], [])], start=1):
-        with speaking_to(client):
-            answer = _REBUILD(
-                client,
-                keys.root,
-                version=versions[0],
-                target=versions[1],
-                mark=counted.mark,
-                scopes=some,
-                held=more,
-                last=int(index >= len(parts)),
-            )
+    for some in _cut(held):
+        answer = _run(client, keys, **common, **nothing | {"held": some}, last=0)
         if answer[0] != "written":
-            break
-    return answer
+            return answer
+    whole = {"counts": {str(scope): text_of(counted, scope) for scope in counted.fields}}
+    old = dict(_limits_before_4(client, keys))
+    whole["limits"] = {str(scope): orjson.dumps(limits).decode() for scope, limits in old.items()}
+    gone = _names(client, f"{keys.root}:scope:*") - {keys.scope_use(), keys.scope_limits()}
+    gone = {name for name in gone if not name.startswith(keys.scope_members("", "")[:-1])}
+    gone.add(f"{keys.root}:scopes")
+    return _run(client, keys, **common, **nothing | whole | {"gone": sorted(gone)}, last=1)
 
 
-def told(counted: Counted, scope: Scope) -> dict[str, Any]:
-    """What a scope should count, as scripts read it."""
-    fields = counted.fields.get(scope, Counter[str]())
-    flat = [part for name, number in fields.items() if number for part in (name, str(number))]
-    return {"kind": scope.kind, "name": scope.name, "fields": flat}
+def text_of(counted: Counted, scope: Scope) -> str:
+    """What a scope should count, as scripts keep it; "" for nothing."""
+    fields: Counter[str] = counted.fields.get(scope, Counter())
+    counts = {name: number for name, number in fields.items() if number}
+    return orjson.dumps(counts).decode() if counts else ""
 
 
-def counting(client: redis.Redis, keys: Keys) -> set[Scope]:
-    """Scopes that count anything now, by a scan through all keys: there is no list of them."""
-    prefix = keys.scope_use("", "")[:-1]
+def _limits_before_4(client: redis.Redis, keys: Keys) -> Iterator[tuple[Scope, dict[str, str]]]:
+    prefix = f"{keys.root}:scope:limits:"
+    for name in _names(client, f"{prefix}*"):
+        with speaking_to(client):
+            limits = cast("dict[str, str]", client.hgetall(name))
+        yield Scope(*name.removeprefix(prefix).split(":", 1)), limits
+
+
+def _names(client: redis.Redis, pattern: str) -> set[str]:
     with speaking_to(client):
-        names = list(cast("Any", client).scan_iter(f"{prefix}*", count=1000))
-    return {Scope(*name.removeprefix(prefix).split(":", 1)) for name in names}
+        return set(cast("Any", client).scan_iter(pattern, count=1000))
 
 
-def _cut(items: _Items) -> list[_Items]:
+def _run(client: redis.Redis, keys: Keys, **values: Any) -> list[Any]:
+    with speaking_to(client):
+        return _REBUILD(client, keys.root, **values)
+
+
+def _cut(items: Sequence[Any]) -> Iterator[list[Any]]:
     rest = iter(items)
-    return list(iter(lambda: list(islice(rest, _PAGE)), []))
-
-
-def stamp(client: redis.Redis, keys: Keys, versions: tuple[int, int], mark: str) -> list[Any]:
-    """Note another layout of data in which nothing has happened since an event; or what forbade it."""
-    with speaking_to(client):
-        return _REBUILD(
-            client,
-            keys.root,
-            version=versions[0],
-            target=versions[1],
-            mark=mark,
-            scopes=[],
-            held=[],
-            last=1,
-        )
+    while page := list(islice(rest, _PAGE)):
+        yield page

@@ -208,21 +208,17 @@ class Keys:
         """hash, configuration as JSON, revision, a field per role; operators, its revision for ever"""
         return f"{self.root}:office:{office}"
 
-    def scopes(self) -> str:
-        """set, "kind name" of every scope with limits; operators, for ever"""
-        return f"{self.root}:scopes"
-
     def scope_members(self, kind: str, name: str) -> str:
         """set, sessions holding the scope; leader, while placed"""
         return f"{self.root}:scope:members:{kind}:{name}"
 
-    def scope_use(self, kind: str, name: str) -> str:
-        """hash, slots that its holders have, sessions that wait and what they ask; every script, while not 0"""
-        return f"{self.root}:scope:use:{kind}:{name}"
+    def scope_use(self) -> str:
+        """hash by "kind name", JSON: slots held, sessions that wait and what they ask; every script, while not 0"""
+        return f"{self.root}:scope:use"
 
-    def scope_limits(self, kind: str, name: str) -> str:
-        """hash, the scope's limits; operators, for ever"""
-        return f"{self.root}:scope:limits:{kind}:{name}"
+    def scope_limits(self) -> str:
+        """hash by "kind name", JSON of the scope's limits; operators, for ever"""
+        return f"{self.root}:scope:limits"
 
     def subscribers(self) -> str:
         """set, names of subscribers; operators, for ever"""

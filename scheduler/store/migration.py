@@ -1,8 +1,8 @@
-"""Brings data of an older layout up to date, one layout after the other.
+"""Brings data of an older layout up to date, whichever it has, and notes the new one once, with the last step.
 
-1 -> 2: scopes count what they have; see `store/counting_anew.py`. 2 -> 3: jobs of offices are listed.
-Everything is worked out from the sessions themselves, so each step may be repeated, by several replicas
-at once, and be broken off at any point. Programs of the older layout must be gone: their leaders, whose
+Jobs of offices are listed since layout 3; for what scopes count see `store/counting_anew.py`. Everything is
+worked out from the sessions themselves, so all of it may be repeated, by several replicas at once, and be
+broken off at any point. Programs of the older layout must be gone: their leaders, whose
 lock is looked at with every page, and their apps, which are noticed by what they do meanwhile. Agents
 know no layout, and work on.
 """
@@ -10,7 +10,7 @@ know no layout, and work on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from scheduler.store.keys import Keys
 #: How often, and after how many seconds, it is tried: a leader that was killed has its lock for 3 s.
 TRIES: Final = 5
 PAUSE_S: Final = 1.0
+_WITHOUT_LISTS: Final = 2  #: the last layout that did not list jobs
 
 
 def _pause(seconds: float) -> None:
@@ -62,6 +63,7 @@ class Step:
 STEPS: Final = (
     Step(1, "count anew what every scope holds and what waits in it"),
     Step(2, "list the jobs of every office by state and by role"),
+    Step(3, "keep what all scopes count, worked out anew, and their limits in one hash each"),
 )
 
 
@@ -69,17 +71,11 @@ def bring_up_to_date(
     client: redis.Redis, keys: Keys, versions: tuple[int, int], means: Means = USUAL
 ) -> None:
     """From a layout to another. Raises MigrationRefused, StoreUnavailable."""
-    for step in STEPS:
-        if versions[0] <= step.found < versions[1]:
-            _take(client, keys, step, means)
-
-
-def _take(client: redis.Redis, keys: Keys, step: Step, means: Means) -> None:
     why = ""
     for attempt in range(TRIES):
         if attempt:
             means.pause(PAUSE_S)
-        word, *rest = _WAYS[step.found](client, keys, step, means)
+        word, *rest = _take(client, keys, versions, means)
         if word in ("finished", "known"):
             return
         why = (
@@ -87,27 +83,27 @@ def _take(client: redis.Redis, keys: Keys, step: Step, means: Means) -> None:
             if word == "led"
             else "something still writes to it; stop all replicas and apps of the older version"
         )
-    raise MigrationRefused(namespace=keys.root, known=step.target, why=why)
+    raise MigrationRefused(namespace=keys.root, known=versions[1], why=why)
 
 
-def _count(client: redis.Redis, keys: Keys, step: Step, _: Means) -> list[Any]:
-    return counting_anew.write(client, keys, (step.found, step.target))
+def _take(client: redis.Redis, keys: Keys, versions: tuple[int, int], means: Means) -> list[Any]:
+    """All steps at once: the lists of jobs, which no older program reads, then what scopes have."""
+    mark = last_event(client, keys)
+    if versions[0] <= _WITHOUT_LISTS:
+        answer = _list_jobs(client, keys, versions[0], means)
+        if answer[0] != "listed":
+            return answer
+    return counting_anew.write(client, keys, versions, mark)
 
 
-def _list_jobs(client: redis.Redis, keys: Keys, step: Step, means: Means) -> list[Any]:
-    """What is listed already is only looked at: a step that was broken off goes on where it ended."""
-    mark, index, done = last_event(client, keys), JobIndex(client, keys), 0
+def _list_jobs(client: redis.Redis, keys: Keys, version: int, means: Means) -> list[Any]:
+    """What is listed already is only looked at: what was broken off goes on where it ended."""
+    index, done = JobIndex(client, keys), 0
     total = index.sessions()
     for page in index.look():
-        answer = index.put_right(page.misplaced, step.found, guarded=True)
+        answer = index.put_right(page.misplaced, version, guarded=True)
         if answer[0] != "listed":
             return answer
         done += page.sessions
         means.tell(done, total)
-    return counting_anew.stamp(client, keys, (step.found, step.target), mark)
-
-
-_WAYS: Final[Mapping[int, Callable[[redis.Redis, Keys, Step, Means], list[Any]]]] = {
-    1: _count,
-    2: _list_jobs,
-}
+    return ["listed"]

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 import redis
 
 from scheduler.domain.scope import Scope
 from scheduler.store.connection import speaking_to
 from scheduler.store.counting import Count, Counted, last_event
-from scheduler.store.counting_anew import counting, told
+from scheduler.store.counting_anew import text_of
 from scheduler.store.keys import Keys
+from scheduler.store.scopes import ScopeRepository, counts_from
 from scheduler.store.script import Script
 
 _COUNT = Script.load("scope/count")
@@ -34,7 +35,7 @@ class Miscount:
 
     scope: Scope
     field: str  #: "pending", "pending:FAMILY" or "slots:FAMILY"
-    counts: int  #: -1: it is no number
+    counts: int
     there_are: int
 
     @property
@@ -60,7 +61,7 @@ class ScopeCounts:
 
     def _look(self, *, mend: bool) -> list[Miscount] | None:
         count = Count(self._client, self._keys)
-        suspects = {*counting(self._client, self._keys), *count.catch_up().fields}
+        suspects = {*ScopeRepository(self._client, self._keys).counting(), *count.catch_up().fields}
         for _ in range(TRIES):
             counted = count.catch_up()
             if count.walks > _WALKS:
@@ -75,12 +76,10 @@ class ScopeCounts:
 
     def _compare(self, counted: Counted, scopes: Iterable[Scope]) -> Iterator[Miscount]:
         for page in _pages(sorted(scopes)):
-            with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
-                for scope in page:
-                    pipe.hgetall(self._keys.scope_use(*scope))
-                stored = pipe.execute()
-            for scope, texts in zip(page, stored, strict=True):
-                counts = {n: int(v) if v.isdecimal() else -1 for n, v in texts.items()}
+            with speaking_to(self._client):
+                stored = self._client.hmget(self._keys.scope_use(), list(map(str, page)))
+            for scope, text in zip(page, cast("list[str | None]", stored), strict=True):
+                counts = counts_from(text)
                 should: Mapping[str, int] = counted.fields.get(scope, {})
                 for name in sorted({*counts, *should}):
                     pair = counts.get(name, 0), should.get(name, 0)
@@ -98,7 +97,7 @@ class ScopeCounts:
                     self._client,
                     self._keys.root,
                     mark=counted.mark,
-                    scopes=[told(counted, scope) for scope in page],
+                    counts={str(scope): text_of(counted, scope) for scope in page},
                 )[0]
             if word != "counted":
                 return False

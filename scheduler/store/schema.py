@@ -14,8 +14,9 @@ from scheduler.store.connection import CLUSTER, REPLICA, safe_url, speaking_to
 from scheduler.store.keys import Keys
 from scheduler.store.script import Script
 
-#: 2: scopes count slots and what waits. 3: jobs of offices are listed by state and role.
-VERSION = 3
+#: 2: scopes count slots and what waits. 3: jobs of offices are listed by state and role. 4: limits of all
+#: scopes are in one hash, what they count in another, a text each: a script reads those of many in two calls.
+VERSION = 4
 OLDEST_REDIS = (6, 2)
 
 _STAMP = Script.load("schema/stamp")

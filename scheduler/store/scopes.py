@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, cast
 
+import orjson
 import redis
 
 from scheduler.domain import quota
@@ -71,17 +72,18 @@ class ScopeRepository:
         return found
 
     def _read(self, wanted: list[Scope]) -> dict[Scope, ScopeUse]:
+        if not wanted:
+            return {}
+        names = [str(scope) for scope in wanted]
         with speaking_to(self._client), self._client.pipeline(transaction=False) as pipe:
+            pipe.hmget(self._keys.scope_limits(), names)
+            pipe.hmget(self._keys.scope_use(), names)
             for scope in wanted:
-                pipe.hgetall(self._keys.scope_limits(*scope))
                 pipe.scard(self._keys.scope_members(*scope))
-                pipe.hgetall(self._keys.scope_use(*scope))
-            found = pipe.execute()
+            limits, counts, *held = pipe.execute()
         return {
-            scope: use_from(limits, held, use)
-            for scope, limits, held, use in zip(
-                wanted, found[::3], found[1::3], found[2::3], strict=True
-            )
+            scope: use_from(*found)
+            for scope, *found in zip(wanted, limits, held, counts, strict=True)
         }
 
     def members(self, scope: Scope) -> set[str]:
@@ -90,11 +92,17 @@ class ScopeRepository:
             return cast("set[str]", self._client.smembers(self._keys.scope_members(*scope)))
 
     def known(self) -> list[Scope]:
-        """Every scope that was given limits, and the global one."""
+        """Every scope that has limits, and the global one."""
+        return sorted({GLOBAL, *self._named(self._keys.scope_limits())})
+
+    def counting(self) -> set[Scope]:
+        """Scopes in which anything waits, or of which slots are held."""
+        return self._named(self._keys.scope_use())
+
+    def _named(self, key: str) -> set[Scope]:
         with speaking_to(self._client):
-            stored = cast("set[str]", self._client.smembers(self._keys.scopes()))
-        found = {Scope(*text.split(" ", 1)) for text in stored} | {GLOBAL}
-        return sorted(found)
+            found = cast("list[str]", self._client.hkeys(key))
+        return {Scope(*name.split(" ", 1)) for name in found}
 
 
 def limits_from(row: Mapping[str, str]) -> ScopeLimits:
@@ -109,13 +117,24 @@ def limits_from(row: Mapping[str, str]) -> ScopeLimits:
     )
 
 
-def use_from(limits: Mapping[str, str], sessions: int, use: Mapping[str, str]) -> ScopeUse:
+def counts_from(text: str | None) -> dict[str, int]:
+    """Read what a scope counts, by field; as to scripts, what is spoilt counts nothing."""
+    try:
+        found = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        return {}
+    counts = found.items() if isinstance(found, dict) else ()
+    return {name: int(number) for name, number in counts if isinstance(number, int | float)}
+
+
+def use_from(limits: str | None, sessions: int, counts: str | None) -> ScopeUse:
     """Read a scope's use as it is stored."""
+    use = counts_from(counts)
     return ScopeUse(
-        limits=limits_from(limits) if limits else NO_LIMITS,
+        limits=limits_from(orjson.loads(limits)) if limits else NO_LIMITS,
         sessions=sessions,
         slots=_amounts(use, SLOTS),
-        pending=int(use.get(PENDING, 0)),
+        pending=use.get(PENDING, 0),
         pending_slots=_amounts(use, PENDING_SLOTS),
     )
 
@@ -144,11 +163,9 @@ def over_pending(answer: Sequence[str], asked: Mapping[str, int]) -> PendingLimi
     return PendingLimitReached(says=" ".join(said for said, _ in says if said))
 
 
-def _amounts(use: Mapping[str, str], prefix: str) -> dict[str, int]:
+def _amounts(use: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {
-        name.removeprefix(prefix): int(amount)
-        for name, amount in use.items()
-        if name.startswith(prefix)
+        name.removeprefix(prefix): amount for name, amount in use.items() if name.startswith(prefix)
     }
 
 

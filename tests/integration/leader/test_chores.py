@@ -119,14 +119,14 @@ def test_what_ended_is_forgotten_as_fast_as_it_comes(house: House) -> None:
 
 def test_scopes_are_counted_anew_by_one_chore_for_all_groups(house: House) -> None:
     """K8: a count that nobody gave back."""
-    store, key = house.cluster.store, house.keys.scope_use("user", "u")
+    store = house.cluster.store
     store.groups.create("other", {})
-    store.client.hset(key, "pending", 7)
+    store.client.hset(house.keys.scope_use(), "user u", '{"pending":7}')
     house.plan()
 
     house.work(house.worker())
 
-    assert not store.client.exists(key)
+    assert set() == store.scopes.counting()
     assert "1 numbers of scopes put right" == ran(house)["counts"].says
     assert "done by the chore of group default" == count_scopes(house.tools(0), "other")
 

@@ -21,6 +21,7 @@ from agents.pool import Pool, PoolLimits
 from agents.reactor import Reactor
 from scheduler.observability.logs import get_logger
 from scheduler.protocol.order import StartOrder
+from scheduler.protocol.report import EndReason
 
 
 def kernel(
@@ -69,6 +70,7 @@ class Stage:
             number=1, packets=Packets(), child=self, kernel=None, behind=deque(), dying=False
         )
         self.host.keypair, self.host.took_us, self.host.served = "k1", 1, 0
+        self.host.untouched = False
         hosts: Any = SimpleNamespace(
             hear_child=self.hear,
             stop=self._stop,
@@ -105,9 +107,15 @@ class Stage:
             self.heard.popleft()
             self.handover.next_of(host)
 
+    def dies(self, cause: str = "") -> list[Kernel]:
+        """The child is dead; what ended with it."""
+        self.host.dying = True
+        self.handover.take_back(self.host)
+        return self.handover.forget(self.host, cause)
+
     def waiting(self) -> list[Kernel]:
         """What waits for a child."""
-        self.host.kernel = None
+        self.host.kernel, self.host.dying = None, False
         self.pool.park(self.host, 1)
         return [each for _, group in self.pool.groups() for each in group]
 
@@ -194,7 +202,7 @@ def test_of_a_host_that_is_gone_nothing_is_forgotten_that_was_begun(stage: Stage
 
     stage.handover.take_back(stage.host)
 
-    assert kernels[:2] == stage.handover.forget(stage.host)
+    assert kernels[:2] == stage.handover.forget(stage.host, "")
     assert kernels[2:] == stage.waiting()
 
 
@@ -298,3 +306,51 @@ def test_a_kernel_that_its_child_has_come_to_runs_on(stage: Stage) -> None:
     stage.handover.rescue()
 
     assert (stage.host.kernel, stage.host.dying) == (long, False)
+
+
+@pytest.mark.parametrize("cause", ["", "hung_up", "shim_killed"])
+@pytest.mark.parametrize("behind", [0, 2])
+def test_what_a_dead_child_had_not_come_to_runs_in_another(
+    stage: Stage, cause: str, behind: int
+) -> None:
+    """W5: in the order in which it was handed over."""
+    kernels = [kernel(number) for number in range(1 + behind)]
+    stage.handover.hand_over(stage.host, kernels)
+
+    assert [] == stage.dies(cause)
+
+    assert kernels == stage.waiting()
+
+
+def test_what_a_dead_child_had_taken_ends_with_it(stage: Stage) -> None:
+    kernels = [kernel(number) for number in range(3)]
+    stage.handover.hand_over(stage.host, kernels)
+    stage.take()
+
+    assert kernels[:1] == stage.dies()
+
+    assert kernels[1:] == stage.waiting()
+
+
+@pytest.mark.parametrize("cause", ["lease", "stopped", "timed_out", "out_of_memory"])
+def test_what_a_child_was_ended_for_ends_with_it_although_it_was_not_taken(
+    stage: Stage, cause: str
+) -> None:
+    """What was stopped does not begin elsewhere."""
+    only = kernel(0)
+    stage.handover.hand_over(stage.host, [only])
+    only.stopping = EndReason.STOPPED if cause == "stopped" else None
+
+    assert [only] == stage.dies(cause)
+
+
+def test_a_kernel_outlives_one_child_only(stage: Stage) -> None:
+    """Where no child can live it would go round for ever."""
+    only = kernel(0)
+    stage.handover.hand_over(stage.host, [only])
+    assert [] == stage.dies()
+    assert [only] == stage.waiting()
+    stage.host.untouched = False
+    stage.handover.hand_over(stage.host, [only])
+
+    assert [only] == stage.dies()

@@ -62,10 +62,12 @@ def world(redis_client: redis.Redis, keys: Keys) -> World:
 
 @pytest.fixture
 def run(redis_client: redis.Redis, keys: Keys) -> Run:
-    """Run a command on the test's namespace."""
+    """Run a command on the test's namespace, over a client of its own, which it closes when it ends."""
+    pool = redis_client.connection_pool
 
     def run(*words: str) -> Said:
-        store = open_store(load(namespace=keys.root), redis_client)
+        own = redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs)
+        store = open_store(load(namespace=keys.root), redis.Redis.from_pool(own))
         app = App(namespace=keys.root, opened=store)
         return said(CliRunner().invoke(cli, list(words), obj=app))
 

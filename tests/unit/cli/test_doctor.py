@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.schema import prepare
 from tests.unit.cli.conftest import Run
 from tests.unit.store.lives import NOBODY, World
+
+K1 = Scope("keypair", "k1")
 
 
 @pytest.fixture
@@ -112,19 +115,31 @@ def _uses(world: World) -> str:
     return f"request {request} counts"
 
 
+def _recount(world: World, scope: Scope, **counts: Any) -> None:
+    """Change what a scope counts behind everybody's back."""
+    key = world.keys.scope_use()
+    before = json.loads(world.client.hget(key, str(scope)) or "")
+    world.client.hset(key, str(scope), json.dumps({**before, **counts}))
+
+
 def _count(world: World) -> str:
-    world.client.hincrby(world.keys.scope_use("keypair", "k1"), "slots:cpu", 500)
+    _recount(world, K1, **{"slots:cpu": 4500})
     return "scope keypair k1 counts slots:cpu 4500, there are 4000"
 
 
 def _waiting(world: World) -> str:
-    world.client.hdel(world.keys.scope_use(*GLOBAL), "pending")
+    _recount(world, GLOBAL, pending=0)
     return "scope global global counts pending 0, there are 5"
 
 
 def _strange_count(world: World) -> str:
-    world.client.hset(world.keys.scope_use("keypair", "k1"), "slots:cpu", "many")
-    return "scope keypair k1 counts slots:cpu -1, there are 4000"
+    _recount(world, K1, **{"slots:cpu": "many"})
+    return "scope keypair k1 counts slots:cpu 0, there are 4000"
+
+
+def _spoilt_counts(world: World) -> str:
+    world.client.hset(world.keys.scope_use(), str(K1), "[")
+    return "scope keypair k1 counts pending 0, there are 3"
 
 
 def _no_leader(world: World) -> str:
@@ -198,6 +213,7 @@ def _one(world: World, state: S) -> str:
         _count,
         _waiting,
         _strange_count,
+        _spoilt_counts,
         _no_leader,
         _strange_lock,
         _silent,

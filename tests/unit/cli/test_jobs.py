@@ -203,7 +203,7 @@ def test_data_of_the_version_before_is_planned_then_migrated(run: Run, office: W
     office.client.hset(office.keys.schema(), "version", 2)
 
     plan = run("migrate", "--plan", "-o", "json").json
-    assert (2, 3, 1, 1) == (plan["found"], plan["target"], plan["sessions"], plan["jobs_to_list"])
+    assert (2, 4, 1, 1) == (plan["found"], plan["target"], plan["sessions"], plan["jobs_to_list"])
     assert "2 -> 3: list the jobs of every office" in run("migrate", "--plan").out
     done = run("migrate")
     assert (0, "layout 2 -> 3, 1 jobs listed\n") == (done.code, done.out)

@@ -100,7 +100,10 @@ class Recorder:
 
 
 def contents(client: redis.Redis, *, without: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything a server holds, by key; the keys named in ``without`` left out."""
+    """Everything a server holds, by key; the keys named in ``without`` left out.
+
+    What scopes count is read from its texts, whose fields stand in any order.
+    """
     names = sorted(key for key in client.scan_iter(count=1000) if key not in without)
     with client.pipeline(transaction=False) as anything:
         pipe = cast("Any", anything)
@@ -116,7 +119,11 @@ def contents(client: redis.Redis, *, without: Sequence[str] = ()) -> dict[str, A
             pipe.type(name)
         for name, kind in zip(names, pipe.execute(), strict=True):
             read[kind](name)
-        return dict(zip(names, pipe.execute(), strict=True))
+        found = dict(zip(names, pipe.execute(), strict=True))
+    for name in names:
+        if name.endswith(":scope:use"):
+            found[name] = {scope: json.loads(text) for scope, text in found[name].items()}
+    return found
 
 
 class World:

@@ -96,7 +96,7 @@ def test_what_a_script_works_out_from_a_request_is_what_the_app_counted(
     world.sessions.cancel(session)
 
     assert (world.get(session).request.families, ScopeUse()) == (counted, use(world))
-    assert not world.client.exists(world.keys.scope_use(*USER))
+    assert USER not in world.scopes.counting()
 
 
 def test_a_batch_counts_what_its_own_placements_hold(world: World) -> None:
@@ -130,8 +130,7 @@ def test_however_a_placement_ends_nothing_is_left(world: World, way: str) -> Non
     waits = ScopeUse(pending=1, pending_slots={"cpu": 1000})
     assert (waits if again else ScopeUse()) == use(world)
     world.sessions.cancel(session)
-    for scope in (USER, GLOBAL):
-        assert not world.client.exists(world.keys.scope_use(*scope))
+    assert world.scopes.counting().isdisjoint((USER, GLOBAL))
 
 
 def test_a_refused_placement_leaves_every_scope_as_it_was(world: World) -> None:
@@ -336,5 +335,4 @@ def test_limits_are_read_as_they_were_set_and_lifted_one_by_one(world: World) ->
 
     assert replace(limits, max_slots={}) == world.scopes.read([USER])[USER].limits
     world.scopes.limit(USER, ScopeLimits())
-    assert not world.client.exists(world.keys.scope_limits(*USER))
-    assert USER in world.scopes.known()
+    assert [GLOBAL] == world.scopes.known()

@@ -17,6 +17,7 @@ from scheduler.store.script import Script
 from tests.unit.store.lives import GROUP, S, World, contents
 
 SCOPES = (GLOBAL, Scope("keypair", "k: 1"), Scope("user", "u"), Scope("private", "p"))
+VERSIONS = (1, schema.VERSION)
 
 
 @pytest.fixture
@@ -34,8 +35,7 @@ def old(world: World) -> World:
 
 def degrade(world: World) -> None:
     """Without counters, and with scopes only in what a session holds."""
-    for key in world.client.scan_iter(world.keys.scope_use("*", "*")):
-        world.client.delete(key)
+    world.client.delete(world.keys.scope_use())
     for key in world.client.scan_iter(world.keys.session("*")):
         if world.client.type(key) == "hash" and (held := world.client.hget(key, "held")):
             world.client.hset(key, "held", json.dumps(json.loads(held)["scopes"]))
@@ -123,7 +123,7 @@ def test_it_may_be_broken_off_anywhere_and_begun_again(
     prepare(old)
 
     assert expected.items() <= uses(old).items()
-    assert not old.client.exists(old.keys.scope_use("private", "p"))
+    assert Scope("private", "p") not in old.scopes.counting()
 
 
 def test_two_replicas_may_do_it_at_once(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_beside_an_older_program_it_is_refused_with_a_sentence(
 
     monkeypatch.setattr(counting_anew, "count_anew", stirred)
     with pytest.raises(MigrationRefused, match=says):
-        migration.bring_up_to_date(old.client, old.keys, (1, 2), Means(pauses.append))
+        migration.bring_up_to_date(old.client, old.keys, VERSIONS, Means(pauses.append))
 
     assert "1" == old.client.hget(old.keys.schema(), "version")
     assert migration.TRIES - 1 == len(pauses)
@@ -185,7 +185,7 @@ def test_a_leader_that_was_killed_is_waited_for(old: World) -> None:
     old.client.set(old.keys.lock(GROUP), "killed")
 
     migration.bring_up_to_date(
-        old.client, old.keys, (1, 2), Means(lambda _: old.client.delete(old.keys.lock(GROUP)))
+        old.client, old.keys, VERSIONS, Means(lambda _: old.client.delete(old.keys.lock(GROUP)))
     )
 
     assert before == within(old)
@@ -194,7 +194,7 @@ def test_a_leader_that_was_killed_is_waited_for(old: World) -> None:
 def test_apps_wait_for_a_replica_to_bring_it_up_to_date(old: World) -> None:
     degrade(old)
     with pytest.raises(
-        SchemaTooOld, match="has layout 1, and 3 is needed: run `scheduler migrate`"
+        SchemaTooOld, match="has layout 1, and 4 is needed: run `scheduler migrate`"
     ):
         schema.check_version(old.client, old.keys)
 

@@ -16,6 +16,7 @@ import redis
 
 from scheduler.domain.agent import AgentStatus
 from scheduler.domain.errors import MigrationRefused, SchemaTooOld
+from scheduler.domain.scope import GLOBAL, Scope, ScopeLimits
 from scheduler.operations.jobs import executions, list_jobs
 from scheduler.operations.migrating import migrate, plan_migration
 from scheduler.store import job_index, migration, schema
@@ -86,10 +87,14 @@ def listed(world: World, office: str, role: str = "") -> dict[S, int]:
 def test_all_jobs_of_the_version_before_are_listed(old: Old) -> None:
     """J9: a replica does it when it starts."""
     with pytest.raises(
-        SchemaTooOld, match="has layout 2, and 3 is needed: run `scheduler migrate`"
+        SchemaTooOld, match="has layout 2, and 4 is needed: run `scheduler migrate`"
     ):
         schema.check_version(old.client, old.keys)
-    before = {key: value for key, value in contents(old.client).items() if ":session:" not in key}
+    before = {
+        key: value
+        for key, value in contents(old.client).items()
+        if ":session:" not in key and not _of_scopes(old, key)
+    }
 
     prepare(old)
 
@@ -102,6 +107,52 @@ def test_all_jobs_of_the_version_before_are_listed(old: Old) -> None:
     numbers = [data.seq for data in list_jobs(old, "acme").items]
     assert sorted(numbers, reverse=True) == numbers
     schema.check_version(old.client, old.keys)
+
+
+def _of_scopes(world: World, key: str) -> bool:
+    """Whether it is one of the hashes that each scope had, or the list of those with limits."""
+    root = world.keys.root
+    return (
+        key.startswith((f"{root}:scope:use:", f"{root}:scope:limits:")) or key == f"{root}:scopes"
+    )
+
+
+def _counted(world: World) -> dict[str, Any]:
+    """What the version before counted, and limited, by scope."""
+    prefix = f"{world.keys.root}:scope:"
+    return {
+        key.removeprefix(prefix).replace(":", " ", 2): value
+        for key, value in contents(world.client).items()
+        if key.startswith((f"{prefix}use:", f"{prefix}limits:"))
+    }
+
+
+@pytest.mark.parametrize("layout", [2, 3])
+def test_scopes_count_and_allow_what_they_did(old: Old, layout: int) -> None:
+    """K8: what each had in hashes of its own stands in one of all."""
+    before, whole = _counted(old), contents(old.client)
+    if layout == 3:
+        for page in JobIndex(old.client, old.keys).look():
+            JobIndex(old.client, old.keys).put_right(page.misplaced, 2, guarded=False)
+        old.client.hset(old.keys.schema(), "version", layout)
+
+    prepare(old)
+
+    counts = {
+        f"use {scope}": {name: str(number) for name, number in fields.items()}
+        for scope, fields in contents(old.client)[old.keys.scope_use()].items()
+    }
+    limits = old.scopes.read(old.scopes.known())
+    assert {name: value for name, value in before.items() if name.startswith("use")} == counts
+    assert {"limits office acme": {"max_sessions": "20"}} == {
+        name: value for name, value in before.items() if name.startswith("limits")
+    }
+    assert {Scope("office", "acme"): ScopeLimits(20)} == {
+        scope: use.limits for scope, use in limits.items() if scope != GLOBAL
+    }
+    assert set() == {key for key in contents(old.client) if _of_scopes(old, key)}
+    members = {key for key in whole if ":scope:members:" in key}
+    assert members == {key for key in contents(old.client) if ":scope:members:" in key}
 
 
 def test_its_attempts_are_read_as_executions(old: Old) -> None:
@@ -173,7 +224,7 @@ def test_beside_a_leader_of_the_version_before_it_is_refused(old: Old) -> None:
     old.client.set(old.keys.lock(GROUP), "somebody")
     pauses: list[float] = []
     with pytest.raises(MigrationRefused, match="leads group default; stop all that are older"):
-        migration.bring_up_to_date(old.client, old.keys, (2, 3), Means(pauses.append))
+        migration.bring_up_to_date(old.client, old.keys, (2, 4), Means(pauses.append))
 
     assert migration.TRIES - 1 == len(pauses)
     assert plan_migration(old).misplaced == sum(ACME.values()) + sum(GLOBEX.values())
@@ -190,7 +241,7 @@ def test_beside_an_app_of_the_version_before_it_is_refused(old: Old) -> None:
 
     waits = Means(lambda _: None, moves)
     with pytest.raises(MigrationRefused, match="something still writes to it"):
-        migration.bring_up_to_date(old.client, old.keys, (2, 3), waits)
+        migration.bring_up_to_date(old.client, old.keys, (2, 4), waits)
     assert "2" == old.client.hget(old.keys.schema(), "version")
 
     prepare(old)
@@ -203,11 +254,11 @@ def test_a_plan_writes_nothing_and_says_what_would_be_done(old: Old) -> None:
     plan = plan_migration(old)
 
     assert before == contents(old.client)
-    assert (2, 3, ["list the jobs of every office by state and by role"]) == (
-        plan.found,
-        plan.target,
-        [step.says for step in plan.steps],
-    )
+    assert (2, 4) == (plan.found, plan.target)
+    assert [
+        "list the jobs of every office by state and by role",
+        "keep what all scopes count, worked out anew, and their limits in one hash each",
+    ] == [step.says for step in plan.steps]
     assert (49, sum(ACME.values()) + sum(GLOBEX.values())) == (plan.sessions, plan.misplaced)
 
 

@@ -35,8 +35,10 @@ def _rebuild(
         version=found,
         target=2,
         mark=mark or counted.mark,
-        scopes=[{"kind": "user", "name": "u", "fields": ["pending", "1"]}],
         held=[{"session": session, "charge": "{}"}],
+        counts={"user u": '{"pending":1}'},
+        limits={"user u": '{"max_sessions":"1"}'},
+        gone=[],
         last=last,
     )
 
@@ -52,9 +54,8 @@ def _list_jobs(world: World, *, found: int = 2, led: bool = False) -> None:
 
 def _count(world: World, mark: str = "") -> None:
     world.submit()
-    scopes = [{"kind": "user", "name": "u", "fields": ["pending", "1"]}]
     mark = mark or last_event(world.client, world.keys)
-    run(world, "scope/count", mark=mark, scopes=scopes)
+    run(world, "scope/count", mark=mark, counts={"user u": '{"pending":1}'})
 
 
 SCHEMA: Mapping[tuple[str, str], Callable[[World], object]] = {

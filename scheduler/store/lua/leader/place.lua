@@ -29,6 +29,7 @@ if inbox ~= '' then redis.call('HSET', keys.leadership(group), 'inbox', inbox) e
 local payload_keys = {}
 for index, op in ipairs(batch.places) do payload_keys[index] = keys.payload(op.session) end
 local payloads = redis.call('MGET', unpack(payload_keys))
+for _, held in ipairs(batch.charges) do uses_of(charge_of(held)) end -- all are read together
 local words = { 'applied' }
 for index, op in ipairs(batch.places) do
     words[index + 1] = moves.place(op, payloads[index] or '')

@@ -2,31 +2,23 @@
 -- Returns nil, or the refusal: which scope, its limits, what waits there already.
 -- @include lib/scope_count
 -- @include lib/slots_text
-local function pending_limits(use)
-    if not use.pending then
-        local sessions, slots = use.limits.max_pending_sessions, use.limits.max_pending_slots
-        use.pending = { sessions = tonumber(sessions or ''), slots = slots and cjson.decode(slots) }
-    end
-    return use.pending
-end
-
 local function limits_waiting(charge)
     if charge.limits_waiting == nil then
         charge.limits_waiting = false
         for _, use in ipairs(uses_of(charge)) do
-            local limits = use.limited and pending_limits(use)
-            if limits and (limits.sessions or limits.slots) then charge.limits_waiting = true end
+            local limits = limits_of(use)
+            if limits and (limits.pending or limits.pending_slots) then charge.limits_waiting = true end
         end
     end
     return charge.limits_waiting
 end
 
-local function too_much_waits(use, slots)
-    local limits = pending_limits(use)
-    if limits.sessions and counted(use, 'pending') >= limits.sessions then return true end
-    for family, amount in pairs(limits.slots and slots or {}) do
-        local limit = limits.slots[family]
-        if limit and counted(use, 'pending:' .. family) + amount > limit then return true end
+local function too_much_waits(limits, counts, waits)
+    if limits.pending and (counts.pending or 0) >= limits.pending then return true end
+    if not limits.pending_slots then return false end
+    for index = 3, #waits, 2 do -- behind the number of sessions
+        local most = limits.pending_slots[waits[index]]
+        if most and (counts[waits[index]] or 0) + waits[index + 1] > most then return true end
     end
     return false
 end
@@ -34,11 +26,12 @@ end
 local function forbidden_to_wait(charge, request)
     if not limits_waiting(charge) then return nil end
     for _, use in ipairs(uses_of(charge)) do
-        if too_much_waits(use, charge.slots) then
-            local waits = {}
-            for family in pairs(charge.slots) do waits[family] = counted(use, 'pending:' .. family) end
-            return { 'over_pending', request, use.kind, use.name, use.limits.max_pending_sessions or '',
-                use.limits.max_pending_slots or '{}', int(counted(use, 'pending')), slots_text(waits) }
+        local limits, counts = limits_of(use), counts_of(use)
+        if limits and too_much_waits(limits, counts, waits_of(charge)) then
+            local waiting, told = {}, limits.told
+            for family in pairs(charge.slots) do waiting[family] = counts['pending:' .. family] or 0 end
+            return { 'over_pending', request, use.kind, use.name, told.max_pending_sessions or '',
+                told.max_pending_slots or '{}', int(counts.pending or 0), slots_text(waiting) }
         end
     end
 end
@@ -47,6 +40,7 @@ end
 -- Most scopes limit nothing that waits; what charges only those is counted at once, at the end.
 local function let_wait(fresh, requests)
     local many = {}
+    for _, asked in ipairs(fresh) do uses_of(requests[asked.request]) end
     for _, asked in ipairs(fresh) do
         local charge = requests[asked.request]
         if limits_waiting(charge) then

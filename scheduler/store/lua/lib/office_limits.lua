@@ -3,19 +3,15 @@
 -- @include lib/emit
 -- @include lib/int
 -- @include lib/announce
+-- @include lib/write_limits
 
 -- most: a number, or nil to lift the limit. What else the scope is limited by, operators set; it stays.
 local function limit_sessions(kind, name, most)
-    local key, scope = keys.scope_limits(kind, name), kind .. ' ' .. name
-    local before, value = redis.call('HGET', key, 'max_sessions') or '', most and int(most) or ''
-    if before == value then return end
-    if most then
-        redis.call('HSET', key, 'max_sessions', value)
-        redis.call('SADD', keys.scopes(), scope)
-    else
-        redis.call('HDEL', key, 'max_sessions')
-        if redis.call('EXISTS', key) == 0 then redis.call('SREM', keys.scopes(), scope) end
-    end
+    local scope, value = kind .. ' ' .. name, most and int(most) or ''
+    local limits = cjson.decode(redis.call('HGET', keys.scope_limits(), scope) or '{}')
+    if (limits.max_sessions or '') == value then return end
+    limits.max_sessions = value ~= '' and value or nil
+    write_limits(scope, limits)
     emit('scope.changed', 'scope', scope, 'max_sessions', value)
 end
 

@@ -1,24 +1,21 @@
--- Scopes as a script meets them: their limits and what they have are read once.
+-- Scopes as a script meets them. Limits and counts of all that were named so far are read in one call each,
+-- when one of them is first asked for: a script that knows which scopes it will meet names them before.
 --
 -- A charge is what one session costs its scopes: {scopes = [[kind, name]], slots = {family: amount}}.
-local scope_uses = {}
-
-local function fields_of(key)
-    local fields, flat = {}, redis.call('HGETALL', key)
-    for index = 1, #flat, 2 do
-        if flat[index + 1] ~= '' then fields[flat[index]] = flat[index + 1] end
-    end
-    return fields
-end
+-- @include lib/charge_fields
+-- @include lib/limits_from
+local scope_uses, uncounted, unlimited = {}, {}, {}
+local ONE_CALL = 1000 -- Lua hands no more than 8,000 values to a function
 
 local function scope_use(kind, name)
     local id = kind .. ' ' .. name
-    if not scope_uses[id] then
-        local limits = fields_of(keys.scope_limits(kind, name))
-        scope_uses[id] = { kind = kind, name = name, limits = limits, limited = next(limits) ~= nil,
-            counts = {}, members = {}, joined = 0 }
+    local use = scope_uses[id]
+    if not use then
+        use = { kind = kind, name = name, joined = 0 }
+        scope_uses[id] = use
+        uncounted[#uncounted + 1], unlimited[#unlimited + 1] = id, id
     end
-    return scope_uses[id]
+    return use
 end
 
 local function uses_of(charge)
@@ -29,9 +26,40 @@ local function uses_of(charge)
     return charge.uses
 end
 
-local function counted(use, field)
-    use.found = use.found or fields_of(keys.scope_use(use.kind, use.name))
-    return math.max(0, (tonumber(use.found[field] or '0') or 0) + (use.counts[field] or 0))
+local function each_text(key, ids, take)
+    for first = 1, #ids, ONE_CALL do
+        local texts = redis.call('HMGET', key, unpack(ids, first, math.min(first + ONE_CALL - 1, #ids)))
+        for index, text in ipairs(texts) do take(scope_uses[ids[first + index - 1]], text) end
+    end
 end
 
-local function forget_counts() scope_uses = {} end
+-- What is spoilt counts nothing: what cannot be told must stop no script.
+local function counts_from(text)
+    local fine, counts = pcall(cjson.decode, text)
+    if not fine or type(counts) ~= 'table' then return {} end
+    for field, count in pairs(counts) do
+        if type(count) ~= 'number' then counts[field] = nil end
+    end
+    return counts
+end
+
+local function counts_of(use)
+    if not use.counts then
+        local ids = uncounted
+        uncounted = {}
+        each_text(keys.scope_use(), ids, function(each, text) each.counts = text and counts_from(text) or {} end)
+    end
+    return use.counts
+end
+
+-- The limits of a scope, or false where it has none.
+local function limits_of(use)
+    if use.limits == nil then
+        local ids = unlimited
+        unlimited = {}
+        each_text(keys.scope_limits(), ids, function(each, text) each.limits = text and limits_from(text) end)
+    end
+    return use.limits
+end
+
+local function forget_counts() scope_uses, uncounted, unlimited = {}, {}, {} end

@@ -9,10 +9,11 @@
 -- @include lib/although_full
 -- @include lib/clock_ms
 -- @include lib/office_limits
+-- @include lib/scope_use
 local key = keys.office(office)
 local revision, config = unpack(redis.call('HMGET', key, 'revision', 'config'))
 if not config then return { 'unknown_office' } end
-local waiting = tonumber(redis.call('HGET', keys.scope_use('office', office), 'pending') or '0') or 0
+local waiting = counts_of(scope_use('office', office)).pending or 0
 local placed = redis.call('SCARD', keys.scope_members('office', office))
 if waiting + placed > 0 then return { 'in_use', int(waiting), int(placed) } end
 local ended = 0
@@ -36,15 +37,16 @@ for _, job in ipairs(digests) do
     redis.call('ZREM', keys.digests(), job)
 end
 -- Its limits and those of its roles: what operators set, and of roles that it gave up, too.
-local scopes = redis.call('SMEMBERS', keys.scopes())
+local scopes = redis.call('HKEYS', keys.scope_limits())
 table.sort(scopes)
 for _, scope in ipairs(scopes) do
     local kind, name = string.match(scope, '^(%S+) (.*)$')
     if (kind == 'office' or kind == 'role') and string.match(name, '^[^/]*') == office then
-        local limits, lifted = keys.scope_limits(kind, name), {}
-        for _, field in ipairs(redis.call('HKEYS', limits)) do lifted[#lifted + 1], lifted[#lifted + 2] = field, '' end
-        redis.call('DEL', limits)
-        redis.call('SREM', keys.scopes(), scope)
+        local lifted = {}
+        for field in pairs(cjson.decode(redis.call('HGET', keys.scope_limits(), scope))) do
+            lifted[#lifted + 1], lifted[#lifted + 2] = field, ''
+        end
+        write_limits(scope, {})
         emit('scope.changed', 'scope', scope, unpack(lifted))
     end
 end

@@ -2,14 +2,15 @@
 -- is given back by nobody. Leaders read it with their next sweep.
 --
 -- mark is the last event when it was worked out: if anything happened since, nothing is written. The
--- numbers are whole, so a repeat changes nothing. scopes: as of lib/write_uses, at most 200.
+-- numbers are whole, so a repeat changes nothing. counts: {"kind name": text}, see
+-- lib/scope_text.
 --
 -- @arg mark str
--- @arg scopes json
+-- @arg counts json
 -- @reply counted | disturbed
 -- @include lib/although_full
 -- @include lib/undisturbed
--- @include lib/write_uses
+-- @include lib/scope_text
 if not undisturbed(mark) then return { 'disturbed' } end
-write_uses(scopes)
+write_scope_texts(keys.scope_use(), counts)
 return { 'counted' }

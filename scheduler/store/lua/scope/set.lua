@@ -8,22 +8,19 @@
 -- @include lib/although_full
 -- @include lib/emit
 -- @include lib/announce
-local key, set, gone = keys.scope_limits(kind, name), {}, {}
+-- @include lib/write_limits
+local scope, changed = kind .. ' ' .. name, false
+local limits = cjson.decode(redis.call('HGET', keys.scope_limits(), scope) or '{}')
 for index = 1, #fields, 2 do
     local field, value = fields[index], fields[index + 1]
-    local before = redis.call('HGET', key, field)
-    if value ~= '' and before ~= value then
-        set[#set + 1], set[#set + 2] = field, value
-    elseif value == '' and before then
-        gone[#gone + 1] = field
+    if (limits[field] or '') ~= value then
+        limits[field], changed = value ~= '' and value or nil, true
     end
 end
-if not set[1] and not gone[1] then return { 'set' } end
-redis.call('SADD', keys.scopes(), kind .. ' ' .. name)
-if gone[1] then redis.call('HDEL', key, unpack(gone)) end
-if set[1] then redis.call('HSET', key, unpack(set)) end
-emit('scope.changed', 'scope', kind .. ' ' .. name, unpack(fields))
+if not changed then return { 'set' } end
+write_limits(scope, limits)
+emit('scope.changed', 'scope', scope, unpack(fields))
 for _, group in ipairs(redis.call('SMEMBERS', keys.groups())) do
-    announce(group, 'scope', kind .. ' ' .. name)
+    announce(group, 'scope', scope)
 end
 return { 'set' }
