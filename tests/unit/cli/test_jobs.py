@@ -206,11 +206,11 @@ def test_data_of_the_version_before_is_planned_then_migrated(run: Run, office: W
     assert (2, 4, 1, 1) == (plan["found"], plan["target"], plan["sessions"], plan["jobs_to_list"])
     assert "2 -> 3: list the jobs of every office" in run("migrate", "--plan").out
     done = run("migrate")
-    assert (0, "layout 2 -> 3, 1 jobs listed\n") == (done.code, done.out)
+    assert (0, "layout 2 -> 4, 1 jobs listed\n") == (done.code, done.out)
     assert "1 of 1 sessions looked at" in done.err
     assert "The layout is up to date." in run("migrate", "--plan").out
     assert [job] == [row[0] for row in run("job", "list", "--office", "acme").rows[1:]]
-    assert {"found": 3, "now": 3, "jobs_listed": 0} == run("migrate", "-o", "json").json
+    assert {"found": 4, "now": 4, "jobs_listed": 0} == run("migrate", "-o", "json").json
 
 
 def test_a_newer_layout_is_not_touched(run: Run, world: World) -> None:
