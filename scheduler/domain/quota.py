@@ -26,9 +26,11 @@ def over_slots(use: ScopeUse, asked: Mapping[str, int]) -> str:
 
 def _within(policy: ScopeLimits, held: Mapping[str, int], asked: Mapping[str, int]) -> bool:
     """Whether nothing is exceeded: asked of each scope for each placement, mostly with that answer."""
-    limits, others = policy.max_slots, policy.other_slots
+    limits = policy.max_slots
     for family, amount in asked.items():
-        limit = limits.get(family, others)
+        limit = limits.get(family)
+        if limit is None:
+            limit = policy.other_slots  # rarely: most limits name what is asked
         if limit is not None and held.get(family, 0) + amount > limit:
             return False
     return True
@@ -94,7 +96,13 @@ def all_over_slots(uses: Mapping[Scope, ScopeUse], asked: Mapping[str, int]) -> 
     """The scopes of which slots are exceeded when a session holds what it asks, too; and which slots."""
     over: dict[Scope, str] = {}
     for scope, use in uses.items():
-        if use.limits is not NO_LIMITS and (said := over_slots(use, asked)):
+        limits = use.limits
+        # The usual answers first, without a word: five scopes are asked for each placement.
+        if limits is NO_LIMITS or not (limits.main_keypair or limits.max_slots):
+            continue
+        if not limits.main_keypair and _within(limits, use.slots, asked):
+            continue
+        if said := over_slots(use, asked):
             over[scope] = said
     return over
 

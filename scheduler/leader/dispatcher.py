@@ -187,13 +187,13 @@ class SchedulerDispatcher:
         commit.hear()
         under_way.popleft()
         stale: list[tuple[Placement, str]] = []
-        plan = commit.plan
+        plan, log = commit.plan, self._log.bind()
         for placement, placed, word in zip(
             plan.placements, commit.placed, commit.words, strict=True
         ):
             if word in ("placed", "already"):
                 self._state.board.put(placed)
-                self._log.debug("session.placed", session=placed.id, agents=placed.agents)
+                log.debug("session.placed", session=placed.id, agents=placed.agents)
             else:
                 stale.append((placement, word))
         self.counts.placed += len(plan.placements) - len(stale)

@@ -14,7 +14,8 @@ WAITING = {S.PENDING, S.READY, S.RETRYING}
 PLACED = {S.SCHEDULED, S.PREPARING, S.RUNNING, S.TERMINATING}
 FINAL = {S.SUCCEEDED, S.FAILED, S.TIMED_OUT, S.CANCELLED}
 LIVE = {K.ORDERED, K.CLAIMED, K.UP, K.STOPPING}
-STRENGTH = ["", "unplaced", "lost", "failed", "timed_out", "cancelled"]
+#: Written down here once more: a model that asked the code would agree with it whatever that says.
+STRENGTH = ["", "unplaced", "lost", "failed", "silent", "timed_out", "cancelled"]
 ENDS = {
     "end": {S.SUCCEEDED, S.FAILED, S.TIMED_OUT, S.CANCELLED, S.RETRYING, S.READY},
     "rescue": {S.FAILED, S.TIMED_OUT, S.CANCELLED, S.RETRYING, S.READY},

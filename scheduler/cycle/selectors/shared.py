@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from scheduler.plugins.interfaces import AgentView, Need
 
 _Rank: TypeAlias = tuple[int, ...]
-_Entry: TypeAlias = tuple[_Rank, str, int]
+#: Rank, id and index in one tuple: comparing nested ones, a third of following an order went to their inner halves.
+_Entry: TypeAlias = tuple[Any, ...]
 
 #: Agents without room that are stepped over for one choice: more cost what following all changes does.
 PATIENCE = 16
@@ -33,7 +34,7 @@ class SharedOrder:
         changed = view.changed_since(self._version) if self._version >= 0 else None
         if changed is None or len(changed) > len(view):
             found = (self._entry(view, index, rank) for index in range(len(view)))
-            self._entries = {entry[2]: entry for entry in found if entry is not None}
+            self._entries = {entry[-1]: entry for entry in found if entry is not None}
             self._order = sorted(self._entries.values())
         else:
             for index in changed if len(changed) == 1 else set(changed):
@@ -43,7 +44,7 @@ class SharedOrder:
     def _entry(self, view: AgentView, index: int, rank: Callable[[int], _Rank]) -> _Entry | None:
         if not view.kernels_left(index):
             return None
-        return rank(index), view.agent_id(index), index
+        return (*rank(index), view.agent_id(index), index)
 
     def _replace(self, index: int, new: _Entry | None) -> None:
         entries, order = self._entries, self._order
@@ -65,15 +66,15 @@ class SharedOrder:
         ascend by it. 0 where they do not.
         """
         order, at, patience = self._order, 0, PATIENCE
-        amounts = len(need.families)
+        first = -2 - len(need.families)
         while at < len(order):
-            rank, _, index = order[at]
-            if least and rank[-amounts] < least:
+            entry = order[at]
+            if least and entry[first] < least:
                 # All that are alike so far and have too little: look at none of them.
-                at = bisect_left(order, ((*rank[:-amounts], least),), at + 1)
+                at = bisect_left(order, (*entry[:first], least), at + 1)
                 continue
-            if view.has_room(index, need):
-                return index, True
+            if view.has_room(entry[-1], need):
+                return entry[-1], True
             at, patience = at + 1, patience - 1
             if not patience:
                 return None, False

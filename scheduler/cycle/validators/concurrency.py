@@ -28,7 +28,8 @@ class ConcurrencyValidator(AbstractValidator):
 
     def validate(self, context: ValidatorContext) -> None:
         for use in context.scopes.values():
-            if use.full:
+            most = use.limits.max_sessions
+            if most is not None and use.sessions >= most:
                 break
         else:
             return  # mostly: nothing is built for it
