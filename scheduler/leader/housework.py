@@ -12,7 +12,7 @@ from typing import Final
 from scheduler.domain.clock import Clock
 from scheduler.notifications.redeliveries import RedeliveryRules, redeliver
 from scheduler.observability.logs import get_logger
-from scheduler.operations.forgetting import forget_some
+from scheduler.operations import forgetting
 from scheduler.store.callbacks import CallbackRepository
 from scheduler.store.chores import ChoreRepository
 from scheduler.store.durations import DurationRepository
@@ -55,11 +55,11 @@ class Tools:
 def forget_ended(tools: Tools, group: str) -> str:
     """Forget the group's sessions that ended longer ago than the retention, with their logs."""
     until, forgotten = tools.clock.monotonic() + _LONGEST_S, 0
-    while (
-        some := forget_some(tools, group, tools.before_ms())
-    ) and tools.clock.monotonic() < until:
+    for some in forgetting.forget_ended(tools, group, tools.before_ms()):
         forgotten += some
-    return f"{forgotten + some} sessions forgotten"
+        if tools.clock.monotonic() >= until:
+            break
+    return f"{forgotten} sessions forgotten"
 
 
 def fold_digests(tools: Tools, group: str) -> str:  # noqa: ARG001 - digests are of offices, which have jobs in any group

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from scheduler.domain.errors import GroupAwaited, GroupOnRecord, RevisionNotFound
 from scheduler.domain.group import PLUGIN_OPTS, ScalingGroupOpts, backfill_of, shadowed
 from scheduler.operations.forgetting import Store as Forgetting
-from scheduler.operations.forgetting import forget_some
+from scheduler.operations.forgetting import forget_ended
 from scheduler.plugins.loading import load_agent_selector, load_scheduler
 from scheduler.store.groups import GroupRepository
 from scheduler.store.retrying import USUAL, RepeatPolicy, retry_txn
@@ -90,7 +90,7 @@ def delete_group(store: DeletingStore, name: str, *, forget: bool = False) -> No
             if not forget:
                 raise
             # Before the first session is forgotten it was found that nothing else is left.
-            if not forget_some(store, name, store.retention.now_ms()):
+            if not sum(forget_ended(store, name, store.retention.now_ms())):
                 raise GroupAwaited(group=name, sessions=refused.facts["sessions"]) from refused
 
 

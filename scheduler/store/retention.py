@@ -33,17 +33,17 @@ class RetentionRepository:
         return seconds * 1000 + micros // 1000
 
     def ended_before(
-        self, group: str, state: SessionState, before_ms: int, limit: int
+        self, group: str, state: SessionState, before_ms: int, page: tuple[int, int]
     ) -> list[str]:
-        """Sessions that ended before a moment, oldest first."""
+        """Sessions that ended before a moment, oldest first; page: (how many to step over, how many)."""
         key = self._keys.state(group, state)
         with speaking_to(self._client):
-            return cast("list[str]", self._client.zrangebyscore(key, "-inf", before_ms, 0, limit))
+            return cast("list[str]", self._client.zrangebyscore(key, "-inf", before_ms, *page))
 
     def forget(
-        self, group: str, state: SessionState, before_ms: int, limit: int = 100
+        self, group: str, state: SessionState, before_ms: int, page: tuple[int, int] = (0, 100)
     ) -> list[str]:
-        """Forget sessions that ended before a moment; their ids. Those others wait for are kept."""
+        """Forget such a page; the ids of those that are gone. Those others wait for are kept."""
         with speaking_to(self._client):
             return _FORGET(
                 self._client,
@@ -51,7 +51,8 @@ class RetentionRepository:
                 group=group,
                 state=str(state),
                 before=before_ms,
-                limit=limit,
+                skip=page[0],
+                limit=page[1],
             )[1:]
 
     def delete_logs(self, sessions: Sequence[SessionData]) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.bootstrap import open_store
 from scheduler.domain.errors import DependencyNotFound
 from scheduler.domain.spec import SessionSpec
+from scheduler.operations import forgetting
+from scheduler.settings import load
 from scheduler.store import precheck
 from tests.unit.store.lives import GROUP, NOBODY, S, World, contents
 from tests.unit.store.words import run
@@ -339,3 +342,25 @@ def test_dependents_in_another_group_are_told(world: World) -> None:
     world.resolve_all()
 
     assert [child] == world.sessions.list_ids("g2", S.READY, limit=10)
+
+
+def test_hundreds_that_are_kept_do_not_keep_the_retention_from_the_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J6: they are the oldest, and each step looks at some of the oldest."""
+    monkeypatch.setattr(forgetting, "_PER_STEP", 2)
+    store = open_store(load(namespace=world.keys.root), world.client)
+    kept = [world.submit() for _ in range(5)]
+    for parent in kept:
+        world.submit(depends_on=[parent])
+        fail(world, parent)
+    over = [world.into(S.FAILED) for _ in range(3)] + [world.into(S.CANCELLED) for _ in range(5)]
+
+    assert len(over) == sum(forgetting.forget_ended(store, GROUP, 2**45))
+
+    assert set(kept) == set(world.sessions.list_ids(GROUP, S.FAILED, limit=100))
+    assert [] == world.sessions.list_ids(GROUP, S.CANCELLED, limit=100)
+    assert 0 == forgetting.forget_some(store, GROUP, 2**45)
+    world.resolve_all()
+    # What was cancelled for them is over now, too.
+    assert 2 * len(kept) == sum(forgetting.forget_ended(store, GROUP, 2**45))
