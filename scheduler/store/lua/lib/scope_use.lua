@@ -4,7 +4,8 @@
 -- A charge is what one session costs its scopes: {scopes = [[kind, name]], slots = {family: amount}}.
 -- @include lib/charge_fields
 -- @include lib/limits_from
-local scope_uses, uncounted, unlimited = {}, {}, {}
+local scope_uses = {}
+local uncounted, unlimited = {}, {} -- whose counts, and whose limits, were not read yet
 local ONE_CALL = 1000 -- Lua hands no more than 8,000 values to a function
 
 local function scope_use(kind, name)
