@@ -2,7 +2,8 @@
 
 Layout 1 did not count what scopes have; up to layout 3 each scope had two hashes of its own. Nothing of
 that is touched before the last step, which writes everything with the new version, in one script of some
-ms per thousand scopes: whoever breaks off before has changed nothing that an older program reads.
+ms per thousand scopes: whoever breaks off before has changed nothing that an older program reads, but of
+layout 1 what placed sessions hold.
 """
 
 from __future__ import annotations
