@@ -28,6 +28,7 @@ from scheduler.store.leadership import LeadershipRepository
 from scheduler.store.miscounts import ScopeCounts
 from scheduler.store.offices import OfficeRepository
 from scheduler.store.schema import OLDEST_REDIS, VERSION, ServerFacts, server_facts
+from scheduler.store.scopes import ScopeRepository
 
 #: Submits are refused from here on.
 MEMORY_LIMIT = 0.8
@@ -84,6 +85,7 @@ def examine(
             f"agents of {group}", partial(_agents, store, audit, group, silent_after_ms)
         )
     yield from _none("offices", "all can be read", partial(_offices, store))
+    yield from _none("limits of scopes", "all can be read", partial(_limits, store))
     # What is of another layout, or does not say of which, is not for this program to put right.
     repair = repair and all(check.ok for check in schema)
     counting = Recount(store, audit, pause)
@@ -366,6 +368,13 @@ def check_limits(counts: ScopeCounts, *, repair: bool = False) -> Check:
         return Check("limits", Level.OK, f"put right: {named(said)}")
     cure = "`scheduler doctor --repair` puts that right, as a chore does each hour"
     return Check("limits", Level.PROBLEM, f"{named(said)}; {cure}")
+
+
+def _limits(store: Store) -> list[str]:
+    return [
+        f"those of {scope} cannot be read, so it admits nobody; `scheduler scope set {scope} ...` sets them anew"
+        for scope in ScopeRepository(store.client, store.keys).unreadable()[:KEPT]
+    ]
 
 
 def _offices(store: Store) -> list[str]:

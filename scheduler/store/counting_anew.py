@@ -1,7 +1,7 @@
 """Scopes of data of an older layout: what they count is worked out anew, their limits move, all is written whole.
 
 Layout 1 did not count what scopes have; up to layout 3 each scope had two hashes of its own. Nothing of
-that is touched before the last step, which writes everything with the new version, in one script of some
+that is touched before the last step, which writes everything with the new version, in one script of 8
 ms per thousand scopes: whoever breaks off before has changed nothing that an older program reads, but of
 layout 1 what placed sessions hold.
 """

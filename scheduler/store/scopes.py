@@ -29,6 +29,8 @@ _SET = Script.load("scope/set")
 _LIMITS: Final = tuple(each.name for each in fields(ScopeLimits))
 #: Fields of a scope's use: how many wait, and the beginnings of those that count slots by family.
 PENDING, PENDING_SLOTS, SLOTS = "pending", "pending:", "slots:"
+#: What is spoilt admits nobody, as to scripts: as no limit it would admit all.
+_SPOILT: Final = ScopeLimits(max_sessions=0)
 
 
 class ScopeRepository:
@@ -102,7 +104,17 @@ class ScopeRepository:
     def _named(self, key: str) -> set[Scope]:
         with speaking_to(self._client):
             found = cast("list[str]", self._client.hkeys(key))
-        return {Scope(*name.split(" ", 1)) for name in found}
+        return {Scope(*name.split(" ", 1)) for name in found if " " in name}
+
+    def unreadable(self) -> list[Scope]:
+        """Scopes whose limits are spoilt: they admit nobody, until those are set anew."""
+        with speaking_to(self._client):
+            stored = cast("dict[str, str]", self._client.hgetall(self._keys.scope_limits()))
+        return sorted(
+            Scope(*name.split(" ", 1))
+            for name, text in stored.items()
+            if " " in name and _told_limits(text) is None
+        )
 
 
 def limits_from(row: Mapping[str, str]) -> ScopeLimits:
@@ -115,6 +127,16 @@ def limits_from(row: Mapping[str, str]) -> ScopeLimits:
         max_pending_slots=json.loads(row.get("max_pending_slots") or "{}"),
         main_keypair=row.get("main_keypair", ""),
     )
+
+
+def _told_limits(text: str) -> ScopeLimits | None:
+    """Limits as they are stored; None if they are spoilt."""
+    try:
+        limits = limits_from(orjson.loads(text))
+        numbers = [*limits.max_slots.values(), *limits.max_pending_slots.values()]
+        return limits if all(isinstance(number, int) for number in numbers) else None
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def counts_from(text: str | None) -> dict[str, int]:
@@ -131,7 +153,7 @@ def use_from(limits: str | None, sessions: int, counts: str | None) -> ScopeUse:
     """Read a scope's use as it is stored."""
     use = counts_from(counts)
     return ScopeUse(
-        limits=limits_from(orjson.loads(limits)) if limits else NO_LIMITS,
+        limits=(_told_limits(limits) or _SPOILT) if limits else NO_LIMITS,
         sessions=sessions,
         slots=_amounts(use, SLOTS),
         pending=use.get(PENDING, 0),

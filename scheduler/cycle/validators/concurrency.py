@@ -28,8 +28,7 @@ class ConcurrencyValidator(AbstractValidator):
 
     def validate(self, context: ValidatorContext) -> None:
         for use in context.scopes.values():
-            most = use.limits.max_sessions
-            if most is not None and use.sessions >= most:
+            if use.full:
                 break
         else:
             return  # mostly: nothing is built for it

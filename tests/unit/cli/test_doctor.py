@@ -142,6 +142,11 @@ def _spoilt_counts(world: World) -> str:
     return "scope keypair k1 counts pending 0, there are 3"
 
 
+def _spoilt_limits(world: World) -> str:
+    world.client.hset(world.keys.scope_limits(), str(K1), "[")
+    return "those of keypair k1 cannot be read, so it admits nobody; `scheduler scope set keypair k1 ...`"
+
+
 def _no_leader(world: World) -> str:
     world.client.delete(world.keys.lock("default"))
     return "nobody leads"
@@ -214,6 +219,7 @@ def _one(world: World, state: S) -> str:
         _waiting,
         _strange_count,
         _spoilt_counts,
+        _spoilt_limits,
         _no_leader,
         _strange_lock,
         _silent,

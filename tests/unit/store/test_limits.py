@@ -336,3 +336,30 @@ def test_limits_are_read_as_they_were_set_and_lifted_one_by_one(world: World) ->
     assert replace(limits, max_slots={}) == world.scopes.read([USER])[USER].limits
     world.scopes.limit(USER, ScopeLimits())
     assert [GLOBAL] == world.scopes.known()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[broken",
+        '"5"',
+        '{"max_sessions":"many"}',
+        '{"max_slots":"[broken"}',
+        '{"max_slots":"{\\"cpu\\":\\"many\\"}"}',
+    ],
+)
+def test_limits_that_are_spoilt_admit_nobody_until_they_are_set_anew(
+    world: World, text: str
+) -> None:
+    """K8, K20: nor do they stop the leader, or hide other scopes."""
+    key = world.keys.scope_limits()
+    world.client.hset(key, mapping={str(USER): text, "strange": "{}"})
+    refused, other = world.submit(**OF_USER), world.submit()
+
+    assert ["limited", "placed"] == world.place_all([refused, other])
+
+    assert ScopeLimits(max_sessions=0) == world.scopes.read([USER])[USER].limits
+    assert ([USER], [GLOBAL, USER]) == (world.scopes.unreadable(), world.scopes.known())
+    world.scopes.limit(USER, ScopeLimits())
+    assert [] == world.scopes.unreadable()
+    assert ["placed"] == world.place_all([refused])

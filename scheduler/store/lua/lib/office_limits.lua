@@ -8,7 +8,7 @@
 -- most: a number, or nil to lift the limit. What else the scope is limited by, operators set; it stays.
 local function limit_sessions(kind, name, most)
     local scope, value = kind .. ' ' .. name, most and int(most) or ''
-    local limits = cjson.decode(redis.call('HGET', keys.scope_limits(), scope) or '{}')
+    local limits = told_limits(scope)
     if (limits.max_sessions or '') == value then return end
     limits.max_sessions = value ~= '' and value or nil
     write_limits(scope, limits)

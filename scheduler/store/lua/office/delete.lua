@@ -43,7 +43,7 @@ for _, scope in ipairs(scopes) do
     local kind, name = string.match(scope, '^(%S+) (.*)$')
     if (kind == 'office' or kind == 'role') and string.match(name, '^[^/]*') == office then
         local lifted = {}
-        for field in pairs(cjson.decode(redis.call('HGET', keys.scope_limits(), scope))) do
+        for field in pairs(told_limits(scope)) do
             lifted[#lifted + 1], lifted[#lifted + 2] = field, ''
         end
         write_limits(scope, {})

@@ -9,8 +9,8 @@
 -- @include lib/emit
 -- @include lib/announce
 -- @include lib/write_limits
-local scope, changed = kind .. ' ' .. name, false
-local limits = cjson.decode(redis.call('HGET', keys.scope_limits(), scope) or '{}')
+local scope = kind .. ' ' .. name
+local limits, changed = told_limits(scope)
 for index = 1, #fields, 2 do
     local field, value = fields[index], fields[index + 1]
     if (limits[field] or '') ~= value then
